@@ -1,0 +1,168 @@
+#![doc = include_str!("../README.md")]
+//!
+//! The file layout: `place` judges what is asked for, `provision` makes it, `look` observes, `remnants` lists what was
+//! left half made, `head`, `changes`, `snapshot`, `diff` and `objects` read for
+//! evidence. Left out on purpose: removing, pruning or repairing anything.
+
+mod admin;
+mod changes;
+mod deadline;
+mod diff;
+mod exclude;
+mod git;
+mod head;
+mod look;
+mod objects;
+mod place;
+mod provision;
+mod remnants;
+mod repository;
+mod snapshot;
+mod turn;
+
+pub use changes::{TreeId, UNTRACKED_MAX};
+pub use diff::{DiffFile, DiffStat};
+pub use head::Head;
+pub use objects::blob_id;
+pub use remnants::Remnant;
+pub use snapshot::Snapshot;
+
+use ilchul_substrate::{Capabilities, Error, Handle, Mark, Observation, Substrate, Urgency};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What `ensure` needs to know to make a worktree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorktreeSpec {
+    /// Where; absolute, its last part the mark. Missing folders above it are made, mode 0700.
+    pub path: PathBuf,
+    /// The branch to make, without `refs/heads/`; must not exist.
+    pub branch: String,
+    /// The commit to start from: a full id.
+    pub base: String,
+    /// Why git shall keep its hands off: one line, shown by `git worktree list`.
+    pub reason: String,
+}
+
+/// How long things may take, and what is trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// One `git worktree add --no-checkout`.
+    pub administration: Duration,
+    /// One checkout.
+    pub checkout: Duration,
+    /// Waiting for another process of ours to finish its administration.
+    pub lock: Duration,
+    /// Waiting for somebody else's half-written entry to become whole.
+    pub foreign: Duration,
+    /// Run the filters that the repository's own settings define. They are commands.
+    pub trust_filters: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            administration: Duration::from_mins(1),
+            checkout: Duration::from_mins(15),
+            lock: Duration::from_mins(2),
+            foreign: Duration::from_secs(3),
+            trust_filters: false,
+        }
+    }
+}
+
+/// Workspaces as locked worktrees of one git repository.
+#[derive(Debug)]
+pub struct GitWorktree {
+    /// The git dir of the checkout that was named: its `HEAD` is what `HEAD` means to the user.
+    here: PathBuf,
+    common: PathBuf,
+    checkout: PathBuf,
+    quarantine: PathBuf,
+    program: PathBuf,
+    limits: Limits,
+    turn: turn::Turns,
+}
+
+impl GitWorktree {
+    /// The same with other limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The same with another `git` than the first one in `PATH`.
+    #[must_use]
+    pub fn with_program(mut self, program: PathBuf) -> Self {
+        self.program = program;
+        self
+    }
+
+    /// The git dir that all worktrees of the repository share.
+    #[must_use]
+    pub fn common_dir(&self) -> &Path {
+        &self.common
+    }
+
+    /// The checkout that the repository was made with.
+    #[must_use]
+    pub fn main_checkout(&self) -> &Path {
+        &self.checkout
+    }
+
+    pub(crate) fn entry_dir(&self, name: &str) -> PathBuf {
+        self.common.join("worktrees").join(name)
+    }
+}
+
+impl Substrate for GitWorktree {
+    type Spec = WorktreeSpec;
+
+    fn kind(&self) -> &'static str {
+        look::KIND
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            queued: false,
+            push_events: false,
+            attach: false,
+            local_files: true,
+            wall_time: false,
+            can_partition: false,
+        }
+    }
+
+    /// Makes the worktree, or finds it by its mark.
+    ///
+    /// Once it returns, the tree is checked out at the base on its new branch,
+    /// locked with the reason since its birth, and recorded as finished. If we
+    /// die halfway, branch, entry or folder stay: `discover` shows the entry,
+    /// [`GitWorktree::remnants`] says what it lacks, and `ensure` answers `Conflict`.
+    ///
+    /// A deadline that passed and a disk that filled up during the checkout are
+    /// `Unavailable` too; what was left then is named in the text.
+    fn ensure(&self, mark: &Mark, spec: &Self::Spec) -> Result<Handle, Error> {
+        self.provision(mark, spec)
+    }
+
+    fn observe(&self, handles: &[Handle]) -> Vec<Observation> {
+        self.look_at(handles)
+    }
+
+    /// Retains the tree: git's lock on it says so from now on. Urgency makes no difference.
+    fn release(&self, handle: &Handle, _urgency: Urgency) -> Result<(), Error> {
+        self.retain(handle)
+    }
+
+    fn discover(&self, run: &str) -> Result<Vec<(Mark, Handle)>, Error> {
+        self.all_of(run)
+    }
+
+    /// Nobody is *in* a worktree: a person goes there with `cd`, which is no command to run.
+    fn attach(&self, _handle: &Handle) -> Option<Vec<OsString>> {
+        None
+    }
+}
