@@ -1,0 +1,208 @@
+//! The command line: arguments in, exit code out; one file per command.
+//!
+//! It leaves out how things are done (supervisor) and how they look (render).
+
+mod act;
+mod ask;
+mod attach;
+mod cancel;
+mod choose;
+mod claims;
+mod decide;
+mod describe;
+mod detach;
+mod doctor;
+mod down;
+mod drive;
+mod error;
+mod events;
+mod evidence;
+mod exit_code;
+mod heartbeat;
+mod init;
+mod logs;
+mod output;
+mod place;
+mod plan;
+mod progress;
+mod read;
+mod record;
+mod release;
+mod report;
+mod request;
+mod retain;
+mod retry;
+mod runs;
+mod schema;
+mod session;
+mod start;
+mod status;
+mod up;
+mod validate;
+mod wait;
+mod why;
+mod worker_side;
+mod workers;
+mod workflow_file;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use exit_code::Exit;
+
+use error::CliError;
+use output::Output;
+
+/// Runs the tasks of a workflow in isolated workers, and completes them on evidence.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ilchul",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args, Clone)]
+pub(crate) struct Global {
+    /// The home, in place of `<parent>/<repo>.ilchul`.
+    #[arg(long, global = true, value_name = "DIR", env = "ILCHUL_HOME")]
+    home: Option<PathBuf>,
+    /// Print one JSON document.
+    #[arg(long, global = true)]
+    json: bool,
+    /// When to colour.
+    #[arg(long, global = true, value_enum, default_value = "auto")]
+    color: Color,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write a first workflow.
+    Init(init::InitArgs),
+    /// Check a workflow file: every error at once.
+    Validate(validate::ValidateArgs),
+    /// Show what `up` would do; touches nothing.
+    Plan(plan::PlanArgs),
+    /// Check what ilchul needs on this machine.
+    Doctor(doctor::DoctorArgs),
+    /// Print a JSON Schema.
+    Schema(schema::SchemaArgs),
+    /// Run a workflow, or go on with it.
+    Up(up::UpArgs),
+    /// End the supervisor and the live workers; what they made stays.
+    Down(down::DownArgs),
+    /// Wait for tasks, or for the run, to end.
+    Wait(wait::WaitArgs),
+    /// Show the run: tasks, workers, reasons.
+    Status(status::StatusArgs),
+    /// Show the workers, where they are and what they hold.
+    Workers(workers::WorkersArgs),
+    /// Explain a task's state.
+    Why(why::WhyArgs),
+    /// Print what a task's worker printed.
+    Logs(logs::LogsArgs),
+    /// Go to a worker's terminal.
+    Attach(attach::AttachArgs),
+    /// Show what was checked for a task, and what came out.
+    Evidence(evidence::EvidenceArgs),
+    /// Print the journal of a run.
+    Events(events::EventsArgs),
+    /// List the runs of this repository.
+    Runs(runs::RunsArgs),
+    /// Grant an ended task one more attempt.
+    Retry(retry::RetryArgs),
+    /// End a task.
+    Cancel(cancel::CancelArgs),
+    /// Decide what can't be known of an attempt.
+    Decide(decide::DecideArgs),
+    /// Mark a retained worker as safe to close.
+    Release(release::ReleaseArgs),
+    /// Take that mark back.
+    Retain(retain::RetainArgs),
+    /// Write a worker's report, or check one.
+    Report(report::ReportArgs),
+    /// Leave a note for a worker's next heartbeat.
+    Heartbeat(heartbeat::HeartbeatArgs),
+}
+
+/// The binary's whole life but for the process exit: arguments in, exit code out.
+#[must_use]
+pub fn main(args: Vec<OsString>) -> i32 {
+    if args.get(1).is_some_and(|word| word == "shim") {
+        return crate::shim::main(&args[2..]);
+    }
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are results; everything else is usage.
+            let _ = error.print();
+            return error.exit_code();
+        }
+    };
+    let output = Output::new(cli.global.json, cli.global.color);
+    trace();
+    match run(&cli, output) {
+        Ok(exit) => exit.code(),
+        Err(error) => {
+            output.error(&error);
+            error.exit.code()
+        }
+    }
+}
+
+/// Sends what only developers of ilchul read to stderr: errors, and what `ILCHUL_TRACE` asks for.
+fn trace() {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_env("ILCHUL_TRACE").unwrap_or_else(|_| EnvFilter::new("error"));
+    // A subscriber that is there already is a test's.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+fn run(cli: &Cli, output: Output) -> Result<Exit, CliError> {
+    match &cli.command {
+        Command::Init(args) => init::run(&cli.global, args, output),
+        Command::Validate(args) => validate::run(&cli.global, args, output),
+        Command::Plan(args) => plan::run(&cli.global, args, output),
+        Command::Doctor(args) => doctor::run(&cli.global, args, output),
+        Command::Schema(args) => schema::run(&cli.global, args, output),
+        Command::Up(args) => up::run(&cli.global, args, output),
+        Command::Down(args) => down::run(&cli.global, args, output),
+        Command::Wait(args) => wait::run(&cli.global, args, output),
+        Command::Status(args) => status::run(&cli.global, args, output),
+        Command::Workers(args) => workers::run(&cli.global, args, output),
+        Command::Why(args) => why::run(&cli.global, args, output),
+        Command::Logs(args) => logs::run(&cli.global, args, output),
+        Command::Attach(args) => attach::run(&cli.global, args, output),
+        Command::Evidence(args) => evidence::run(&cli.global, args, output),
+        Command::Events(args) => events::run(&cli.global, args, output),
+        Command::Runs(args) => runs::run(&cli.global, args, output),
+        Command::Retry(args) => retry::run(&cli.global, args, output),
+        Command::Cancel(args) => cancel::run(&cli.global, args, output),
+        Command::Decide(args) => decide::run(&cli.global, args, output),
+        Command::Release(args) => release::run(&cli.global, args, output),
+        Command::Retain(args) => retain::run(&cli.global, args, output),
+        Command::Report(args) => report::run(&cli.global, args, output),
+        Command::Heartbeat(args) => heartbeat::run(&cli.global, args, output),
+    }
+}

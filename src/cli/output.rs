@@ -1,0 +1,100 @@
+//! Printing: results on stdout, talk on stderr, and one envelope for `--json`.
+//!
+//! A reader that went away (`| head`) is no error of ours. It leaves out words.
+
+use std::io::{IsTerminal, Write};
+
+use serde_json::{Value, json};
+
+use super::Color;
+use super::error::CliError;
+
+/// How a command prints.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    /// One JSON document in place of text.
+    pub json: bool,
+    /// Colour on stdout.
+    pub color: bool,
+    /// Colour on stderr.
+    pub color_err: bool,
+}
+
+impl Output {
+    /// From the command line and the environment.
+    #[must_use]
+    pub fn new(json: bool, color: Color) -> Self {
+        let wanted = |terminal: bool| match color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => {
+                let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+                terminal && !forbidden
+            }
+        };
+        Self {
+            json,
+            color: wanted(std::io::stdout().is_terminal()) && !json,
+            color_err: wanted(std::io::stderr().is_terminal()),
+        }
+    }
+
+    /// Prints a result: `data` for scripts, `text` for people.
+    pub fn result(&self, data: impl FnOnce() -> Value, text: impl FnOnce() -> String) {
+        if self.json {
+            let whole = json!({"schema_version": 1, "ok": true, "data": data()});
+            line(&crate::render::json::text(&whole));
+        } else {
+            print(&text());
+        }
+    }
+
+    /// Prints an error: for scripts on stdout, for people on stderr.
+    pub fn error(&self, error: &CliError) {
+        if self.json {
+            line(&crate::render::json::text(&error.json()));
+        }
+        talk(&format!("error: failed to {}.", error.message.trim_end_matches('.')));
+        if !error.hint.is_empty() {
+            talk(&format!("hint: {}", error.hint));
+        }
+    }
+}
+
+/// Prints text on stdout as it is.
+pub fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    // Nobody reads any more: what was to be done is done, so there is nothing to report.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Prints one line on stdout.
+pub fn line(text: &str) {
+    print(&format!("{text}\n"));
+}
+
+/// Prints one line on stderr, control characters made visible.
+pub fn talk(text: &str) {
+    talk_raw(&format!("{}\n", crate::render::clean(text)));
+}
+
+/// The width of the terminal, or 100 where there is none.
+#[must_use]
+pub fn width() -> usize {
+    rustix::termios::tcgetwinsize(std::io::stdout())
+        .ok()
+        .map(|size| usize::from(size.ws_col))
+        .filter(|width| *width >= 20)
+        .unwrap_or(100)
+}
+
+/// Prints text on stderr that carries our own colours, and nothing of anybody else's.
+pub fn talk_styled(text: &str) {
+    talk_raw(&format!("{text}\n"));
+}
+
+/// Prints text on stderr as it is, in one write.
+pub fn talk_raw(text: &str) {
+    let mut out = std::io::stderr().lock();
+    let _ = out.write_all(text.as_bytes());
+}

@@ -1,0 +1,263 @@
+//! `ilchul plan`: what `up` would do with a workflow that has no run yet.
+//!
+//! It asks git and tmux and touches nothing. It leaves out the runs that there were:
+//! whether `up` would go on with one is `runs`' and `up`'s to say.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::choose::{self, Choice};
+use super::describe::{self, count};
+use super::error::{CliError, words};
+use super::exit_code::Exit;
+use super::output::Output;
+use super::place::{self, Place};
+use super::workflow_file::{self, File};
+use super::{Global, start};
+use crate::render::words;
+use crate::workflow::{Task, TaskBase, Workflow};
+
+/// Uncommitted paths that are named to people.
+const NAMED: usize = 10;
+
+/// A task, and the commit of the base that it names itself.
+type Placed<'a> = (&'a Task, Option<String>);
+
+/// Arguments of `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The workflow file; `ilchul.yaml` at the repository's root by default.
+    file: Option<PathBuf>,
+    /// What would host the workers; never replaced by another kind when named.
+    #[arg(long, value_name = "KIND", value_parser = clap::builder::PossibleValuesParser::new(choose::SESSIONS))]
+    session: Option<String>,
+    /// Live workers at once; the workflow's limit, or the number of cores, by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    workers: Option<u32>,
+}
+
+/// What `up` would do. Everything is found out before the first line is printed, so that
+/// a plan is whole or an error.
+struct Plan<'a> {
+    file: &'a File,
+    name: String,
+    base: (String, &'a str),
+    uncommitted: Vec<String>,
+    session: Choice,
+    workers: u32,
+    home: &'a Path,
+    layers: Vec<Vec<Placed<'a>>>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// Whatever would keep `up` from starting: the file, a base, a session that was named.
+pub fn run(global: &Global, args: &PlanArgs, output: Output) -> Result<Exit, CliError> {
+    let here = workflow_file::here()?;
+    let path = workflow_file::locate(&here, args.file.as_deref());
+    let file = workflow_file::load(&path, output)?;
+    let place = place::find(global.home.as_deref())?;
+    let workflow = &file.loaded.workflow;
+    let flag = args.session.as_deref().map(choose::named).transpose()?;
+    let plan = Plan {
+        name: path.display().to_string(),
+        base: (start::resolve(&place, workflow)?, start::base_name(workflow)),
+        uncommitted: uncommitted(&place, &here)?,
+        session: choose::session(flag, workflow.session)?,
+        workers: choose::workers(args.workers, workflow.limits.workers),
+        home: place.home.root(),
+        layers: layers(&place, workflow)?,
+        file: &file,
+    };
+    output.result(|| plan.json(), || crate::render::clean(&plan.text()));
+    Ok(Exit::Done)
+}
+
+/// What isn't committed in the checkout that the user stands in.
+fn uncommitted(place: &Place, here: &Path) -> Result<Vec<String>, CliError> {
+    // Not always the main checkout: `HEAD` is that of the worktree one stands in.
+    let root = workflow_file::root(here).unwrap_or_else(|| place.repository.main_checkout().to_owned());
+    place.repository.uncommitted(&root).map_err(|error| CliError::new("repository", words(&error)))
+}
+
+/// Tasks by the step at which they could start, each with the commit of its own base.
+fn layers<'a>(place: &Place, workflow: &'a Workflow) -> Result<Vec<Vec<Placed<'a>>>, CliError> {
+    let mut layers = Vec::new();
+    for layer in order(&workflow.tasks) {
+        let resolved = layer.into_iter().map(|task| Ok((task, task_base(place, task)?)));
+        layers.push(resolved.collect::<Result<_, CliError>>()?);
+    }
+    Ok(layers)
+}
+
+/// The commit of a base that the task names itself; `up` would resolve it at the same moment.
+fn task_base(place: &Place, task: &Task) -> Result<Option<String>, CliError> {
+    let Some(TaskBase::Commit(written)) = &task.base else { return Ok(None) };
+    let commit = place.repository.resolve_commit(written).map_err(|error| {
+        let shown = written.escape_debug();
+        CliError::new("base", format!("find the base `{shown}` of task `{}`: {}", task.id, words(&error)))
+            .hint("Name a commit, branch or tag of this repository with `base:`.")
+    })?;
+    Ok(Some(commit))
+}
+
+/// The earliest step of each task; within a step in the order of the file.
+fn order(tasks: &[Task]) -> Vec<Vec<&Task>> {
+    let mut layers: Vec<Vec<&Task>> = Vec::new();
+    let mut done: BTreeSet<&str> = BTreeSet::new();
+    // Ends with the tasks: a validated workflow has no cycle, and an empty step stops in any case.
+    while done.len() < tasks.len() {
+        let can_start = |task: &&Task| {
+            !done.contains(task.id.as_str())
+                && task.needs.iter().all(|need| done.contains(need.task.as_str()))
+        };
+        let layer: Vec<&Task> = tasks.iter().filter(can_start).collect();
+        if layer.is_empty() {
+            break;
+        }
+        done.extend(layer.iter().map(|task| task.id.as_str()));
+        layers.push(layer);
+    }
+    layers
+}
+
+impl Plan<'_> {
+    /// For people: one block for the run, one for each step.
+    fn text(&self) -> String {
+        let workflow = &self.file.loaded.workflow;
+        let tasks = count(workflow.tasks.len(), "task");
+        let (commit, written) = &self.base;
+        let new = if self.home.exists() { "" } else { " (to be made)" };
+        let mut text = format!("Workflow  {} ({}, {tasks})\n", workflow.name, self.name);
+        // A `String` takes every write.
+        let _ = writeln!(text, "Base      {} ({written})", words::short(commit));
+        if !self.uncommitted.is_empty() {
+            let names = describe::list(&self.uncommitted, NAMED);
+            let _ = writeln!(text, "          not part of it, because uncommitted: {names}");
+        }
+        let _ = writeln!(text, "Sessions  {} ({})", self.session.kind.word(), self.session.why);
+        let _ = writeln!(text, "Workers   {} at once", self.workers);
+        let _ = writeln!(text, "Home      {}{new}", self.home.display());
+        for (index, layer) in self.layers.iter().enumerate() {
+            let _ = writeln!(text, "\nStep {}", index + 1);
+            for (task, commit) in layer {
+                task_text(&mut text, task, commit.as_deref());
+            }
+        }
+        text.push_str("\nNothing was started. Run `ilchul up` to start it.\n");
+        text
+    }
+
+    /// For scripts: the same, with whole commits and times in milliseconds.
+    fn json(&self) -> Value {
+        let workflow = &self.file.loaded.workflow;
+        let numbered = self.layers.iter().enumerate();
+        let tasks: Vec<Value> = numbered
+            .flat_map(|(index, layer)| {
+                layer.iter().map(move |(task, commit)| task_json(index + 1, task, commit))
+            })
+            .collect();
+        json!({
+            "workflow": workflow.name,
+            "file": self.name,
+            "base": {"commit": self.base.0, "written": self.base.1, "uncommitted": self.uncommitted},
+            "session": {
+                "kind": self.session.kind.word(),
+                "reason": self.session.why,
+                "notice": self.session.line(),
+            },
+            "workers": self.workers,
+            "home": self.home,
+            "home_exists": self.home.exists(),
+            "tasks": tasks,
+            "warnings": workflow_file::details(&self.name, &self.file.loaded.warnings),
+        })
+    }
+}
+
+/// One task for people. What is the default goes without saying, but for time and attempts.
+fn task_text(text: &mut String, task: &Task, commit: Option<&str>) {
+    let _ = writeln!(text, "  {}: {}", task.id, describe::kind(&task.kind));
+    if !task.needs.is_empty() {
+        let _ = writeln!(text, "    needs: {}", describe::needs(task));
+    }
+    if let Some(base) = &task.base {
+        let commit = commit.map_or_else(String::new, |commit| format!(" ({})", words::short(commit)));
+        let _ = writeln!(text, "    base: {}{commit}", describe::base(base));
+    }
+    for item in describe::evidence(&task.evidence) {
+        let _ = writeln!(text, "    evidence: {item}");
+    }
+    let attempts = u64::from(task.retries) + 1;
+    let plural = if attempts == 1 { "" } else { "s" };
+    let timeout = describe::duration(task.timeout);
+    let _ = writeln!(text, "    {attempts} attempt{plural}, {timeout} each");
+}
+
+/// One task for scripts. A need without a policy of its own carries the task's.
+fn task_json(step: usize, task: &Task, commit: &Option<String>) -> Value {
+    let needs = task.needs.iter();
+    let needs: Vec<Value> = needs
+        .map(|need| json!({"task": need.task, "when": describe::when(need.when.unwrap_or(task.when))}))
+        .collect();
+    let base = task.base.as_ref().map(|base| match base {
+        TaskBase::Commit(written) => json!({"task": null, "commit": commit, "written": written}),
+        TaskBase::Task(id) => json!({"task": id, "commit": null, "written": null}),
+    });
+    let items = task.evidence.items().iter();
+    let evidence: Vec<Value> =
+        items.map(|item| json!({"kind": item.kind(), "words": describe::item(item)})).collect();
+    let waived = match &task.evidence {
+        crate::workflow::Evidence::Items(_) => None,
+        crate::workflow::Evidence::Waived(reason) => Some(reason),
+    };
+    json!({
+        "id": task.id,
+        "step": step,
+        "kind": task.kind.word(),
+        "what": describe::kind(&task.kind),
+        "needs": needs,
+        "when": describe::when(task.when),
+        "base": base,
+        "workspace": task.workspace,
+        "evidence": evidence,
+        "waived": waived,
+        "timeout_ms": u64::try_from(task.timeout.as_millis()).unwrap_or(u64::MAX),
+        "attempts": u64::from(task.retries) + 1,
+        "retain": task.retain,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn steps(tasks: &str) -> Vec<Vec<String>> {
+        let text = format!("version: 1\ntasks:\n{tasks}");
+        let workflow = crate::workflow::load("x.yaml", text.as_bytes()).unwrap().workflow;
+        let ids = |layer: Vec<&Task>| layer.iter().map(|task| task.id.clone()).collect();
+        order(&workflow.tasks).into_iter().map(ids).collect()
+    }
+
+    #[test]
+    fn d2_a_task_is_planned_at_the_first_step_at_which_its_own_needs_have_ended() {
+        let found = steps(
+            "  d: { run: x, needs: [b, c] }\n  c: { run: x, needs: [a] }\n  b: { run: x }\n  a: { run: x }\n  e: { run: x, needs: [b] }\n",
+        );
+        assert_eq!(found, [vec!["b", "a"], vec!["c", "e"], vec!["d"]]);
+    }
+
+    #[test]
+    fn a_long_chain_is_planned_whole() {
+        let link = |n: usize| match n {
+            0 => "  t0: { run: x }\n".to_owned(),
+            n => format!("  t{n}: {{ run: x, needs: [t{}] }}\n", n - 1),
+        };
+        assert_eq!(steps(&(0..300).map(link).collect::<String>()).len(), 300);
+    }
+}

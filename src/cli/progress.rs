@@ -1,0 +1,273 @@
+//! What `up` says while it drives a run: one line a transition, and on a terminal
+//! one line below them that tells what runs now.
+//!
+//! Told after the commit, never before. It leaves out the record at the end.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+
+use super::output;
+use crate::engine::event::{ClaimStep, Event, PlainMove, ReportStep, RunEvent, TaskStep, WorkerStep};
+use crate::engine::evidence::Verdict;
+use crate::engine::state::RunState;
+use crate::engine::task_table::TaskPhase;
+use crate::journal::Recorded;
+use crate::render::{clean, words as said};
+use crate::supervisor::{Listener, Note};
+use crate::workflow::SessionKind;
+
+/// The voice of `up`.
+pub struct Progress {
+    live: bool,
+    json: bool,
+    color: bool,
+    shown: bool,
+    told: Vec<Note>,
+    /// What is said in this turn: stderr isn't buffered, and a batch is one write.
+    pending: String,
+}
+
+impl Progress {
+    /// Lines for people, or events as JSON lines on stdout.
+    #[must_use]
+    pub fn new(json: bool, color: bool) -> Self {
+        let live = !json && std::io::stderr().is_terminal();
+        Self { live, json, color, shown: false, told: Vec::new(), pending: String::new() }
+    }
+
+    fn say(&mut self, mark: &str, text: &str) {
+        let (on, off) = if self.color { (style(mark), "\u{1b}[0m") } else { ("", "") };
+        // Writing to a string can't fail.
+        let _ = writeln!(self.pending, "{} {on}{mark}{off} {}", wall(), clean(text));
+    }
+
+    /// Puts out what was said, and on a terminal the line below it.
+    fn flush(&mut self, state: Option<&RunState>) {
+        let mut text = String::new();
+        if std::mem::take(&mut self.shown) {
+            text.push_str("\r\u{1b}[2K");
+        }
+        text.push_str(&std::mem::take(&mut self.pending));
+        if let (true, Some(state)) = (self.live, state) {
+            text.extend(summary(state).chars().take(output::width().saturating_sub(1)));
+            self.shown = true;
+        }
+        if !text.is_empty() {
+            output::talk_raw(&text);
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.flush(None);
+    }
+}
+
+impl Listener for Progress {
+    fn committed(&mut self, state: &RunState, batch: &[Recorded]) {
+        if self.json {
+            let lines: String = batch
+                .iter()
+                .map(|row| format!("{}\n", crate::render::events::json(row.seq, row.at, &row.event)))
+                .collect();
+            output::print(&lines);
+            return;
+        }
+        for row in batch {
+            if let Some((mark, text)) = words(state, &row.event) {
+                self.say(mark, &text);
+            }
+        }
+        self.flush(Some(state));
+    }
+
+    fn note(&mut self, note: &Note) {
+        // The same trouble every second is one piece of news.
+        if self.json || self.told.contains(note) {
+            return;
+        }
+        self.told.push(note.clone());
+        let text = match note {
+            Note::Polling(why) => format!("watching by polling: {why}"),
+            Note::ProbeFailed(why) => {
+                format!("the workers' sessions can't be looked at: {why}; nothing is concluded from that")
+            }
+            Note::Adopted(worker) => format!("{worker}  adopted: it was alive and goes on undisturbed"),
+            Note::HalfMade(worker) => {
+                format!(
+                    "{worker}  half made when the last supervisor ended; it is kept, the next attempt gets fresh names"
+                )
+            }
+        };
+        self.say("!", &text);
+    }
+
+    fn tick(&mut self, state: &RunState) {
+        self.flush(Some(state));
+    }
+
+    fn done(&mut self) {
+        self.flush(None);
+    }
+}
+
+/// The transition in words; `None` where it is only a step on the way.
+fn words(state: &RunState, event: &Event) -> Option<(&'static str, String)> {
+    match event {
+        Event::Run(event) => run_words(event),
+        Event::Task(event) => {
+            let (mark, what) = task_words(&event.step)?;
+            let detail = because(&event.reason);
+            let alert = if matches!(event.step, TaskStep::Blocked) {
+                hint(state, &event.task)
+            } else {
+                String::new()
+            };
+            Some((mark, format!("{}  {what}{detail}{alert}", event.task)))
+        }
+        Event::Worker(event) => match &event.step {
+            WorkerStep::Moved { to: PlainMove::FellSilent } => Some((
+                "!",
+                format!(
+                    "{}  unhealthy{}{}",
+                    event.worker,
+                    because(&event.reason),
+                    hint(state, &event.worker)
+                ),
+            )),
+            WorkerStep::Moved { to: PlainMove::BeatBusy | PlainMove::BeatWaiting } => {
+                Some((">", format!("{}  is heard of again", event.worker)))
+            }
+            WorkerStep::Moved { to: PlainMove::WentStale } => {
+                Some(("!", format!("{}  is gone{}", event.worker, because(&event.reason))))
+            }
+            _ => None,
+        },
+        Event::Claim(event) => matches!(event.step, ClaimStep::Expired).then(|| {
+            let next = format!("; decide with `ilchul decide {} rerun|skip|accept`", event.task);
+            (
+                "!",
+                format!(
+                    "{}  lost: no heartbeat for too long{next}{}",
+                    event.worker,
+                    hint(state, &event.worker)
+                ),
+            )
+        }),
+        // What a worker says while we end it is expected.
+        Event::Report(event) if stopping(state, &event.worker) => None,
+        Event::Report(event) => match &event.step {
+            ReportStep::Refused { code, detail, .. } => {
+                Some(("!", format!("{}  report refused: {code}: {detail}", event.worker)))
+            }
+            ReportStep::Accepted { .. } => None,
+        },
+        Event::Evidence(event) => (event.checked.verdict != Verdict::Verified).then(|| {
+            let checked = &event.checked;
+            ("x", format!("{}  {} {}: {}", event.task, checked.kind, checked.verdict.word(), checked.reason))
+        }),
+        Event::Ignored(event) => {
+            let worker = event.worker.as_deref().unwrap_or("-");
+            let known = state.workers.contains_key(worker);
+            (known && !stopping(state, worker)).then(|| {
+                ("!", format!("{worker}  ignored {}: {}: {}", event.input, event.code, event.detail))
+            })
+        }
+    }
+}
+
+fn stopping(state: &RunState, worker: &str) -> bool {
+    state.workers.get(worker).is_some_and(|worker| worker.stop.is_some())
+}
+
+fn run_words(event: &RunEvent) -> Option<(&'static str, String)> {
+    match event {
+        RunEvent::Stopping { .. } => Some((">", "stopping the live workers".to_owned())),
+        RunEvent::Started(_)
+        | RunEvent::Resumed { .. }
+        | RunEvent::Interrupted { .. }
+        | RunEvent::Ended { .. }
+        | RunEvent::Reopened { .. } => None,
+    }
+}
+
+fn task_words(step: &TaskStep) -> Option<(&'static str, &'static str)> {
+    match step {
+        TaskStep::Acknowledged => Some((">", "started")),
+        TaskStep::Worked => Some((">", "ended, checking its evidence")),
+        TaskStep::DecidedAccept => Some((">", "taken as done by a person, checking its evidence")),
+        TaskStep::Verified { .. } => Some(("ok", "completed")),
+        TaskStep::WentPartial => Some(("x", "partial")),
+        TaskStep::NeedsImpossible { .. } | TaskStep::DecidedSkip => Some(("-", "skipped")),
+        TaskStep::Blocked => Some(("!", "waits for you")),
+        TaskStep::Unblocked => Some((">", "goes on")),
+        TaskStep::Requeued => Some((">", "back to ready")),
+        TaskStep::Cancelled => Some(("-", "cancelled")),
+        TaskStep::Reopened => Some((">", "reopened")),
+        TaskStep::Rearmed => Some((">", "waits for its needs again")),
+        TaskStep::HostFailed { .. } | TaskStep::Deferred { .. } => Some(("!", "deferred")),
+        TaskStep::LaunchFailed { again: true }
+        | TaskStep::AttemptFailed { again: true }
+        | TaskStep::Recovered { again: true }
+        | TaskStep::Repaired { again: true } => Some((">", "tries again")),
+        TaskStep::LaunchFailed { again: false }
+        | TaskStep::AttemptFailed { again: false }
+        | TaskStep::Recovered { again: false }
+        | TaskStep::Repaired { again: false }
+        | TaskStep::Denied { .. } => Some(("x", "failed")),
+        // What was refused was told item by item.
+        TaskStep::NeedsMet | TaskStep::Claimed { .. } | TaskStep::Refuted => None,
+    }
+}
+
+/// A reason behind a colon, in words.
+fn because(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(": {}", said::reason(reason)) }
+}
+
+/// How a person gets to a worker.
+fn hint(state: &RunState, name: &str) -> String {
+    match state.started.session {
+        SessionKind::Tmux => format!(" (ilchul attach {name})"),
+        SessionKind::Subprocess => format!(" (ilchul attach {name}, or ilchul logs -f {name})"),
+    }
+}
+
+/// What runs now, in one line.
+fn summary(state: &RunState) -> String {
+    let total = state.tasks.len();
+    let done = total - state.open_count;
+    let mut parts = vec![format!("{done}/{total} done")];
+    let running: Vec<String> = state
+        .moving
+        .iter()
+        .map(|&task| {
+            let seconds = state.last_at.moment.since(state.tasks[task].since.moment).as_secs();
+            let phase = state.tasks[task].phase;
+            let what = if phase == TaskPhase::InProgress { String::new() } else { format!(" {phase}") };
+            format!("{}{what} {seconds} s", state.planned(task).id)
+        })
+        .collect();
+    if !running.is_empty() {
+        parts.push(format!("now: {}", running.join(", ")));
+    }
+    if !state.ready.is_empty() {
+        parts.push(format!("{} ready", state.ready.len()));
+    }
+    parts.join(" · ")
+}
+
+fn style(mark: &str) -> &'static str {
+    match mark {
+        "ok" => "\u{1b}[32m",
+        "x" => "\u{1b}[31m",
+        "!" => "\u{1b}[33m",
+        _ => "\u{1b}[2m",
+    }
+}
+
+fn wall() -> String {
+    let now = jiff::Timestamp::from_millisecond(crate::supervisor::clock::wall_ms()).unwrap_or_default();
+    now.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S").to_string()
+}

@@ -1,0 +1,144 @@
+//! `ilchul report`: says what came of a worker's work, or checks such a report.
+//!
+//! A report is a claim. It leaves out whether it is true and whether it still counts:
+//! the supervisor checks both.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use super::Global;
+use super::claims::{self, Reference};
+use super::describe::count;
+use super::error::{CliError, words};
+use super::exit_code::Exit;
+use super::output::{self, Output};
+use super::worker_side::{Replace, WorkerSide};
+use crate::mail;
+use crate::protocol::{Assignment, Problem, REPORT, REPORT_SCHEMA, Report, ReportStatus};
+
+/// Arguments of `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Say all that is wrong with the report in FILE, and write none.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["status", "summary", "reason", "evidence", "output", "tokens", "usd"])]
+    check: Option<PathBuf>,
+    /// How it went.
+    #[arg(long, required_unless_present = "check", value_parser = clap::builder::PossibleValuesParser::new(ReportStatus::WORDS))]
+    status: Option<String>,
+    /// What was done, in a sentence or a few.
+    #[arg(long, value_name = "TEXT", required_unless_present = "check")]
+    summary: Option<String>,
+    /// Why it went so, where it isn't `done`.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// What to look at: artifact=PATH, log=PATH, commit=ID or command=TEXT; paths count from the tree.
+    #[arg(long, value_name = "KIND=VALUE", value_parser = claims::reference)]
+    evidence: Vec<Reference>,
+    /// A value for other tasks, as text.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    output: Vec<(String, String)>,
+    /// Model tokens used.
+    #[arg(long = "usage-tokens", value_name = "N")]
+    tokens: Option<u64>,
+    /// US dollars spent.
+    #[arg(long = "usage-usd", value_name = "X")]
+    usd: Option<f64>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// Outside of a worker, when a file that it names can't be read, or when anything is wrong
+/// with the report: then nothing is written.
+pub fn run(_global: &Global, args: &ReportArgs, output: Output) -> Result<Exit, CliError> {
+    match &args.check {
+        Some(path) => check(path, output),
+        None => write(args, output),
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        Some(_) | None => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+fn check(path: &Path, output: Output) -> Result<Exit, CliError> {
+    let shown = path.display().to_string();
+    let bytes = mail::read_regular(path).map_err(|error| {
+        CliError::new("unreadable", words(&error)).hint("Name the file of a report, such as `report.json`.")
+    })?;
+    let report = Report::check(&bytes).map_err(|problems| invalid(&shown, &problems, output))?;
+    let worker = format!("{}.{}", report.task, report.attempt);
+    output.result(
+        || json!({"file": shown, "task": report.task, "attempt": report.attempt, "status": report.status, "problems": []}),
+        || crate::render::clean(&format!("`{shown}`: a `{}` report of {worker}, no problems.\n", report.status.as_str())),
+    );
+    Ok(Exit::Done)
+}
+
+/// All problems, each on a line of its own, and the error that counts them.
+fn invalid(name: &str, problems: &[Problem], output: Output) -> CliError {
+    if !output.json {
+        for problem in problems {
+            let at = if problem.path.is_empty() { String::new() } else { format!(" {}:", problem.path) };
+            output::talk(&format!("{name}:{at} {}", problem.message));
+        }
+    }
+    let message = format!("use the report `{name}`: {}", count(problems.len(), "problem"));
+    CliError::new("invalid_report", message)
+        .hint("Run `ilchul schema report` for what may stand in one.")
+        .details(json!(problems))
+}
+
+fn write(args: &ReportArgs, output: Output) -> Result<Exit, CliError> {
+    let side = WorkerSide::here()?;
+    let assignment = side.assignment()?;
+    let report = compose(args, &side, &assignment)?;
+    let bytes = report.to_string().into_bytes();
+    // What we compose goes through the reader that will judge it.
+    let parsed = Report::check(&bytes).map_err(|problems| invalid(REPORT, &problems, output))?;
+    let path = side.write(REPORT, &bytes, replace(&side, &assignment))?;
+    let (status, worker) = (parsed.status.as_str(), format!("{}.{}", parsed.task, parsed.attempt));
+    output.result(
+        || json!({"file": path, "report": report}),
+        || format!("Reported `{status}` for {worker} in `{}`.\n", path.display()),
+    );
+    Ok(Exit::Done)
+}
+
+/// A report of this attempt that settles it stays; a question, or anything else, gives way.
+fn replace(side: &WorkerSide, assignment: &Assignment) -> Replace {
+    let Some(Ok(old)) = side.read(REPORT).map(|bytes| Report::check(&bytes)) else { return Replace::Yes };
+    let ours =
+        old.token == assignment.token && old.attempt == assignment.attempt && old.task == assignment.task;
+    if ours && !old.status.is_open() { Replace::No } else { Replace::Yes }
+}
+
+fn compose(args: &ReportArgs, side: &WorkerSide, assignment: &Assignment) -> Result<Value, CliError> {
+    let mut outputs = Map::new();
+    for (name, value) in &args.output {
+        if outputs.insert(name.clone(), json!(value)).is_some() {
+            let message = format!("take the output `{}`: it is named twice", name.escape_debug());
+            return Err(CliError::new("invalid_report", message).hint("Give each name one value."));
+        }
+    }
+    let claims: Vec<_> =
+        args.evidence.iter().map(|reference| claims::claim(reference, side)).collect::<Result<_, _>>()?;
+    let used = args.tokens.is_some() || args.usd.is_some();
+    Ok(json!({
+        "schema": REPORT_SCHEMA,
+        "task": assignment.task,
+        "attempt": assignment.attempt,
+        "token": assignment.token,
+        "status": args.status,
+        "summary": args.summary,
+        "reason": args.reason,
+        "evidence": claims,
+        "outputs": outputs,
+        "usage": used.then(|| json!({"tokens": args.tokens, "usd": args.usd})),
+    }))
+}

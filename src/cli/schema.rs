@@ -1,0 +1,52 @@
+//! `ilchul schema NAME`: the JSON Schema of a format, for editors and for other programs.
+//!
+//! It leaves out the schemas themselves: each room makes its own from the tables it reads by.
+
+use clap::Args;
+use serde_json::Value;
+
+use super::Global;
+use super::error::CliError;
+use super::exit_code::Exit;
+use super::output::{self, Output};
+use crate::{protocol, workflow};
+
+/// What a schema is made by.
+type Maker = fn() -> Value;
+
+/// The formats that have one.
+const SCHEMAS: [(&str, Maker); 3] = [
+    ("workflow", workflow::schema),
+    ("report", protocol::report_schema),
+    ("worker", protocol::worker_schema),
+];
+
+/// Arguments of `schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// Which format: `workflow`, `report` or `worker`.
+    name: String,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When there is no such format.
+pub fn run(_global: &Global, args: &SchemaArgs, output: Output) -> Result<Exit, CliError> {
+    let found = SCHEMAS.iter().find(|(name, _)| *name == args.name);
+    let Some((_, make)) = found else {
+        let names: Vec<String> = SCHEMAS.iter().map(|(name, _)| format!("`{name}`")).collect();
+        let message = format!("find the schema `{}`", args.name.escape_debug());
+        return Err(
+            CliError::new("unknown_schema", message).hint(format!("The schemas are {}.", names.join(", ")))
+        );
+    };
+    let schema = make();
+    if output.json {
+        output.result(|| schema, String::new);
+    } else {
+        // A `Value` has a JSON form always.
+        output::line(&format!("{schema:#}"));
+    }
+    Ok(Exit::Done)
+}

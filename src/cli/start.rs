@@ -1,0 +1,178 @@
+//! What a new run starts from: base, ids, the frozen file. And what changed since an old one did.
+
+use std::collections::BTreeMap;
+
+use super::choose;
+use super::error::{CliError, words};
+use super::output;
+use super::place::Place;
+use super::session;
+use super::up::UpArgs;
+use super::workflow_file::{self, File};
+use crate::engine::event::Started;
+use crate::render::words;
+use crate::supervisor::clock::{Clock, boot_id};
+use crate::workflow::{SessionKind, TaskBase, Workflow};
+
+/// How many uncommitted paths are named.
+const NAMED: usize = 5;
+
+/// The commit that a workflow's base names now.
+///
+/// # Errors
+/// When it names none.
+pub fn resolve(place: &Place, workflow: &Workflow) -> Result<String, CliError> {
+    commit(place, base_name(workflow))
+}
+
+/// What the base is written as.
+#[must_use]
+pub fn base_name(workflow: &Workflow) -> &str {
+    workflow.base.as_deref().unwrap_or("HEAD")
+}
+
+fn commit(place: &Place, name: &str) -> Result<String, CliError> {
+    place.repository.resolve_commit(name).map_err(|error| {
+        CliError::new("base", format!("find the base `{}`: {}", name.escape_debug(), words(&error)))
+            .hint("Name a commit, branch or tag of this repository with `base:`.")
+    })
+}
+
+/// The root of a new run.
+///
+/// # Errors
+/// When a base names no commit.
+pub fn plan(
+    place: &Place,
+    file: &File,
+    (path, session): (String, SessionKind),
+    args: &UpArgs,
+) -> Result<Started, CliError> {
+    let workflow = &file.loaded.workflow;
+    let mut bases = BTreeMap::new();
+    for task in &workflow.tasks {
+        if let Some(TaskBase::Commit(name)) = &task.base
+            && !bases.contains_key(name)
+        {
+            bases.insert(name.clone(), commit(place, name)?);
+        }
+    }
+    Ok(Started {
+        run: run_id(),
+        path,
+        digest: file.digest.clone(),
+        base: resolve(place, workflow)?,
+        base_name: base_name(workflow).to_owned(),
+        bases,
+        session,
+        workers: choose::workers(args.workers, workflow.limits.workers),
+        only: args.only.clone(),
+        pid: std::process::id(),
+        boot: boot_id(),
+        mono_ms: Clock::kernel().mono_ms(),
+        workflow: workflow.clone(),
+    })
+}
+
+/// `--only` names tasks of the workflow.
+///
+/// # Errors
+/// When it doesn't.
+pub fn check_only(file: &File, only: &[String]) -> Result<(), CliError> {
+    let known = &file.loaded.workflow.tasks;
+    match only.iter().find(|id| !known.iter().any(|task| task.id == **id)) {
+        None => Ok(()),
+        Some(id) => {
+            let ids: Vec<&str> = known.iter().map(|task| task.id.as_str()).collect();
+            Err(CliError::new(
+                "unknown_task",
+                format!("run only `{}`: the workflow has no such task", id.escape_debug()),
+            )
+            .hint(format!("Its tasks are: {}.", ids.join(", "))))
+        }
+    }
+}
+
+/// Sortable by time, and hard to hit twice: `20261121-093012-4f2a`.
+fn run_id() -> String {
+    let now = jiff::Timestamp::from_millisecond(crate::supervisor::clock::wall_ms()).unwrap_or_default();
+    let time = now.strftime("%Y%m%d-%H%M%S");
+    let chance = uuid::Uuid::new_v4().simple().to_string();
+    format!("{time}-{}", &chance[..4])
+}
+
+/// Keeps the file as it was, before the journal names the run.
+///
+/// # Errors
+/// What the system says.
+pub fn freeze(place: &Place, run: &str, bytes: &[u8]) -> Result<(), CliError> {
+    let fail = |error: std::io::Error| CliError::new("home", format!("keep a copy of the workflow: {error}"));
+    crate::home::private_dir(&place.home.run(run)).map_err(fail)?;
+    let mut file = tempfile::NamedTempFile::new_in(place.home.run(run)).map_err(fail)?;
+    std::io::Write::write_all(&mut file, bytes).map_err(fail)?;
+    file.as_file().sync_all().map_err(fail)?;
+    file.persist(place.home.workflow(run)).map_err(|error| fail(error.error))?;
+    Ok(())
+}
+
+/// Says what is about to happen, and what isn't part of it.
+pub fn announce(place: &Place, started: &Started) {
+    let tasks = started.workflow.tasks.len();
+    output::talk(&format!(
+        "Run {} of {}: {tasks} task{}, {} at once, from {} ({}).",
+        started.run,
+        started.path,
+        if tasks == 1 { "" } else { "s" },
+        started.workers,
+        started.base_name,
+        words::short(&started.base)
+    ));
+    match started.session {
+        SessionKind::Tmux => {
+            output::talk(&format!(
+                "Workers are windows of the tmux session {} (attach: ilchul attach TASK).",
+                session::tmux_name(place, &started.run)
+            ));
+        }
+        SessionKind::Subprocess => output::talk("Follow a worker: ilchul logs -f TASK."),
+    }
+    if let Ok(changed) = place.repository.uncommitted(&checkout(place))
+        && !changed.is_empty()
+    {
+        let named: Vec<&str> = changed.iter().take(NAMED).map(String::as_str).collect();
+        let more = changed.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        output::talk(&format!("Not part of it, because uncommitted: {}{more}.", named.join(", ")));
+    }
+}
+
+/// The checkout that the command was typed in.
+fn checkout(place: &Place) -> std::path::PathBuf {
+    let here = workflow_file::here().ok().and_then(|here| workflow_file::root(&here));
+    here.unwrap_or_else(|| place.repository.main_checkout().to_owned())
+}
+
+/// What differs between two forms of a workflow, by task.
+#[must_use]
+pub fn changes(old: &Workflow, new: &Workflow) -> Vec<String> {
+    let mut changes = Vec::new();
+    for task in &old.tasks {
+        match new.tasks.iter().find(|other| other.id == task.id) {
+            None => changes.push(format!("`{}` is gone", task.id)),
+            Some(other) if other != task => changes.push(format!("`{}` differs", task.id)),
+            Some(_) => {}
+        }
+    }
+    for task in &new.tasks {
+        if !old.tasks.iter().any(|other| other.id == task.id) {
+            changes.push(format!("`{}` is new", task.id));
+        }
+    }
+    if old.base != new.base {
+        changes.push("the base differs".to_owned());
+    }
+    if changes.is_empty() {
+        changes.push("no task differs, but the text or the limits do".to_owned());
+    }
+    changes
+}

@@ -1,0 +1,254 @@
+//! `ilchul up`: run a workflow, or go on with it.
+//!
+//! It decides which run, says what happens, and ends with the record. It leaves out
+//! the driving itself.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::error::CliError;
+use super::exit_code::Exit;
+use super::output::{self, Output};
+use super::place::{self, Place, Run};
+use super::progress::Progress;
+use super::workflow_file::{self, File};
+use super::{Global, choose, drive, record, start};
+use crate::engine::state::{RunPhase, RunState};
+use crate::journal::Journal;
+use crate::render::words;
+use crate::supervisor::{End, open_new, open_old};
+
+/// Arguments of `up`.
+#[derive(Debug, Args, Clone)]
+pub struct UpArgs {
+    /// The workflow file; `ilchul.yaml` at the repository's root by default.
+    pub(super) file: Option<PathBuf>,
+    /// What hosts the workers; never replaced by another kind when named.
+    #[arg(long, value_name = "KIND", value_parser = clap::builder::PossibleValuesParser::new(choose::SESSIONS))]
+    pub(super) session: Option<String>,
+    /// Live workers at once; the workflow's limit, or the number of cores, by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) workers: Option<u32>,
+    /// Start another run, though there is one of this workflow.
+    #[arg(long)]
+    pub(super) new: bool,
+    /// End with exit code 4 where only a person can go on.
+    #[arg(long)]
+    pub(super) unattended: bool,
+    /// Return once the supervisor works in the background.
+    #[arg(long)]
+    pub(super) detach: bool,
+    /// Only this task and what it needs.
+    #[arg(long, value_name = "TASK")]
+    pub(super) only: Vec<String>,
+    /// How progress is told.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(super) output: Told,
+}
+
+/// How progress is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Told {
+    /// Lines for people, on stderr.
+    Text,
+    /// The journal's events as JSON lines, on stdout.
+    Json,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// Everything that keeps a run from starting or going on; 5 when another supervisor works.
+pub fn run(global: &Global, args: &UpArgs, output: Output) -> Result<Exit, CliError> {
+    let place = place::find(global.home.as_deref())?;
+    let path = workflow_file::locate(&workflow_file::here()?, args.file.as_deref());
+    let file = workflow_file::load(&path, output)?;
+    start::check_only(&file, &args.only)?;
+    if args.detach {
+        return super::detach::run(&place);
+    }
+    let mut lock = drive::lock(&place, Duration::ZERO)?;
+    drive::sign(&mut lock, "")?;
+    let journal = Journal::open(&place.home)?;
+    let identity = workflow_file::identity(&path, place.repository.main_checkout());
+    let last = last_run(&place, &journal, &identity)?;
+    let exit = match last {
+        Some(last) if !args.new => {
+            let state = last.engine.state();
+            if let RunPhase::Ended { success } = state.phase {
+                return ended_before(&place, state, success, &file, output);
+            }
+            unchanged(state, &file)?;
+            let run = state.started.run.clone();
+            drive::sign(&mut lock, &run)?;
+            go_on(&place, journal, state, args, output)?
+        }
+        last => {
+            refuse_beside_live(&place, &journal, last.as_ref())?;
+            let named = args.session.as_deref().map(choose::named).transpose()?;
+            let chosen = choose::session(named, file.loaded.workflow.session)?;
+            let started = start::plan(&place, &file, (identity, chosen.kind), args)?;
+            drive::sign(&mut lock, &started.run)?;
+            if let (Some(because), Told::Text) = (chosen.line(), args.output) {
+                output::talk(&because);
+            }
+            begin(&place, journal, started, (&file, args), output)?
+        }
+    };
+    drop(lock);
+    Ok(exit)
+}
+
+fn last_run(place: &Place, journal: &Journal, identity: &str) -> Result<Option<Run>, CliError> {
+    let runs = journal.runs()?;
+    let last = runs.iter().rev().find(|run| run.path == identity);
+    last.map(|run| place.run_of(journal, &run.id)).transpose()
+}
+
+/// The last run ended: its record is the answer, unless something asks for a new one.
+fn ended_before(
+    place: &Place,
+    state: &RunState,
+    success: bool,
+    file: &File,
+    output: Output,
+) -> Result<Exit, CliError> {
+    let hint = "Run `ilchul up --new` to start another, or `ilchul runs` to see the old ones.";
+    if state.started.digest != file.digest {
+        let message = format!(
+            "go on with the run `{}`: it has ended, and the file has changed since",
+            state.started.run
+        );
+        return Err(CliError::new("workflow_changed", message).hint(hint));
+    }
+    let base = start::resolve(place, &file.loaded.workflow)?;
+    if base != state.started.base {
+        let message = format!(
+            "go on with the run `{}`: it has ended, and its base `{}` has moved from {} to {}",
+            state.started.run,
+            state.started.base_name,
+            words::short(&state.started.base),
+            words::short(&base)
+        );
+        return Err(CliError::new("base_moved", message).hint(hint));
+    }
+    output::talk(&format!(
+        "The run {} has ended; nothing was started. Run `ilchul up --new` for another.",
+        state.started.run
+    ));
+    record::print(state, output);
+    Ok(if success { Exit::Done } else { Exit::Failed })
+}
+
+/// An unfinished run goes on only with the file that it was started with.
+fn unchanged(state: &RunState, file: &File) -> Result<(), CliError> {
+    if state.started.digest == file.digest {
+        return Ok(());
+    }
+    let changes = start::changes(&state.started.workflow, &file.loaded.workflow);
+    let message = format!(
+        "go on with the run `{}`: the workflow file has changed since it started: {}",
+        state.started.run,
+        changes.join("; ")
+    );
+    Err(CliError::new("workflow_changed", message).hint(
+        "Put the file back to go on with the run, or end it with `ilchul down` and start another with `ilchul up --new`.",
+    ))
+}
+
+fn refuse_beside_live(place: &Place, journal: &Journal, last: Option<&Run>) -> Result<(), CliError> {
+    let last = match last {
+        Some(_) => None,
+        // Another workflow's run may have live workers as well.
+        None => journal.runs()?.last().map(|run| place.run_of(journal, &run.id)).transpose()?,
+    }
+    .as_ref()
+    .map(|run| run.engine.state().clone())
+    .or_else(|| last.map(|run| run.engine.state().clone()));
+    let Some(state) = last else { return Ok(()) };
+    let live: Vec<&str> = state
+        .workers
+        .iter()
+        .filter(|(_, worker)| worker.phase.is_live())
+        .map(|(id, _)| id.as_str())
+        .collect();
+    if live.is_empty() || matches!(state.phase, RunPhase::Ended { .. }) {
+        return Ok(());
+    }
+    let message =
+        format!("start another run: the run `{}` has live workers: {}", state.started.run, live.join(", "));
+    Err(CliError::new("live_workers", message)
+        .hint("Run `ilchul up` on its file to go on with it, or `ilchul down` to end its workers."))
+}
+
+fn begin(
+    place: &Place,
+    journal: Journal,
+    started: crate::engine::event::Started,
+    (file, args): (&File, &UpArgs),
+    output: Output,
+) -> Result<Exit, CliError> {
+    start::freeze(place, &started.run, &file.bytes)?;
+    let workflow = &file.loaded.workflow;
+    let world = drive::world(place, &started.run, started.session, workflow.limits.grace)?;
+    if args.output == Told::Text {
+        start::announce(place, &started);
+    }
+    let listener = Progress::new(args.output == Told::Json, output.color_err);
+    let opened = drive::opened(world, journal, Box::new(listener), args.unattended);
+    let ended = drive::run(|| Ok(open_new(opened, started)), |_| Ok(()))?;
+    finish(&ended.0, ended.1.state(), args, output)
+}
+
+fn go_on(
+    place: &Place,
+    journal: Journal,
+    state: &RunState,
+    args: &UpArgs,
+    output: Output,
+) -> Result<Exit, CliError> {
+    let run = &state.started.run;
+    let named = args.session.as_deref().map(choose::named).transpose()?;
+    if named.is_some_and(|named| named != state.started.session) {
+        let kind = state.started.session.word();
+        let message =
+            format!("go on with the run `{run}` in another kind of session: it was started with `{kind}`");
+        return Err(CliError::new("session_changed", message)
+            .hint("Leave `--session` out, or start another run with `ilchul up --new`."));
+    }
+    let world = drive::world(place, run, state.started.session, state.workflow().limits.grace)?;
+    if args.output == Told::Text {
+        output::talk(&format!(
+            "Going on with the run {run}: {} of {} tasks have ended.",
+            state.tasks.len() - state.open_count,
+            state.tasks.len()
+        ));
+    }
+    let listener = Progress::new(args.output == Told::Json, output.color_err);
+    let opened = drive::opened(world, journal, Box::new(listener), args.unattended);
+    let ended = drive::run(|| Ok(open_old(opened)?), |_| Ok(()))?;
+    finish(&ended.0, ended.1.state(), args, output)
+}
+
+fn finish(end: &End, state: &RunState, args: &UpArgs, output: Output) -> Result<Exit, CliError> {
+    let live = state.workers.values().filter(|worker| worker.phase.is_live()).count();
+    let exit = match end {
+        End::Ended { success: true } => Exit::Done,
+        End::Ended { success: false } => Exit::Failed,
+        End::Interrupted { .. } | End::Unattended => Exit::Interrupted,
+    };
+    if args.output == Told::Json {
+        return Ok(exit);
+    }
+    match end {
+        End::Ended { .. } => record::print(state, output),
+        End::Interrupted { reason } => output::talk(&record::interrupted(state, reason, live)),
+        End::Unattended => {
+            record::print(state, output);
+            output::talk(&record::unattended(state));
+        }
+    }
+    Ok(exit)
+}

@@ -1,0 +1,290 @@
+//! The fold: (state, event) -> state.
+//!
+//! It never refuses an event that `decide` may emit and never panics on one that
+//! it may not: that is [`Corrupt`]. It leaves out every choice; a replay takes the
+//! same steps with no clock and no chance (law J5).
+
+use super::event::{
+    ClaimEvent, ClaimStep, Event, EvidenceEvent, ReportEvent, ReportStep, RunEvent, TaskEvent, TaskStep,
+};
+use super::evidence::{Checked, Verdict};
+use super::moment::Stamp;
+use super::ready;
+use super::state::{Anchor, KeptReport, RunPhase, RunState, WorkerState, worker_id};
+use super::task_table::{self, TaskPhase};
+use std::fmt;
+
+mod worker;
+
+/// An event that doesn't fit the state: the journal isn't one that we wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Corrupt(pub String);
+
+impl fmt::Display for Corrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "replay the journal: {}", self.0)
+    }
+}
+
+impl std::error::Error for Corrupt {}
+
+/// Most reports of one worker whose hashes are remembered: the latest, so that a rescan is never news.
+const SEEN_REPORTS_MAX: usize = 64;
+
+/// Takes one event into the state.
+///
+/// # Errors
+/// [`Corrupt`] when the event can't have happened in this state.
+pub fn apply(state: &mut RunState, at: Stamp, event: &Event) -> Result<(), Corrupt> {
+    state.last_at = at;
+    match event {
+        Event::Run(event) => apply_run(state, at, event),
+        Event::Task(event) => apply_task(state, at, event),
+        Event::Worker(event) => worker::apply_worker(state, at, event),
+        Event::Claim(event) => apply_claim(state, event),
+        Event::Report(event) => apply_report(state, event),
+        Event::Evidence(event) => apply_evidence(state, event),
+        Event::Ignored(_) => Ok(()),
+    }
+}
+
+fn apply_run(state: &mut RunState, at: Stamp, event: &RunEvent) -> Result<(), Corrupt> {
+    match event {
+        RunEvent::Started(_) => return Err(Corrupt("a second root event".to_owned())),
+        RunEvent::Resumed { boot, mono_ms, .. } => {
+            state.anchor = Anchor { boot: boot.clone(), mono_ms: *mono_ms, moment: at.moment };
+            state.phase = RunPhase::Running;
+            state.stopping = None;
+        }
+        RunEvent::Reopened { .. } => {
+            // Unfinished again, but nobody drives it: only a resume does.
+            state.phase = RunPhase::Interrupted;
+            "reopened".clone_into(&mut state.interrupted);
+            state.ended_at = None;
+            state.stopping = None;
+        }
+        RunEvent::Interrupted { reason } => {
+            state.phase = RunPhase::Interrupted;
+            state.interrupted.clone_from(reason);
+            state.stopping = None;
+        }
+        RunEvent::Stopping { force } => state.stopping = Some(*force),
+        RunEvent::Ended { success } => {
+            state.phase = RunPhase::Ended { success: *success };
+            state.ended_at = Some(at);
+        }
+    }
+    Ok(())
+}
+
+fn apply_task(state: &mut RunState, at: Stamp, event: &TaskEvent) -> Result<(), Corrupt> {
+    let index = find_task(state, &event.task)?;
+    let from = state.tasks[index].phase;
+    let to = task_table::next(from, event.step.table())
+        .map_err(|illegal| Corrupt(format!("`{}` can't {illegal}", event.task)))?;
+    let task = &mut state.tasks[index];
+    task.phase = to;
+    task.reason.clone_from(&event.reason);
+    if from != to {
+        task.since = at;
+    }
+    task.defer_until = None;
+    match &event.step {
+        TaskStep::NeedsImpossible { root, by_design } => {
+            task.root = Some(root.clone());
+            task.by_design = *by_design;
+        }
+        TaskStep::Deferred { until, .. } => task.defer_until = Some(*until),
+        TaskStep::HostFailed { until } => {
+            task.defer_until = Some(*until);
+            task.allowed = task.allowed.saturating_add(1);
+            state.attempts_spent = state.attempts_spent.saturating_sub(1);
+        }
+        TaskStep::Requeued => task.allowed = task.allowed.saturating_add(1),
+        TaskStep::Reopened => {
+            task.allowed = task.attempt.saturating_add(1);
+            if task.restart_at.is_none() {
+                // What it starts from may have a newer head by now.
+                task.base = None;
+            }
+        }
+        TaskStep::Claimed { attempt } => {
+            if *attempt != task.attempt + 1 {
+                return Err(Corrupt(format!("attempt {attempt} of `{}` after {}", event.task, task.attempt)));
+            }
+            task.attempt = *attempt;
+            state.attempts_spent += 1;
+            task.last_evidence = std::mem::take(&mut task.evidence);
+            task.rounds = 0;
+        }
+        TaskStep::Rearmed => {
+            task.root = None;
+            task.by_design = false;
+        }
+        TaskStep::NeedsMet
+        | TaskStep::Denied { .. }
+        | TaskStep::Acknowledged
+        | TaskStep::LaunchFailed { .. }
+        | TaskStep::Worked
+        | TaskStep::AttemptFailed { .. }
+        | TaskStep::WentPartial
+        | TaskStep::Blocked
+        | TaskStep::Unblocked
+        | TaskStep::Recovered { .. }
+        | TaskStep::DecidedSkip
+        | TaskStep::DecidedAccept
+        | TaskStep::Verified { .. }
+        | TaskStep::Refuted
+        | TaskStep::Repaired { .. }
+        | TaskStep::Cancelled => {}
+    }
+    follow_attempt(state, index, at, (from, to), &event.step);
+    reindex(state, index, from, to);
+    Ok(())
+}
+
+/// What a task's step means for the worker of its current attempt.
+fn follow_attempt(
+    state: &mut RunState,
+    index: usize,
+    at: Stamp,
+    (from, to): (TaskPhase, TaskPhase),
+    step: &TaskStep,
+) {
+    let id = worker_id(&state.planned(index).id, state.tasks[index].attempt);
+    let RunState { tasks, workers, .. } = state;
+    let task = &mut tasks[index];
+    let Some(worker) = workers.get_mut(&id) else { return };
+    match (from, to) {
+        (_, TaskPhase::Blocked) => worker.paused_since = Some(at.moment),
+        (TaskPhase::Blocked, _) => {
+            if let Some(since) = worker.paused_since.take() {
+                worker.paused += at.moment.since(since);
+            }
+        }
+        _ => {}
+    }
+    if to == TaskPhase::InProgress {
+        worker.acknowledged = true;
+    }
+    if from.is_held() && !to.is_held() {
+        worker.settled = true;
+        // Nothing was tried to the end here, so what the attempt was to repair still is.
+        if !matches!(step, TaskStep::HostFailed { .. } | TaskStep::Requeued) {
+            task.restart_at = None;
+            task.refuted.clear();
+        }
+        // Dependents read it whatever the outcome: a `when: failed` task repairs by it.
+        if let Some(report) = &worker.report {
+            task.summary.clone_from(&report.summary);
+            task.outputs.clone_from(&report.outputs);
+        }
+    }
+    if let TaskStep::Refuted = step {
+        task.restart_at = worker.captured.clone().flatten().map(|snapshot| snapshot.commit);
+        task.refuted = refuted(&task.evidence, &task.reason);
+    }
+}
+
+/// What the next attempt is told: the items that didn't hold, or what was wrong with the report itself.
+fn refuted(evidence: &[Checked], reason: &str) -> Vec<Checked> {
+    let items: Vec<Checked> =
+        evidence.iter().filter(|checked| checked.verdict != Verdict::Verified).cloned().collect();
+    if items.is_empty() { vec![Checked::new("report", Verdict::Refuted, reason)] } else { items }
+}
+
+/// Keeps the derived sets true after a task moved.
+fn reindex(state: &mut RunState, index: usize, from: TaskPhase, to: TaskPhase) {
+    let put = |set: &mut std::collections::BTreeSet<usize>, wanted: bool| {
+        if wanted {
+            set.insert(index)
+        } else {
+            set.remove(&index)
+        };
+    };
+    put(&mut state.ready, to == TaskPhase::Ready);
+    put(&mut state.moving, to.is_held() || matches!(to, TaskPhase::Verifying | TaskPhase::RepairRequired));
+    let decidable = to == TaskPhase::Pending && ready::is_decided(state, index);
+    put(&mut state.decidable, decidable);
+    if from.is_terminal() == to.is_terminal() {
+        return;
+    }
+    let ended = to.is_terminal();
+    state.open_count = if ended { state.open_count - 1 } else { state.open_count + 1 };
+    for position in 0..state.dependents[index].len() {
+        let (dependent, need) = state.dependents[index][position];
+        let task = &mut state.tasks[dependent];
+        task.unended = if ended { task.unended - 1 } else { task.unended + 1 };
+        if task.phase != TaskPhase::Pending {
+            continue;
+        }
+        // One need alone is looked at here: a fan-in of thousands must not be walked for each of them.
+        if ended && (task.unended == 0 || ready::spoils(state, dependent, need)) {
+            state.decidable.insert(dependent);
+        } else if !ended && !ready::is_decided(state, dependent) {
+            state.decidable.remove(&dependent);
+        }
+    }
+}
+
+fn apply_claim(state: &mut RunState, event: &ClaimEvent) -> Result<(), Corrupt> {
+    let worker = find_worker(state, &event.worker)?;
+    if worker.token != event.token {
+        return Err(Corrupt(format!("`{}` holds token {}, not {}", event.worker, worker.token, event.token)));
+    }
+    match &event.step {
+        ClaimStep::Granted { expires } | ClaimStep::Renewed { expires } => {
+            worker.expires = (*expires).max(worker.expires);
+            worker.expired = false;
+        }
+        ClaimStep::Expired => worker.expired = true,
+        ClaimStep::Revoked { .. } | ClaimStep::Closed => worker.token_live = false,
+    }
+    Ok(())
+}
+
+fn apply_report(state: &mut RunState, event: &ReportEvent) -> Result<(), Corrupt> {
+    let worker = find_worker(state, &event.worker)?;
+    let sha256 = match &event.step {
+        ReportStep::Accepted { status, summary, reason, outputs, claims, sha256 } => {
+            worker.report = Some(KeptReport {
+                status: status.clone(),
+                summary: summary.clone(),
+                reason: reason.clone(),
+                outputs: outputs.clone(),
+                claims: claims.clone(),
+            });
+            sha256
+        }
+        ReportStep::Refused { sha256, .. } => sha256,
+    };
+    if !worker.seen_reports.contains(sha256) {
+        if worker.seen_reports.len() == SEEN_REPORTS_MAX {
+            worker.seen_reports.remove(0);
+        }
+        worker.seen_reports.push(sha256.clone());
+    }
+    Ok(())
+}
+
+fn apply_evidence(state: &mut RunState, event: &EvidenceEvent) -> Result<(), Corrupt> {
+    let index = find_task(state, &event.task)?;
+    let task = &mut state.tasks[index];
+    if task.attempt != event.attempt {
+        return Err(Corrupt(format!("evidence for attempt {} of `{}`", event.attempt, event.task)));
+    }
+    if event.item == 0 {
+        task.rounds += 1;
+        task.evidence.clear();
+    }
+    task.evidence.push(event.checked.clone());
+    Ok(())
+}
+
+fn find_task(state: &RunState, id: &str) -> Result<usize, Corrupt> {
+    state.task_index(id).ok_or_else(|| Corrupt(format!("no task `{id}`")))
+}
+
+fn find_worker<'a>(state: &'a mut RunState, id: &str) -> Result<&'a mut WorkerState, Corrupt> {
+    state.workers.get_mut(id).ok_or_else(|| Corrupt(format!("no worker `{id}`")))
+}

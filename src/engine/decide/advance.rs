@@ -1,0 +1,222 @@
+//! What follows from the state alone: readiness, settlement, verdicts, retention,
+//! claims, the end. Each call takes one step; the engine repeats until nothing follows.
+
+use super::launch::{nonce, sha256_hex};
+use super::{View, mail, moved, task_event, worker_event};
+use crate::engine::event::{ClaimEvent, ClaimStep, Event, PlainMove, RunEvent, TaskStep, WorkerStep};
+use crate::engine::evidence::{Accepted, ChildExit, Verdict, judge_without_looking};
+use crate::engine::outstanding::LOOKS;
+use crate::engine::ready;
+use crate::engine::state::{RunPhase, WorkerState, worker_id};
+use crate::engine::task_table::TaskPhase;
+use crate::engine::worker_table::WorkerPhase;
+use crate::workflow::{Item, WorkspaceKind};
+
+/// The next events that follow, or none.
+pub(in crate::engine) fn advance(view: View<'_>) -> Vec<Event> {
+    let state = view.state;
+    if state.phase != RunPhase::Running {
+        return Vec::new();
+    }
+    if let Some(&task) = state.decidable.first() {
+        return vec![ready::decide(state, task)];
+    }
+    for id in &state.active {
+        let events = state.workers.get(id).map_or_else(Vec::new, |worker| of_worker(view, id, worker));
+        if !events.is_empty() {
+            return events;
+        }
+    }
+    for &task in &state.moving {
+        let events = of_task(view, task);
+        if !events.is_empty() {
+            return events;
+        }
+    }
+    let claims = claim(view);
+    if claims.is_empty() { end(view) } else { claims }
+}
+
+fn of_worker(view: View<'_>, id: &str, worker: &WorkerState) -> Vec<Event> {
+    if let (Some(exit), false, true) = (worker.exit, worker.settled, worker.token_live) {
+        return mail::settle(view, id, worker, exit);
+    }
+    // It may be ready before its launch returns, but works only once its place is journaled:
+    // a crash in between would lose tree and session.
+    let idle = worker.phase == WorkerPhase::Ready && worker.dispatched_at.is_none();
+    if idle && worker.token_live && worker.session.is_some() {
+        return vec![moved(id, PlainMove::Dispatched, "")];
+    }
+    if worker.settled { retain(view, id, worker) } else { Vec::new() }
+}
+
+/// The work is over and what the tree held is kept: the worker is retained, or free to go.
+fn retain(view: View<'_>, id: &str, worker: &WorkerState) -> Vec<Event> {
+    let planned = view.state.planned(worker.task);
+    if worker.owes_capture(planned.workspace) {
+        return Vec::new();
+    }
+    if worker.phase == WorkerPhase::StaleRegistry {
+        // Without a tree there is nothing to keep, and nothing that says it is gone either.
+        let kept = worker.workspace.is_some() || planned.workspace == WorkspaceKind::None;
+        return match (kept, worker.session.is_some()) {
+            (true, true) => vec![moved(id, PlainMove::TreeKept, worker.reason.clone())],
+            (true | false, _) => Vec::new(),
+        };
+    }
+    if !(worker.phase.is_live() && worker.is_over()) {
+        return Vec::new();
+    }
+    if worker.session.is_none() && worker.exit.is_none() {
+        // Nothing that could be retained was ever seen; what may be half made is found by its mark.
+        return vec![moved(id, PlainMove::WentStale, "launch_stopped: ended before its session was known")];
+    }
+    let to = if planned.retain { PlainMove::Retained } else { PlainMove::Freed };
+    vec![moved(id, to, "")]
+}
+
+fn of_task(view: View<'_>, task: usize) -> Vec<Event> {
+    match view.state.tasks[task].phase {
+        TaskPhase::Verifying => verdict(view, task),
+        TaskPhase::RepairRequired => {
+            let again = view.state.tasks[task].may_try_again();
+            let reason = view.state.tasks[task].reason.clone();
+            vec![task_event(view, task, TaskStep::Repaired { again }, reason)]
+        }
+        TaskPhase::Pending
+        | TaskPhase::Ready
+        | TaskPhase::Claimed
+        | TaskPhase::InProgress
+        | TaskPhase::Blocked
+        | TaskPhase::Completed
+        | TaskPhase::Partial
+        | TaskPhase::Failed
+        | TaskPhase::Skipped
+        | TaskPhase::Cancelled => Vec::new(),
+    }
+}
+
+fn verdict(view: View<'_>, task: usize) -> Vec<Event> {
+    let Some((_, worker)) = view.state.current_worker(task) else { return Vec::new() };
+    let planned = view.state.planned(task);
+    let state = &view.state.tasks[task];
+    if !worker.is_over() || worker.owes_capture(planned.workspace) {
+        return Vec::new();
+    }
+    if state.evidence.is_empty() && !planned.evidence.items().is_empty() {
+        // An `exit` needs no further look, and most tasks of a wide DAG ask for nothing else.
+        return judge_without_looking(&planned.evidence, worker.exit.unwrap_or(ChildExit::Unknown))
+            .map_or_else(Vec::new, |checked| mail::evidence_events(view, worker, &checked));
+    }
+    if let Some(refusal) = unfounded_no_change(view, task, worker) {
+        return vec![task_event(view, task, TaskStep::Refuted, refusal)];
+    }
+    if let Some(accepted) = Accepted::new(&planned.evidence, &state.evidence) {
+        return vec![task_event(view, task, TaskStep::Verified { accepted }, "")];
+    }
+    if state.evidence.len() != planned.evidence.items().len() {
+        return Vec::new();
+    }
+    let worst = [Verdict::Refuted, Verdict::Unverifiable]
+        .into_iter()
+        .find_map(|verdict| state.evidence.iter().find(|checked| checked.verdict == verdict));
+    let Some(checked) = worst else { return Vec::new() };
+    let only_exits = judge_without_looking(&planned.evidence, ChildExit::Unknown).is_some();
+    if checked.verdict == Verdict::Unverifiable && state.rounds < LOOKS && !only_exits {
+        return Vec::new();
+    }
+    let reason = format!("{}: {}: {}", checked.verdict.word(), checked.kind, checked.reason);
+    vec![task_event(view, task, TaskStep::Refuted, reason)]
+}
+
+/// `no_change` counts only with a reason, an unchanged head, and no `diff` item that asks for a change.
+fn unfounded_no_change(view: View<'_>, task: usize, worker: &WorkerState) -> Option<String> {
+    let report = worker.report.as_ref().filter(|report| report.status == "no_change")?;
+    let items = view.state.planned(task).evidence.items();
+    let asks_for_change = items.iter().any(|item| matches!(item, Item::Diff { allow_none: false, .. }));
+    let head = worker.captured.as_ref().and_then(|kept| kept.as_ref()).map(|kept| kept.commit.as_str());
+    let has_tree = view.state.planned(task).workspace == WorkspaceKind::Worktree;
+    let why = if asks_for_change {
+        "a `diff` item asks for a change"
+    } else if report.reason.as_deref().unwrap_or("").trim().is_empty() {
+        "the report gives no reason"
+    } else if has_tree && head.is_none() {
+        "the head couldn't be kept, so nobody can compare it with the base"
+    } else if head.is_some_and(|head| head != view.state.base_of(task)) {
+        "the head differs from the base"
+    } else {
+        return None;
+    };
+    Some(format!("refuted: no_change: {why}"))
+}
+
+/// The gate: what is ready is claimed, in order, while there is room.
+fn claim(view: View<'_>) -> Vec<Event> {
+    let state = view.state;
+    if state.stopping.is_some() || !state.has_room() {
+        return Vec::new();
+    }
+    let now = view.now.stamp.moment;
+    let due = |task: &&usize| {
+        state.tasks[**task].defer_until.is_none_or(|until| until <= now) && !ready::awaits_base(state, **task)
+    };
+    let Some(&task) = state.ready.iter().find(due) else { return Vec::new() };
+    if let Some(limit) = state.workflow().limits.attempts
+        && state.attempts_spent >= usize::try_from(limit).unwrap_or(usize::MAX)
+    {
+        let stage = "attempts".to_owned();
+        let reason = format!("denied: attempts: all {limit} attempts of the run are used up");
+        return vec![task_event(view, task, TaskStep::Denied { stage }, reason)];
+    }
+    let attempt = state.tasks[task].attempt + 1;
+    let id = worker_id(&state.planned(task).id, attempt);
+    let token = state.last_token + 1;
+    let start = state.tasks[task].restart_at.clone().unwrap_or_else(|| state.base_of(task));
+    let nonce_sha256 = sha256_hex(nonce(view.now, &id).as_bytes());
+    let limits = &state.workflow().limits;
+    let expires = now.after(limits.ready + state.workflow().heartbeat.lost_after);
+    vec![
+        task_event(view, task, TaskStep::Claimed { attempt }, ""),
+        worker_event(&id, String::new(), WorkerStep::Provisioning { token, start, nonce_sha256 }),
+        Event::Claim(ClaimEvent {
+            task: state.planned(task).id.clone(),
+            worker: id,
+            token,
+            step: ClaimStep::Granted { expires },
+        }),
+    ]
+}
+
+/// Every task has ended and nothing is owed any more; or a person asked for the end.
+fn end(view: View<'_>) -> Vec<Event> {
+    let state = view.state;
+    let busy = state.active.iter().filter_map(|id| state.workers.get(id)).any(|worker| {
+        let owed = worker.owes_capture(state.planned(worker.task).workspace);
+        !worker.settled || worker.owes_stop() || (worker.is_over() && owed)
+    });
+    if busy {
+        return Vec::new();
+    }
+    if state.open_count == 0 {
+        let success = state.tasks.iter().all(|task| match task.phase {
+            TaskPhase::Completed => true,
+            TaskPhase::Skipped => task.by_design,
+            TaskPhase::Pending
+            | TaskPhase::Ready
+            | TaskPhase::Claimed
+            | TaskPhase::InProgress
+            | TaskPhase::Verifying
+            | TaskPhase::RepairRequired
+            | TaskPhase::Blocked
+            | TaskPhase::Partial
+            | TaskPhase::Failed
+            | TaskPhase::Cancelled => false,
+        });
+        return vec![Event::Run(RunEvent::Ended { success })];
+    }
+    // By force nothing is waited for: a verification only looks, and the next life looks again.
+    if state.stopping == Some(true) || (state.stopping.is_some() && state.moving.is_empty()) {
+        return vec![Event::Run(RunEvent::Interrupted { reason: "down".to_owned() })];
+    }
+    Vec::new()
+}

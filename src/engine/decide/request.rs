@@ -1,0 +1,187 @@
+//! What people ask of a run: granted as events, or refused with a reason.
+
+use std::collections::BTreeSet;
+
+use super::{Rejection, View, claim_event, moved, task_event, worker_event};
+use crate::engine::event::{ClaimStep, Event, PlainMove, RunEvent, TaskStep, WorkerStep};
+use crate::engine::input::{Choice, Request};
+use crate::engine::state::{RunPhase, WorkerState};
+use crate::engine::task_table::TaskPhase;
+use crate::engine::worker_table::WorkerPhase;
+
+pub(super) fn decide(view: View<'_>, request: &Request) -> Result<Vec<Event>, Rejection> {
+    match request {
+        Request::Retry { task } => retry(view, task),
+        Request::Cancel { task } => cancel(view, task),
+        Request::Down { force } => Ok(down(view, *force)),
+        Request::Release { worker, observations } => release(view, worker, observations),
+        Request::Retain { worker } => retain(view, worker),
+        Request::Decide { task, choice } => choose(view, task, *choice),
+    }
+}
+
+fn task_index(view: View<'_>, task: &str) -> Result<usize, Rejection> {
+    view.state.task_index(task).ok_or_else(|| Rejection {
+        code: "unknown_task",
+        message: format!("the run `{}` has no task `{task}`", view.state.started.run),
+    })
+}
+
+fn worker<'a>(view: View<'a>, id: &str) -> Result<&'a WorkerState, Rejection> {
+    view.state.workers.get(id).ok_or_else(|| Rejection {
+        code: "unknown_worker",
+        message: format!("the run `{}` has no worker `{id}`", view.state.started.run),
+    })
+}
+
+fn retry(view: View<'_>, id: &str) -> Result<Vec<Event>, Rejection> {
+    let task = task_index(view, id)?;
+    let phase = view.state.tasks[task].phase;
+    if !matches!(phase, TaskPhase::Failed | TaskPhase::Partial | TaskPhase::Cancelled) {
+        let message = format!("`{id}` is {phase}: only a failed, partial or cancelled task can be retried");
+        return Err(Rejection { code: "not_retryable", message });
+    }
+    let mut events = Vec::new();
+    if matches!(view.state.phase, RunPhase::Ended { .. }) {
+        events.push(Event::Run(RunEvent::Reopened { task: id.to_owned() }));
+    }
+    events.push(task_event(view, task, TaskStep::Reopened, "retried by a person"));
+    for index in skipped_after(view, task) {
+        events.push(task_event(view, index, TaskStep::Rearmed, format!("`{id}` was reopened")));
+    }
+    Ok(events)
+}
+
+/// Every task that was skipped for its needs and depends on `task` through others that were:
+/// those that still can't start for another reason are skipped again at once, with that reason.
+fn skipped_after(view: View<'_>, task: usize) -> BTreeSet<usize> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![task];
+    while let Some(task) = open.pop() {
+        for &(dependent, _) in &view.state.dependents[task] {
+            let other = &view.state.tasks[dependent];
+            let by_needs = other.root.is_some() && view.state.asked_for[dependent];
+            if other.phase == TaskPhase::Skipped && by_needs && found.insert(dependent) {
+                open.push(dependent);
+            }
+        }
+    }
+    found
+}
+
+fn cancel(view: View<'_>, id: &str) -> Result<Vec<Event>, Rejection> {
+    let task = task_index(view, id)?;
+    let phase = view.state.tasks[task].phase;
+    if phase.is_terminal() {
+        let message = format!("`{id}` has already ended: it is {phase}");
+        return Err(Rejection { code: "already_ended", message });
+    }
+    let mut events = Vec::new();
+    let reason = "cancelled by a person";
+    if let Some((worker_id, worker)) = view.state.current_worker(task)
+        && worker.token_live
+    {
+        let step = ClaimStep::Revoked { reason: reason.to_owned() };
+        events.push(claim_event(view, &worker_id, worker, step));
+    }
+    // An older attempt's worker too: it may have been given up as lost, and live on.
+    for id in &view.state.active {
+        let live = |worker: &&WorkerState| worker.task == task && worker.phase.is_live() && !worker.is_over();
+        if view.state.workers.get(id).filter(live).is_some_and(|worker| worker.stop.is_none()) {
+            events.push(worker_event(id, String::new(), WorkerStep::Stopping { force: false }));
+        }
+    }
+    events.push(task_event(view, task, TaskStep::Cancelled, reason));
+    Ok(events)
+}
+
+/// Every live worker is stopped, without spending a retry; nothing new starts.
+fn down(view: View<'_>, force: bool) -> Vec<Event> {
+    if matches!(view.state.phase, RunPhase::Ended { .. }) {
+        return Vec::new();
+    }
+    let mut events = Vec::new();
+    if view.state.phase == RunPhase::Running {
+        events.push(Event::Run(RunEvent::Stopping { force }));
+    }
+    for id in &view.state.active {
+        let Some(worker) = view.state.workers.get(id) else { continue };
+        if !worker.phase.is_live() || worker.exit.is_some() {
+            continue;
+        }
+        if worker.token_live {
+            let step = ClaimStep::Revoked { reason: "stopped: `down`".to_owned() };
+            events.push(claim_event(view, id, worker, step));
+            events.push(task_event(view, worker.task, TaskStep::Requeued, "stopped: `down`"));
+        }
+        events.push(worker_event(id, String::new(), WorkerStep::Stopping { force }));
+    }
+    events
+}
+
+fn release(view: View<'_>, id: &str, observations: &[String]) -> Result<Vec<Event>, Rejection> {
+    let worker = worker(view, id)?;
+    match worker.phase {
+        WorkerPhase::CompletedRetained => {
+            let step = WorkerStep::Released { observations: observations.to_vec() };
+            Ok(vec![worker_event(id, "released by a person".to_owned(), step)])
+        }
+        WorkerPhase::SafeToClose => Ok(Vec::new()),
+        phase @ (WorkerPhase::Provisioning
+        | WorkerPhase::Ready
+        | WorkerPhase::Busy
+        | WorkerPhase::Unhealthy
+        | WorkerPhase::StaleRegistry
+        | WorkerPhase::CleanupReleased
+        | WorkerPhase::Closed) => {
+            let message = format!("`{id}` is {phase}: only a completed-retained worker can be released");
+            Err(Rejection { code: "not_releasable", message })
+        }
+    }
+}
+
+fn retain(view: View<'_>, id: &str) -> Result<Vec<Event>, Rejection> {
+    let worker = worker(view, id)?;
+    match worker.phase {
+        WorkerPhase::SafeToClose => Ok(vec![moved(id, PlainMove::Unreleased, "retained by a person")]),
+        WorkerPhase::CompletedRetained => Ok(Vec::new()),
+        phase @ (WorkerPhase::Provisioning
+        | WorkerPhase::Ready
+        | WorkerPhase::Busy
+        | WorkerPhase::Unhealthy
+        | WorkerPhase::StaleRegistry
+        | WorkerPhase::CleanupReleased
+        | WorkerPhase::Closed) => {
+            let message = format!("`{id}` is {phase}: only a safe-to-close worker can be retained again");
+            Err(Rejection { code: "not_retainable", message })
+        }
+    }
+}
+
+/// A person's word on what can't be known: only for a worker that is silent or lost.
+fn choose(view: View<'_>, id: &str, choice: Choice) -> Result<Vec<Event>, Rejection> {
+    let task = task_index(view, id)?;
+    let phase = view.state.tasks[task].phase;
+    let doubtful = view
+        .state
+        .current_worker(task)
+        .filter(|(_, worker)| phase.is_held() && (worker.expired || worker.phase == WorkerPhase::Unhealthy));
+    let Some((worker_id, worker)) = doubtful else {
+        let message = format!("`{id}` is {phase}, and nothing about it is in doubt");
+        return Err(Rejection { code: "not_in_doubt", message });
+    };
+    let (claim, step) = match choice {
+        Choice::Rerun => (revoked("rerun"), TaskStep::Requeued),
+        Choice::Skip => (revoked("skip"), TaskStep::DecidedSkip),
+        Choice::Accept => (ClaimStep::Closed, TaskStep::DecidedAccept),
+    };
+    Ok(vec![
+        claim_event(view, &worker_id, worker, claim),
+        task_event(view, task, step, "decided by a person"),
+        worker_event(&worker_id, String::new(), WorkerStep::Stopping { force: false }),
+    ])
+}
+
+fn revoked(choice: &str) -> ClaimStep {
+    ClaimStep::Revoked { reason: format!("decided by a person: {choice}") }
+}

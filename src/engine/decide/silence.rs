@@ -1,0 +1,112 @@
+//! What time and probes lead to. Silence alone never fails anything (L10).
+
+use super::{View, attempt_failed, claim_event, moved, task_event, worker_event};
+use crate::engine::event::{ClaimStep, Event, PlainMove, TaskStep, WorkerStep};
+use crate::engine::state::WorkerState;
+use crate::engine::task_table::TaskPhase;
+use crate::engine::timer::{self, Timer};
+use crate::engine::worker_table::WorkerPhase;
+use crate::workflow::OnLost;
+
+/// Everything that is due now.
+pub(super) fn due(view: View<'_>) -> Vec<Event> {
+    // One timer's events can make the next one moot, so each call takes the first that
+    // still says something; `Engine::handle` asks again until nothing is due.
+    timer::due(view.state, view.pulses, view.now.stamp.moment)
+        .into_iter()
+        .map(|timer| fire(view, &timer))
+        .find(|events| !events.is_empty())
+        .unwrap_or_default()
+}
+
+fn fire(view: View<'_>, timer: &Timer) -> Vec<Event> {
+    let worker = |id: &String| view.state.workers.get(id).map(|worker| (id.clone(), worker));
+    match timer {
+        Timer::Ready(id) => worker(id).map_or_else(Vec::new, |(id, worker)| not_ready(view, &id, worker)),
+        Timer::Start(id) => worker(id).map_or_else(Vec::new, |(id, worker)| {
+            fell_silent(&id, worker, "no_ack: the assignment wasn't acknowledged in time")
+        }),
+        Timer::Unhealthy(id) => worker(id).map_or_else(Vec::new, |(id, worker)| {
+            let silence = view.pulses.silence(&id, view.now.stamp.moment).unwrap_or_default();
+            fell_silent(&id, worker, &format!("silent: no heartbeat for {} s", silence.as_secs()))
+        }),
+        Timer::Lost(id) => worker(id).map_or_else(Vec::new, |(id, worker)| lost(view, &id, worker)),
+        Timer::Timeout(id) => worker(id).map_or_else(Vec::new, |(id, worker)| timed_out(view, &id, worker)),
+        // The gate looks again by itself: being due is all that it waited for.
+        Timer::Deferred(_) => Vec::new(),
+    }
+}
+
+fn not_ready(view: View<'_>, id: &str, worker: &WorkerState) -> Vec<Event> {
+    let limit = view.state.workflow().limits.ready.as_secs();
+    let reason = format!("launch_ready: no readiness within {limit} s");
+    let again = view.state.tasks[worker.task].may_try_again();
+    vec![
+        moved(id, PlainMove::FellSilent, reason.clone()),
+        claim_event(view, id, worker, ClaimStep::Revoked { reason: reason.clone() }),
+        task_event(view, worker.task, TaskStep::LaunchFailed { again }, reason),
+        worker_event(id, String::new(), WorkerStep::Stopping { force: false }),
+    ]
+}
+
+fn fell_silent(id: &str, worker: &WorkerState, reason: &str) -> Vec<Event> {
+    match worker.phase {
+        WorkerPhase::Ready | WorkerPhase::Busy => vec![moved(id, PlainMove::FellSilent, reason)],
+        WorkerPhase::Provisioning
+        | WorkerPhase::Unhealthy
+        | WorkerPhase::CompletedRetained
+        | WorkerPhase::SafeToClose
+        | WorkerPhase::StaleRegistry
+        | WorkerPhase::CleanupReleased
+        | WorkerPhase::Closed => Vec::new(),
+    }
+}
+
+/// Silent for `lost_after`: the policy decides, and nobody is killed for it.
+fn lost(view: View<'_>, id: &str, worker: &WorkerState) -> Vec<Event> {
+    if !worker.token_live {
+        return Vec::new();
+    }
+    let heartbeat = &view.state.workflow().heartbeat;
+    let reason = format!("lost: no heartbeat for {} s", heartbeat.lost_after.as_secs());
+    let mut events = vec![claim_event(view, id, worker, ClaimStep::Expired)];
+    let again = match heartbeat.on_lost {
+        OnLost::Ask => return events,
+        OnLost::Retry => view.state.tasks[worker.task].may_try_again(),
+        OnLost::Fail => false,
+    };
+    events.push(claim_event(view, id, worker, ClaimStep::Revoked { reason: reason.clone() }));
+    events.push(task_event(view, worker.task, TaskStep::Recovered { again }, reason));
+    events
+}
+
+fn timed_out(view: View<'_>, id: &str, worker: &WorkerState) -> Vec<Event> {
+    if !worker.token_live {
+        return Vec::new();
+    }
+    let limit = view.state.planned(worker.task).timeout.as_secs();
+    let mut events = attempt_failed(view, id, worker, format!("timeout: {limit} s were used up"));
+    events.push(worker_event(id, String::new(), WorkerStep::Stopping { force: false }));
+    events
+}
+
+/// Session and process are proven gone, and no end was recorded: the attempt fails at once.
+pub(super) fn gone(view: View<'_>, id: &str, worker: &WorkerState, detail: &str) -> Vec<Event> {
+    if worker.exit.is_some() || !worker.phase.is_live() {
+        return Vec::new();
+    }
+    let reason = format!("worker_died: {detail}");
+    let mut events = vec![moved(id, PlainMove::WentStale, reason.clone())];
+    if !worker.token_live {
+        return events;
+    }
+    if view.state.tasks[worker.task].phase == TaskPhase::Claimed && worker.dispatched_at.is_none() {
+        let again = view.state.tasks[worker.task].may_try_again();
+        let reason = format!("launch_session: {detail}");
+        events.push(claim_event(view, id, worker, ClaimStep::Revoked { reason: reason.clone() }));
+        events.push(task_event(view, worker.task, TaskStep::LaunchFailed { again }, reason));
+    } else {
+        events.extend(attempt_failed(view, id, worker, reason));
+    }
+    events
+}

@@ -1,0 +1,201 @@
+//! Evidence: verdicts, and the only door to `completed`.
+//!
+//! It leaves out how items are checked (`supervisor/verify.rs` looks, this judges
+//! what it saw) and the item kinds' declarations, which are the workflow's.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::workflow::{Evidence, Item};
+
+/// What came out of one check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// ilchul saw it itself.
+    Verified,
+    /// ilchul saw otherwise.
+    Refuted,
+    /// ilchul couldn't see.
+    Unverifiable,
+}
+
+impl Verdict {
+    /// The word that users see.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::Refuted => "refuted",
+            Self::Unverifiable => "unverifiable",
+        }
+    }
+}
+
+/// One checked item: verdict, reason, and the facts it was judged by.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Checked {
+    /// The item's kind, as in the workflow.
+    pub kind: String,
+    /// What came out.
+    pub verdict: Verdict,
+    /// Why, in one sentence's fragment.
+    pub reason: String,
+    /// What was looked at: commit, exit, duration, hash, ... by name.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub facts: Map<String, Value>,
+}
+
+impl Checked {
+    /// A check without facts.
+    #[must_use]
+    pub fn new(kind: &str, verdict: Verdict, reason: impl Into<String>) -> Self {
+        Self { kind: kind.to_owned(), verdict, reason: reason.into(), facts: Map::new() }
+    }
+
+    /// The same with one fact more.
+    #[must_use]
+    pub fn fact(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.facts.insert(name.to_owned(), value.into());
+        self
+    }
+}
+
+/// Proof that every declared item was verified. No other code can make one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// How many items; 0 only where the workflow waives evidence.
+    verified: usize,
+}
+
+impl Accepted {
+    /// The proof, if `checked` verifies every item of `declared`, in order.
+    #[must_use]
+    pub fn new(declared: &Evidence, checked: &[Checked]) -> Option<Self> {
+        let items = declared.items();
+        let whole = items.len() == checked.len();
+        let same_kinds = items.iter().zip(checked).all(|(item, checked)| item.kind() == checked.kind);
+        let verified = checked.iter().all(|checked| checked.verdict == Verdict::Verified);
+        (whole && same_kinds && verified).then_some(Self { verified: items.len() })
+    }
+
+    /// How many items were verified.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.verified
+    }
+}
+
+/// How a child ended, as far as anybody could see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChildExit {
+    /// By itself.
+    Code(i32),
+    /// By a signal.
+    Signal(i32),
+    /// Nobody can know.
+    Unknown,
+}
+
+impl ChildExit {
+    /// Its words, for reasons.
+    #[must_use]
+    pub fn words(self) -> String {
+        match self {
+            Self::Code(code) => format!("exit code {code}"),
+            Self::Signal(signal) => format!("ended by signal {signal}"),
+            Self::Unknown => "exit unknown".to_owned(),
+        }
+    }
+}
+
+/// Judges an `exit` item: the one kind that needs no further look.
+#[must_use]
+pub fn judge_exit(expected: i32, found: ChildExit) -> Checked {
+    let (verdict, reason) = match found {
+        ChildExit::Code(code) if code == expected => (Verdict::Verified, format!("exit code {code}")),
+        ChildExit::Code(_) | ChildExit::Signal(_) => {
+            (Verdict::Refuted, format!("expected exit code {expected}, found {}", found.words()))
+        }
+        ChildExit::Unknown => (Verdict::Unverifiable, "nobody recorded how the process ended".to_owned()),
+    };
+    let checked = Checked::new("exit", verdict, reason).fact("expected", expected);
+    match found {
+        ChildExit::Code(code) => checked.fact("code", code),
+        ChildExit::Signal(signal) => checked.fact("signal", signal),
+        ChildExit::Unknown => checked,
+    }
+}
+
+/// Judges everything at once where every item is an `exit`; `None` where something must be looked at.
+#[must_use]
+pub fn judge_without_looking(declared: &Evidence, found: ChildExit) -> Option<Vec<Checked>> {
+    declared
+        .items()
+        .iter()
+        .map(|item| match item {
+            Item::Exit(expected) => Some(judge_exit(*expected, found)),
+            Item::Command { .. } | Item::Diff { .. } | Item::Artifact { .. } => None,
+        })
+        .collect()
+}
+
+/// Whether an exit is fatal by itself: evidence is declared, none of it is an
+/// `exit` item, and the child didn't end with 0 (contract 3).
+#[must_use]
+pub fn is_fatal(declared: &Evidence, found: ChildExit) -> bool {
+    let has_exit_item = declared.items().iter().any(|item| matches!(item, Item::Exit(_)));
+    match found {
+        ChildExit::Code(0) | ChildExit::Unknown => false,
+        ChildExit::Code(_) | ChildExit::Signal(_) => !has_exit_item,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verified(kind: &str) -> Checked {
+        Checked::new(kind, Verdict::Verified, "seen")
+    }
+
+    #[test]
+    fn law_2_nothing_is_accepted_unless_every_declared_item_was_verified() {
+        let declared = Evidence::Items(vec![Item::Exit(0), Item::Artifact { path: "a".into() }]);
+        let refuted = Checked::new("artifact", Verdict::Refuted, "missing");
+        let unseen = Checked::new("artifact", Verdict::Unverifiable, "permission");
+        assert!(Accepted::new(&declared, &[]).is_none());
+        assert!(Accepted::new(&declared, &[verified("exit")]).is_none());
+        assert!(Accepted::new(&declared, &[verified("exit"), refuted]).is_none());
+        assert!(Accepted::new(&declared, &[verified("exit"), unseen]).is_none());
+        assert!(Accepted::new(&declared, &[verified("artifact"), verified("exit")]).is_none());
+        let accepted = Accepted::new(&declared, &[verified("exit"), verified("artifact")]);
+        assert_eq!(accepted.map(|accepted| accepted.count()), Some(2));
+    }
+
+    #[test]
+    fn waived_evidence_is_accepted_with_nothing_to_show_and_nothing_else_is() {
+        assert!(Accepted::new(&Evidence::Waived("why".into()), &[]).is_some());
+        assert!(Accepted::new(&Evidence::Waived("why".into()), &[verified("exit")]).is_none());
+    }
+
+    #[test]
+    fn an_exit_item_asks_for_its_own_code() {
+        assert_eq!(judge_exit(3, ChildExit::Code(3)).verdict, Verdict::Verified);
+        assert_eq!(judge_exit(0, ChildExit::Code(3)).verdict, Verdict::Refuted);
+        assert_eq!(judge_exit(0, ChildExit::Signal(9)).verdict, Verdict::Refuted);
+        assert_eq!(judge_exit(0, ChildExit::Unknown).verdict, Verdict::Unverifiable);
+    }
+
+    #[test]
+    fn a_non_zero_exit_is_fatal_only_where_no_exit_item_judges_it() {
+        let with = Evidence::Items(vec![Item::Exit(3)]);
+        let without = Evidence::Items(vec![Item::Artifact { path: "a".into() }]);
+        assert!(!is_fatal(&with, ChildExit::Code(1)));
+        assert!(is_fatal(&without, ChildExit::Code(1)));
+        assert!(is_fatal(&without, ChildExit::Signal(15)));
+        assert!(!is_fatal(&without, ChildExit::Code(0)));
+        assert!(is_fatal(&Evidence::Waived("why".into()), ChildExit::Code(1)));
+    }
+}

@@ -1,0 +1,186 @@
+//! All that can happen to us. The supervisor turns files, processes, clocks and
+//! people's commands into these; each is an observation, never a conclusion.
+//!
+//! It leaves out how they were observed.
+
+use serde::{Deserialize, Serialize};
+
+use super::event::{Place, Snapshot};
+use super::evidence::{Checked, ChildExit};
+use crate::protocol::Report;
+
+/// One thing that reached us.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// The clock moved; whatever is due may be decided.
+    Tick,
+    /// The supervisor couldn't look for a while: every worker gets a whole fresh grace (law L17).
+    Blind,
+    /// About one worker.
+    Worker {
+        /// `<task>.<attempt>`.
+        worker: String,
+        /// What was seen.
+        seen: Seen,
+    },
+    /// A person's command.
+    Request(Request),
+    /// A signal asked the supervisor to stop; workers live on.
+    Interrupted {
+        /// The signal's name.
+        reason: String,
+    },
+}
+
+/// What was seen of one worker.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Seen {
+    /// Tree, mail and session were made.
+    Launched {
+        /// The files' place; none without a worktree.
+        workspace: Option<Place>,
+        /// The process's place.
+        session: Place,
+    },
+    /// A launch step failed.
+    LaunchFailed {
+        /// `workspace`, `mail`, `session`.
+        step: &'static str,
+        /// What was tried and what was wrong.
+        detail: String,
+        /// The host's trouble (disk, tmux, limits), not the task's.
+        host: bool,
+    },
+    /// It wrote `ready.json`.
+    Ready {
+        /// What it echoed.
+        nonce: String,
+        /// Its process.
+        pid: u32,
+        /// RFC 3339, as it said.
+        started_at: String,
+        /// Its real working directory is the tree, as far as it could be looked at.
+        in_tree: bool,
+    },
+    /// It wrote `ack.json`.
+    Acknowledged {
+        /// The token it names.
+        token: u64,
+    },
+    /// It wrote `heartbeat.json`.
+    Beat(Beat),
+    /// It wrote `report.json`, and the file reads as a report.
+    Reported {
+        /// What it says.
+        report: Box<Report>,
+        /// SHA-256 of the bytes, in hex.
+        sha256: String,
+    },
+    /// It wrote a file that can't be believed.
+    BadFile {
+        /// Which file.
+        file: String,
+        /// What is wrong, as a code.
+        code: String,
+        /// What is wrong, in words.
+        detail: String,
+        /// SHA-256 of the bytes read, in hex; empty where none were.
+        sha256: String,
+    },
+    /// The child ended, and whatever it wrote before was handed in first.
+    Ended {
+        /// The token that the record names; `None`: it comes from the session itself.
+        token: Option<u64>,
+        /// How.
+        exit: ChildExit,
+        /// What couldn't be ended with it.
+        survivors: Vec<u32>,
+        /// It couldn't be started.
+        error: Option<String>,
+    },
+    /// Session and process are proven gone without a record of an end.
+    Gone {
+        /// What was looked at.
+        detail: String,
+    },
+    /// Its session was ended on our wish.
+    Stopped {
+        /// What went wrong, if it did.
+        trouble: Option<String>,
+    },
+    /// What its tree held was kept.
+    Captured {
+        /// What was kept; the trouble, where it couldn't be.
+        snapshot: Result<Snapshot, String>,
+    },
+    /// Its evidence was looked at.
+    Judged {
+        /// One for each declared item, in order.
+        checked: Vec<Checked>,
+    },
+}
+
+/// One heartbeat, as far as the engine cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beat {
+    /// The claim it is made under; `None` before the dispatch.
+    pub token: Option<u64>,
+    /// Rises with each beat of one incarnation.
+    pub seq: u64,
+    /// The child lives, where there is one.
+    pub alive: Option<bool>,
+    /// Output bytes and CPU time together: moves when work is done.
+    pub progress: u64,
+}
+
+/// What a person asks of a run. Written by other processes into the journal's `requests`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "snake_case")]
+pub enum Request {
+    /// Grant a failed, partial or cancelled task one more attempt.
+    Retry {
+        /// Which.
+        task: String,
+    },
+    /// End a task that hasn't ended.
+    Cancel {
+        /// Which.
+        task: String,
+    },
+    /// End the live workers and the supervisor.
+    Down {
+        /// Without a grace.
+        force: bool,
+    },
+    /// Mark a retained worker as safe to close.
+    Release {
+        /// `<task>.<attempt>`.
+        worker: String,
+        /// What was looked at, and what was seen.
+        observations: Vec<String>,
+    },
+    /// Take that mark back.
+    Retain {
+        /// `<task>.<attempt>`.
+        worker: String,
+    },
+    /// Decide what can't be known of an attempt.
+    Decide {
+        /// Which task.
+        task: String,
+        /// What to do.
+        choice: Choice,
+    },
+}
+
+/// A person's word on an attempt in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Choice {
+    /// Revoke it and try again.
+    Rerun,
+    /// Leave the task out.
+    Skip,
+    /// Check it as if it had reported.
+    Accept,
+}

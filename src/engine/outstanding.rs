@@ -1,0 +1,67 @@
+//! What is owed: derived from the state each time it is asked for.
+//!
+//! There is no queue of effects that a crash could lose. It leaves out what is
+//! already being done: the supervisor knows that.
+
+use super::effect::Effect;
+use super::evidence::Verdict;
+use super::state::{RunPhase, RunState, WorkerState};
+use super::task_table::TaskPhase;
+use super::worker_table::WorkerPhase;
+use crate::workflow::WorkspaceKind;
+
+/// How often evidence that can't be seen is looked at before that counts as refuted.
+pub const LOOKS: u32 = 2;
+
+/// Everything owed now, in a fixed order.
+#[must_use]
+pub fn outstanding(state: &RunState) -> Vec<Effect> {
+    let mut owed = Vec::new();
+    if state.phase != RunPhase::Running {
+        return owed;
+    }
+    for id in &state.active {
+        if let Some(worker) = state.workers.get(id) {
+            for_worker(state, id, worker, &mut owed);
+        }
+    }
+    for &task in &state.moving {
+        if let (TaskPhase::Verifying, Some((id, worker))) =
+            (state.tasks[task].phase, state.current_worker(task))
+            && owes_look(state, task, worker)
+        {
+            owed.push(Effect::Verify { worker: id });
+        }
+    }
+    owed
+}
+
+fn for_worker(state: &RunState, id: &str, worker: &WorkerState, owed: &mut Vec<Effect>) {
+    if worker.phase.is_live() && worker.session.is_none() && worker.token_live && !worker.is_over() {
+        owed.push(Effect::Provision { worker: id.to_owned() });
+    }
+    if worker.phase == WorkerPhase::Busy && !worker.acknowledged && worker.token_live {
+        owed.push(Effect::Deliver { worker: id.to_owned(), token: worker.token });
+    }
+    // Without a known session too: a crash may have lost the launch, and the mark still finds it.
+    if let (Some(force), true) = (worker.stop, worker.owes_stop()) {
+        owed.push(Effect::Stop { worker: id.to_owned(), force });
+    }
+    if worker.settled && worker.is_over() && worker.owes_capture(state.planned(worker.task).workspace) {
+        owed.push(Effect::Capture { worker: id.to_owned() });
+    }
+}
+
+/// Whether a verifying task's evidence must be looked at, for the first time or once more.
+#[must_use]
+pub fn owes_look(state: &RunState, task: usize, worker: &WorkerState) -> bool {
+    let planned = state.planned(task);
+    let kept = worker.captured.is_some() || planned.workspace == WorkspaceKind::None;
+    let checked = &state.tasks[task].evidence;
+    let judged = checked.len() == planned.evidence.items().len()
+        && (checked.iter().any(|checked| checked.verdict == Verdict::Refuted)
+            || checked.iter().all(|checked| checked.verdict == Verdict::Verified));
+    // A round of which only a part was journaled never counts as a look.
+    let looks_left = state.tasks[task].rounds < LOOKS || checked.len() != planned.evidence.items().len();
+    worker.is_over() && kept && !judged && looks_left
+}

@@ -1,0 +1,280 @@
+//! The state of one run: a fold of its events, and nothing else.
+//!
+//! It leaves out heartbeats (`pulse.rs`: they are never journaled) and every
+//! decision. Fields are read freely inside the engine; only `apply` writes them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use super::event::Started;
+use super::evidence::Checked;
+use super::moment::{Moment, Stamp};
+use super::task_table::TaskPhase;
+pub use super::worker_state::{KeptReport, WorkerState};
+use crate::workflow::{Need, Task, TaskBase, When, Workflow};
+
+/// Where a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunPhase {
+    /// A supervisor holds it, or died holding it.
+    Running,
+    /// A supervisor let go of it before the end.
+    Interrupted,
+    /// Every task has ended.
+    Ended {
+        /// Whether every task completed, or was skipped by design.
+        success: bool,
+    },
+}
+
+/// The state of one run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunState {
+    /// What it started from.
+    pub started: Started,
+    /// When.
+    pub started_at: Stamp,
+    /// The last event's time.
+    pub last_at: Stamp,
+    /// Where the run's line is tied to a boot's monotonic clock.
+    pub anchor: Anchor,
+    /// When it ended, if it has.
+    pub ended_at: Option<Stamp>,
+    /// Where it is.
+    pub phase: RunPhase,
+    /// Why it is interrupted.
+    pub interrupted: String,
+    /// A person asked for the end of every live worker: with or without force.
+    pub stopping: Option<bool>,
+    /// In the order of the workflow.
+    pub tasks: Vec<TaskState>,
+    /// By id; an attempt's worker stays here for good.
+    pub workers: BTreeMap<String, WorkerState>,
+    /// The highest token given out: tokens rise and never repeat.
+    pub last_token: u64,
+    /// Attempts over all tasks; those that the host failed spend none.
+    pub attempts_spent: usize,
+    /// Tasks that could start, in order.
+    pub ready: BTreeSet<usize>,
+    /// Pending tasks whose dependency policy is decided, one way or the other.
+    pub decidable: BTreeSet<usize>,
+    /// Workers that live, or to whom something is still owed.
+    pub active: BTreeSet<String>,
+    /// Tasks between their claim and their end.
+    pub moving: BTreeSet<usize>,
+    /// Tasks that haven't ended.
+    pub open_count: usize,
+    pub(super) index: BTreeMap<String, usize>,
+    pub(super) dependents: Vec<Vec<(usize, usize)>>,
+    /// What `--only` left in.
+    pub(super) asked_for: Vec<bool>,
+}
+
+/// One point that a run's line and a boot's monotonic clock have in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Anchor {
+    /// Which boot.
+    pub boot: String,
+    /// The kernel's monotonic clock there, in milliseconds.
+    pub mono_ms: u64,
+    /// The run's line there.
+    pub moment: Moment,
+}
+
+/// The state of one task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskState {
+    /// Where it is.
+    pub phase: TaskPhase,
+    /// `code` or `code: detail`; empty where the phase says it all.
+    pub reason: String,
+    /// Since when it is there.
+    pub since: Stamp,
+    /// The last attempt's ordinal; 0 before the first.
+    pub attempt: u32,
+    /// The highest ordinal it may reach.
+    pub allowed: u32,
+    /// Ready, but not before this moment.
+    pub defer_until: Option<Moment>,
+    /// Its last attempt's head, once captured.
+    pub head: Option<String>,
+    /// Where its first attempt started: every diff is taken from there.
+    pub base: Option<String>,
+    /// Where the next attempt starts, when not at the task's base.
+    pub restart_at: Option<String>,
+    /// What of the last attempt's evidence was refuted: fed to the next one.
+    pub refuted: Vec<Checked>,
+    /// What its last accepted report said to dependents.
+    pub summary: String,
+    /// What its last accepted report handed to dependents.
+    pub outputs: Map<String, Value>,
+    /// The last attempt's checks.
+    pub evidence: Vec<Checked>,
+    /// The checks of the attempt before that, for whoever repairs it.
+    pub last_evidence: Vec<Checked>,
+    /// How often this attempt's evidence has been looked at.
+    pub rounds: u32,
+    /// Skipped by design: nothing it needs failed or was cancelled.
+    pub by_design: bool,
+    /// Skipped because of this task.
+    pub root: Option<String>,
+    /// How many of its needs haven't ended.
+    pub unended: usize,
+}
+
+impl RunState {
+    /// The state right after the root event.
+    #[must_use]
+    pub fn new(started: Started, at: Stamp) -> Self {
+        let count = started.workflow.tasks.len();
+        let index: BTreeMap<String, usize> =
+            started.workflow.tasks.iter().enumerate().map(|(i, task)| (task.id.clone(), i)).collect();
+        let mut dependents = vec![Vec::new(); count];
+        for (i, task) in started.workflow.tasks.iter().enumerate() {
+            for (n, need) in task.needs.iter().enumerate() {
+                if let Some(&needed) = index.get(&need.task) {
+                    dependents[needed].push((i, n));
+                }
+            }
+        }
+        let tasks: Vec<TaskState> =
+            started.workflow.tasks.iter().map(|task| TaskState::new(task, at)).collect();
+        let asked_for = asked_for(&started, &index);
+        let decidable = (0..count).filter(|&i| tasks[i].unended == 0 || !asked_for[i]).collect();
+        let anchor = Anchor { boot: started.boot.clone(), mono_ms: started.mono_ms, moment: at.moment };
+        Self {
+            started,
+            started_at: at,
+            last_at: at,
+            anchor,
+            ended_at: None,
+            phase: RunPhase::Running,
+            interrupted: String::new(),
+            stopping: None,
+            tasks,
+            workers: BTreeMap::new(),
+            last_token: 0,
+            attempts_spent: 0,
+            ready: BTreeSet::new(),
+            decidable,
+            moving: BTreeSet::new(),
+            active: BTreeSet::new(),
+            open_count: count,
+            index,
+            dependents,
+            asked_for,
+        }
+    }
+
+    /// The workflow.
+    #[must_use]
+    pub fn workflow(&self) -> &Workflow {
+        &self.started.workflow
+    }
+
+    /// A task's place in the workflow.
+    #[must_use]
+    pub fn task_index(&self, id: &str) -> Option<usize> {
+        self.index.get(id).copied()
+    }
+
+    /// A task as planned.
+    #[must_use]
+    pub fn planned(&self, task: usize) -> &Task {
+        &self.started.workflow.tasks[task]
+    }
+
+    /// The worker that holds a task now, with its id.
+    #[must_use]
+    pub fn current_worker(&self, task: usize) -> Option<(String, &WorkerState)> {
+        let id = worker_id(&self.planned(task).id, self.tasks[task].attempt);
+        self.workers.get(&id).map(|worker| (id, worker))
+    }
+
+    /// Workers that count against `limits.workers`: live, with a live claim or a session not yet ended.
+    #[must_use]
+    pub fn live_count(&self) -> usize {
+        self.active.iter().filter(|id| self.workers.get(*id).is_some_and(WorkerState::counts)).count()
+    }
+
+    /// Whether one more worker may start.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.live_count() < usize::try_from(self.started.workers).unwrap_or(usize::MAX)
+    }
+
+    /// The commit that a task's diff is taken from, and its first attempt starts at.
+    #[must_use]
+    pub fn base_of(&self, task: usize) -> String {
+        if let Some(base) = &self.tasks[task].base {
+            return base.clone();
+        }
+        match &self.planned(task).base {
+            None => self.started.base.clone(),
+            Some(TaskBase::Commit(name)) => {
+                self.started.bases.get(name).unwrap_or(&self.started.base).clone()
+            }
+            Some(TaskBase::Task(id)) => self
+                .task_index(id)
+                .and_then(|index| self.tasks[index].head.clone())
+                .unwrap_or_else(|| self.started.base.clone()),
+        }
+    }
+
+    /// The policy that applies to one need of a task.
+    #[must_use]
+    pub fn policy_of(&self, task: usize, need: &Need) -> When {
+        need.when.unwrap_or(self.planned(task).when)
+    }
+}
+
+impl TaskState {
+    fn new(task: &Task, at: Stamp) -> Self {
+        Self {
+            phase: TaskPhase::Pending,
+            reason: String::new(),
+            since: at,
+            attempt: 0,
+            allowed: task.retries.saturating_add(1),
+            defer_until: None,
+            head: None,
+            base: None,
+            restart_at: None,
+            refuted: Vec::new(),
+            summary: String::new(),
+            outputs: Map::new(),
+            evidence: Vec::new(),
+            last_evidence: Vec::new(),
+            rounds: 0,
+            by_design: false,
+            root: None,
+            unended: task.needs.len(),
+        }
+    }
+
+    /// Whether a failed attempt may be followed by another.
+    #[must_use]
+    pub fn may_try_again(&self) -> bool {
+        self.attempt < self.allowed
+    }
+}
+
+/// Which tasks `--only` leaves in: those named, and what they need through any number of steps.
+fn asked_for(started: &Started, index: &BTreeMap<String, usize>) -> Vec<bool> {
+    let tasks = &started.workflow.tasks;
+    let mut asked = vec![started.only.is_empty(); tasks.len()];
+    let mut open: Vec<usize> = started.only.iter().filter_map(|id| index.get(id).copied()).collect();
+    while let Some(task) = open.pop() {
+        if !std::mem::replace(&mut asked[task], true) {
+            open.extend(tasks[task].needs.iter().filter_map(|need| index.get(&need.task).copied()));
+        }
+    }
+    asked
+}
+
+/// `<task>.<attempt>`.
+#[must_use]
+pub fn worker_id(task: &str, attempt: u32) -> String {
+    format!("{task}.{attempt}")
+}

@@ -1,0 +1,233 @@
+//! What holds after every step of any run, and that every run comes to its end.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::{ProptestConfig, any};
+use proptest::proptest;
+
+use super::random::{moves, runs};
+use super::{Play, stamp};
+use crate::engine::Engine;
+use crate::engine::effect::Effect;
+use crate::engine::event::{ClaimStep, Event, TaskStep, WorkerStep};
+use crate::engine::evidence::Verdict;
+use crate::engine::state::RunState;
+use crate::engine::task_table::TaskPhase as T;
+use crate::engine::worker_table::WorkerPhase;
+
+/// More inputs than any run of the generator needs once every worker behaves.
+const STEPS_TO_THE_END: usize = 2_000;
+
+/// What is true of a state whatever led to it.
+fn check_state(state: &RunState) {
+    let mut live: BTreeMap<usize, usize> = BTreeMap::new();
+    for worker in state.workers.values().filter(|worker| worker.token_live) {
+        *live.entry(worker.task).or_default() += 1;
+        assert!(worker.phase.is_live(), "a live claim of a {} worker", worker.phase);
+        assert!(state.tasks[worker.task].phase.is_held());
+        assert_eq!(worker.attempt, state.tasks[worker.task].attempt);
+    }
+    assert!(live.values().all(|count| *count == 1), "l4: {live:?}");
+    assert!(live.len() <= usize::try_from(state.started.workers).unwrap(), "{} workers", live.len());
+    let mut tokens: Vec<u64> = state.workers.values().map(|worker| worker.token).collect();
+    tokens.sort_unstable();
+    tokens.dedup();
+    assert_eq!(tokens.len(), state.workers.len(), "l6: tokens never repeat");
+    for (index, task) in state.tasks.iter().enumerate() {
+        assert_eq!(state.ready.contains(&index), task.phase == T::Ready);
+        assert_eq!(live.contains_key(&index), task.phase.is_held(), "{}", state.planned(index).id);
+        if task.phase == T::Completed {
+            let all = task.evidence.iter().all(|checked| checked.verdict == Verdict::Verified);
+            assert!(all && task.evidence.len() == state.planned(index).evidence.items().len(), "law 2");
+        }
+    }
+    let open = state.tasks.iter().filter(|task| !task.phase.is_terminal()).count();
+    assert_eq!(state.open_count, open);
+}
+
+/// What is true of a journal as a whole: ordinals, terminal states, disjoint claims.
+fn check_journal(play: &Play) {
+    let mut attempts: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut ended: BTreeMap<&str, bool> = BTreeMap::new();
+    let mut claimed: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut tokens = 0;
+    for (_, event) in &play.journal {
+        match event {
+            Event::Task(event) => {
+                let id = event.task.as_str();
+                if ended.get(id) == Some(&true) {
+                    let by_retry = matches!(event.step, TaskStep::Reopened | TaskStep::Rearmed);
+                    assert!(by_retry, "d1: `{id}` left its end by {:?}", event.step);
+                }
+                if let TaskStep::Claimed { attempt } = event.step {
+                    assert_eq!(attempts.insert(id, attempt).unwrap_or_default() + 1, attempt, "l2");
+                }
+                let terminal = ["completed", "partial", "failed", "skipped", "cancelled"];
+                let kind = Event::Task(event.clone()).kind();
+                ended.insert(id, terminal.iter().any(|word| kind == format!("task.{word}")));
+            }
+            Event::Worker(event) => {
+                if let WorkerStep::Provisioning { token, .. } = event.step {
+                    assert!(token > tokens, "l6");
+                    tokens = token;
+                }
+            }
+            Event::Claim(event) => match event.step {
+                ClaimStep::Granted { .. } => {
+                    assert_eq!(claimed.insert(&event.task, event.token), None, "l2: intervals overlap");
+                }
+                ClaimStep::Revoked { .. } | ClaimStep::Closed => {
+                    assert_eq!(claimed.remove(event.task.as_str()), Some(event.token), "l3: settled twice");
+                }
+                ClaimStep::Renewed { .. } | ClaimStep::Expired => {
+                    assert_eq!(claimed.get(event.task.as_str()), Some(&event.token));
+                }
+            },
+            Event::Run(_) | Event::Report(_) | Event::Evidence(_) | Event::Ignored(_) => {}
+        }
+    }
+}
+
+/// Every worker and the shell behave from here on; people decide what waits for them.
+fn play_to_the_end(play: &mut Play) {
+    play.crash_and_resume();
+    for step in 0..STEPS_TO_THE_END {
+        if play.ended().is_some() {
+            return;
+        }
+        let Some(effect) = play.engine.outstanding().into_iter().next() else {
+            nudge(play);
+            continue;
+        };
+        match effect {
+            // The nonce of an older life is lost with it, and so is the launch.
+            Effect::Provision { worker } if play.engine.nonce(&worker).is_none() => {
+                let detail = "the nonce is gone".to_owned();
+                play.see(
+                    &worker,
+                    crate::engine::input::Seen::LaunchFailed { step: "mail", detail, host: true },
+                );
+            }
+            Effect::Provision { worker } => {
+                play.launch(&worker);
+                play.ready(&worker);
+            }
+            Effect::Deliver { worker, .. } => drop(play.ack(&worker)),
+            Effect::Stop { worker, .. } => drop(play.stopped(&worker)),
+            Effect::Capture { worker } => drop(play.capture(&worker, &format!("commit {step}"))),
+            Effect::Verify { worker } => drop(play.judge(&worker, Verdict::Verified)),
+        }
+    }
+    let open: Vec<String> = play
+        .state()
+        .tasks
+        .iter()
+        .zip(&play.state().started.workflow.tasks)
+        .filter(|(state, _)| !state.phase.is_terminal())
+        .map(|(state, task)| format!("{} is {}", task.id, state.phase))
+        .collect();
+    panic!("the run never ends: {open:?}, owed {:?}, {:?}", play.owed(), play.state().phase);
+}
+
+/// Nothing is owed: a worker beats again, or ends its work, or time passes.
+fn nudge(play: &mut Play) {
+    let waits = play.state().workers.iter().find(|(_, worker)| {
+        worker.token_live && worker.phase == WorkerPhase::Unhealthy && worker.dispatched_at.is_none()
+    });
+    if let Some(id) = waits.map(|(id, _)| id.clone()) {
+        play.beat(&id);
+        return;
+    }
+    let working = play.state().workers.iter().find(|(_, worker)| worker.token_live && worker.acknowledged);
+    match working.map(|(id, _)| id.clone()) {
+        Some(id) => {
+            let report = play.report_of(&id, crate::protocol::ReportStatus::Done);
+            let sha256 = "the last word".to_owned();
+            play.see(&id, crate::engine::input::Seen::Reported { report: Box::new(report), sha256 });
+            play.exit(&id, 0);
+        }
+        None => drop(play.tick(61_000)),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// J4 and J5 are checked by the harness itself, after every step.
+    #[test]
+    fn j4_j5_l2_l3_l4_l6_d1_whatever_happens_the_laws_hold(run in runs(), moves in moves()) {
+        let mut play = Play::with(run);
+        check_state(play.state());
+        for one in &moves {
+            let before = play.journal.len();
+            play.make(one);
+            check_state(play.state());
+            let granted = play.journal[before..].iter().any(|(_, event)| event.kind() == "claim.granted");
+            let limit = usize::try_from(play.state().started.workers).unwrap();
+            assert!(!granted || play.state().live_count() <= limit, "a claim without a free place");
+            assert_eq!(play.engine.outstanding(), play.engine.clone().outstanding());
+        }
+        check_journal(&play);
+    }
+
+    #[test]
+    fn d1_l1_once_every_worker_behaves_the_run_ends_with_every_task_in_one_terminal_state(
+        run in runs(),
+        moves in moves(),
+    ) {
+        let mut play = Play::with(run);
+        moves.iter().for_each(|one| play.make(one));
+        play_to_the_end(&mut play);
+        assert!(play.state().tasks.iter().all(|task| task.phase.is_terminal()));
+        assert_eq!((play.owed(), play.engine.next_deadline()), (Vec::new(), None));
+        check_journal(&play);
+    }
+
+    #[test]
+    fn j12_every_prefix_replays_and_a_run_resumed_from_any_decision_ends(
+        run in runs(),
+        moves in moves(),
+        cut in any::<proptest::sample::Index>(),
+    ) {
+        let mut play = Play::with(run);
+        moves.iter().for_each(|one| play.make(one));
+        for length in 1..=play.journal.len() {
+            let prefix = play.journal[..length].to_vec();
+            assert!(Engine::replay(prefix).is_ok(), "the first {length} events");
+        }
+        let length = *cut.get(&play.cuts);
+        let journal = play.journal[..length].to_vec();
+        let now_ms = journal.last().map_or(0, |(at, _)| at.moment.0);
+        let engine = Engine::replay(journal.clone()).unwrap();
+        let mut resumed = Play { engine, journal, cuts: vec![length], now_ms, beats: 1_000 };
+        play_to_the_end(&mut resumed);
+        check_journal(&resumed);
+    }
+
+    #[test]
+    fn j5_an_event_survives_its_own_bytes(run in runs(), moves in moves()) {
+        let mut play = Play::with(run);
+        moves.iter().for_each(|one| play.make(one));
+        for (_, event) in &play.journal {
+            let bytes = serde_json::to_vec(event).unwrap();
+            assert_eq!(&serde_json::from_slice::<Event>(&bytes).unwrap(), event);
+        }
+    }
+
+    #[test]
+    fn a_corrupt_journal_is_a_value_and_never_a_panic(
+        run in runs(),
+        moves in moves(),
+        left in any::<proptest::sample::Index>(),
+        right in any::<proptest::sample::Index>(),
+    ) {
+        let mut play = Play::with(run);
+        moves.iter().for_each(|one| play.make(one));
+        let mut events: Vec<Event> = play.journal.iter().map(|(_, event)| event.clone()).collect();
+        let (left, right) = (left.index(events.len()), right.index(events.len()));
+        events.swap(left, right);
+        if let Ok(engine) = Engine::replay(events.into_iter().map(|event| (stamp(0), event))) {
+            assert!(!engine.state().tasks.is_empty());
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! Random workflows, and inputs as a hostile world would send them: stale, twice, out of order.
+
+use proptest::prelude::{Just, Strategy, any, prop_oneof};
+use proptest::{collection, sample};
+
+use super::{Plan, Play, artifact, flow, place, started, task};
+use crate::engine::event::{Snapshot, Started};
+use crate::engine::evidence::{Checked, ChildExit, Verdict};
+use crate::engine::input::{Beat, Choice, Input, Request, Seen};
+use crate::protocol::ReportStatus;
+use crate::workflow::{OnLost, Task, When};
+
+const TASKS_MAX: usize = 12;
+
+/// One move of the world. Numbers choose among what there is, so that every value means something.
+#[derive(Debug, Clone)]
+pub(super) enum Move {
+    Tick(u64),
+    Blind,
+    Crash,
+    Interrupt,
+    /// To a worker of the run, or to one that it never had.
+    Worker(u8, Said),
+    Ask(u8, Asked),
+}
+
+/// What is seen of a worker; `off` makes the token another one.
+#[derive(Debug, Clone)]
+pub(super) enum Said {
+    Launched,
+    LaunchFailed(bool),
+    Ready(bool),
+    Acknowledged { off: u64 },
+    Beat { off: u64, seq: u64, alive: Option<bool> },
+    Reported { off: u64, status: ReportStatus, hash: u8 },
+    BadFile(u8),
+    Ended { off: u64, code: Option<i32> },
+    Gone,
+    Stopped,
+    Captured(bool),
+    Judged(Verdict, bool),
+}
+
+/// What a person asks.
+#[derive(Debug, Clone)]
+pub(super) enum Asked {
+    Retry,
+    Cancel,
+    Down(bool),
+    Release,
+    Retain,
+    Decide(Choice),
+}
+
+fn off() -> impl Strategy<Value = u64> {
+    prop_oneof![8 => Just(0), 1 => Just(1), 1 => Just(u64::MAX)]
+}
+
+fn status() -> impl Strategy<Value = ReportStatus> {
+    prop_oneof![
+        5 => Just(ReportStatus::Done),
+        1 => Just(ReportStatus::Failed),
+        1 => Just(ReportStatus::Blocked),
+        1 => Just(ReportStatus::Partial),
+        1 => Just(ReportStatus::NeedsInput),
+        1 => Just(ReportStatus::NoChange),
+    ]
+}
+
+fn verdict() -> impl Strategy<Value = Verdict> {
+    prop_oneof![3 => Just(Verdict::Verified), 1 => Just(Verdict::Refuted), 1 => Just(Verdict::Unverifiable)]
+}
+
+fn said() -> impl Strategy<Value = Said> {
+    let alive = sample::select(vec![None, Some(true), Some(false)]);
+    let code = sample::select(vec![Some(0), Some(0), Some(3), None]);
+    prop_oneof![
+        4 => Just(Said::Launched),
+        1 => any::<bool>().prop_map(Said::LaunchFailed),
+        4 => prop_oneof![4 => Just(true), 1 => Just(false)].prop_map(Said::Ready),
+        4 => off().prop_map(|off| Said::Acknowledged { off }),
+        2 => (off(), 0..9_u64, alive).prop_map(|(off, seq, alive)| Said::Beat { off, seq, alive }),
+        4 => (off(), status(), any::<u8>()).prop_map(|(off, status, hash)| Said::Reported { off, status, hash }),
+        1 => any::<u8>().prop_map(Said::BadFile),
+        4 => (off(), code).prop_map(|(off, code)| Said::Ended { off, code }),
+        1 => Just(Said::Gone),
+        3 => Just(Said::Stopped),
+        4 => any::<bool>().prop_map(Said::Captured),
+        4 => (verdict(), any::<bool>()).prop_map(|(verdict, whole)| Said::Judged(verdict, whole)),
+    ]
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    prop_oneof![
+        4 => Just(Asked::Retry),
+        3 => Just(Asked::Cancel),
+        1 => any::<bool>().prop_map(Asked::Down),
+        1 => Just(Asked::Release),
+        1 => Just(Asked::Retain),
+        2 => sample::select(vec![Choice::Rerun, Choice::Skip, Choice::Accept]).prop_map(Asked::Decide),
+    ]
+}
+
+pub(super) fn moves() -> impl Strategy<Value = Vec<Move>> {
+    let times = sample::select(vec![0, 1_000, 5_000, 11_000, 31_000, 61_000, 400_000]);
+    let one = prop_oneof![
+        3 => times.prop_map(Move::Tick),
+        1 => Just(Move::Blind),
+        1 => Just(Move::Crash),
+        1 => Just(Move::Interrupt),
+        30 => (any::<u8>(), said()).prop_map(|(worker, said)| Move::Worker(worker, said)),
+        3 => (any::<u8>(), asked()).prop_map(|(task, asked)| Move::Ask(task, asked)),
+    ];
+    collection::vec(one, 0..60)
+}
+
+fn one_task(n: usize) -> impl Strategy<Value = Task> {
+    let policy =
+        || sample::select(vec![When::Completed, When::Partial, When::Terminal, When::Optional, When::Failed]);
+    let own = proptest::option::weighted(0.2, policy());
+    let needs = collection::vec((0..n.max(1), own), 0..4);
+    (needs, policy(), 0..3_u32, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+        move |(needs, when, retries, tree, look, behind)| {
+            let mut task = task(&format!("t{n}")).when(when).retries(retries).timeout(300);
+            for (need, own) in needs.into_iter().filter(|_| n > 0) {
+                let id = format!("t{need}");
+                if task.needs.iter().all(|known| known.task != id) {
+                    task = match own {
+                        Some(own) => task.need(&id, own),
+                        None => task.needs(&[&id]),
+                    };
+                }
+            }
+            if let (true, Some(first)) = (behind, task.needs.first().map(|need| need.task.clone())) {
+                task = task.behind(&first);
+            }
+            task = if look { task.shows(vec![artifact()]) } else { task };
+            if tree { task.tree() } else { task }
+        },
+    )
+}
+
+pub(super) fn runs() -> impl Strategy<Value = Started> {
+    let tasks = (1..=TASKS_MAX).prop_flat_map(|count| (0..count).map(one_task).collect::<Vec<_>>());
+    let lost = sample::select(vec![OnLost::Ask, OnLost::Retry, OnLost::Fail]);
+    let attempts = proptest::option::weighted(0.2, 1..20_u32);
+    (tasks, lost, attempts, 1..5_u32, proptest::option::weighted(0.2, 0..TASKS_MAX)).prop_map(
+        |(tasks, lost, attempts, workers, only)| {
+            let only = only.and_then(|n| tasks.get(n)).map(|task| task.id.clone()).into_iter().collect();
+            let mut workflow = flow(tasks);
+            workflow.heartbeat.on_lost = lost;
+            workflow.limits.attempts = attempts;
+            Started { workers, only, ..started(workflow) }
+        },
+    )
+}
+
+impl Play {
+    /// Makes one move; what is refused is refused.
+    pub(super) fn make(&mut self, one: &Move) {
+        match one {
+            Move::Tick(ms) => drop(self.tick(*ms)),
+            Move::Blind => drop(self.give(&Input::Blind)),
+            Move::Crash => self.crash_and_resume(),
+            Move::Interrupt => {
+                drop(self.give(&Input::Interrupted { reason: "signal".to_owned() }));
+                // Most runs are taken up again; some stay interrupted until the next crash.
+                if self.now_ms.is_multiple_of(2_000) {
+                    self.crash_and_resume();
+                }
+            }
+            Move::Worker(n, said) => {
+                let known: Vec<String> = self.state().workers.keys().cloned().collect();
+                let worker = known.get(usize::from(*n) % (known.len() + 1)).cloned();
+                self.say(&worker.unwrap_or_else(|| "ghost.1".to_owned()), said);
+            }
+            Move::Ask(n, asked) => {
+                let index = usize::from(*n) % self.state().tasks.len();
+                let task = self.state().planned(index).id.clone();
+                let worker = format!("{task}.{}", self.state().tasks[index].attempt);
+                let request = match asked {
+                    Asked::Retry => Request::Retry { task },
+                    Asked::Cancel => Request::Cancel { task },
+                    Asked::Down(force) => Request::Down { force: *force },
+                    Asked::Release => Request::Release { worker, observations: Vec::new() },
+                    Asked::Retain => Request::Retain { worker },
+                    Asked::Decide(choice) => Request::Decide { task, choice: *choice },
+                };
+                let before = self.state().clone();
+                if let Err(rejection) = self.ask(request) {
+                    assert_ne!(rejection.code, "engine_bug", "{rejection}");
+                    assert_eq!(self.state(), &before);
+                }
+            }
+        }
+    }
+
+    fn say(&mut self, worker: &str, said: &Said) {
+        let known = self.state().workers.get(worker);
+        let token = |off: u64| known.map_or(off, |known| known.token.wrapping_add(off));
+        let seen = match said {
+            Said::Launched => {
+                Seen::Launched { workspace: Some(place("git-worktree", worker)), session: place("p", worker) }
+            }
+            Said::LaunchFailed(host) => {
+                Seen::LaunchFailed { step: "session", detail: "trouble".to_owned(), host: *host }
+            }
+            Said::Ready(right) => {
+                let nonce = self.engine.nonce(worker).filter(|_| *right).unwrap_or("guess").to_owned();
+                Seen::Ready { nonce, pid: 42, started_at: String::new(), in_tree: true }
+            }
+            Said::Acknowledged { off } => Seen::Acknowledged { token: token(*off) },
+            Said::Beat { off, seq, alive } => {
+                Seen::Beat(Beat { token: Some(token(*off)), seq: *seq, alive: *alive, progress: *seq })
+            }
+            Said::Reported { off, status, hash } => {
+                let Some(token) = known.map(|_| token(*off)) else { return };
+                let report = crate::protocol::Report { token, ..self.report_of(worker, *status) };
+                Seen::Reported { report: Box::new(report), sha256: format!("{}", hash % 8) }
+            }
+            Said::BadFile(hash) => Seen::BadFile {
+                file: crate::protocol::REPORT.to_owned(),
+                code: "not_json".to_owned(),
+                detail: String::new(),
+                sha256: format!("{}", hash % 8),
+            },
+            Said::Ended { off, code } => Seen::Ended {
+                token: Some(token(*off)),
+                exit: code.map_or(ChildExit::Unknown, ChildExit::Code),
+                survivors: Vec::new(),
+                error: None,
+            },
+            Said::Gone => Seen::Gone { detail: "no such process".to_owned() },
+            Said::Stopped => Seen::Stopped { trouble: None },
+            Said::Captured(kept) => Seen::Captured {
+                snapshot: if *kept { Ok(snapshot(worker)) } else { Err("no space".to_owned()) },
+            },
+            Said::Judged(verdict, whole) => {
+                let items = known.map_or(0, |known| self.state().planned(known.task).evidence.items().len());
+                let count = if *whole { items } else { items / 2 };
+                let kind = known.map_or("exit", |known| {
+                    self.state()
+                        .planned(known.task)
+                        .evidence
+                        .items()
+                        .first()
+                        .map_or("exit", |item| item.kind())
+                });
+                Seen::Judged { checked: vec![Checked::new(kind, *verdict, "seen"); count] }
+            }
+        };
+        self.see(worker, seen);
+    }
+}
+
+fn snapshot(worker: &str) -> Snapshot {
+    Snapshot { commit: format!("head of {worker}"), tip: String::new(), uncommitted: Vec::new() }
+}

@@ -1,0 +1,279 @@
+//! Silence, blindness and time: what they lead to, and what they never do.
+
+use std::time::Duration;
+
+use super::{Plan, Play, flow, kinds, started, task};
+use crate::engine::input::{Beat, Input, Request, Seen};
+use crate::engine::moment::Moment;
+use crate::engine::task_table::TaskPhase as T;
+use crate::engine::worker_table::WorkerPhase as W;
+use crate::protocol::ReportStatus as Status;
+use crate::workflow::{OnLost, Task, Workflow};
+
+fn on_lost(policy: OnLost, task: Task) -> Workflow {
+    let mut flow = flow(vec![task]);
+    flow.heartbeat.on_lost = policy;
+    flow
+}
+
+fn busy(workflow: Workflow) -> Play {
+    let mut play = Play::new(workflow);
+    play.start_work("a.1");
+    play
+}
+
+#[test]
+fn a_silent_worker_is_unhealthy_and_back_on_a_fresh_beat() {
+    let mut play = Play::busy(task("a"));
+    assert_eq!(play.tick(9_999), []);
+    assert_eq!(kinds(&play.tick(1)), ["worker.unhealthy"]);
+    assert!(play.worker("a.1").reason.starts_with("silent:"), "{}", play.worker("a.1").reason);
+    assert_eq!(kinds(&play.beat("a.1")), ["worker.busy"]);
+    assert_eq!(play.phase("a"), T::InProgress);
+}
+
+#[test]
+fn an_old_beat_read_again_is_no_sign_of_life() {
+    let mut play = Play::busy(task("a"));
+    let token = Some(play.worker("a.1").token);
+    let beat = |seq| Seen::Beat(Beat { token, seq, alive: Some(true), progress: 0 });
+    play.see("a.1", beat(5));
+    play.tick(10_000);
+    assert_eq!(play.worker_phase("a.1"), W::Unhealthy);
+    assert_eq!(play.see("a.1", beat(5)), []);
+    assert_eq!(play.see("a.1", beat(4)), []);
+    assert_eq!(play.worker_phase("a.1"), W::Unhealthy);
+    assert_eq!(kinds(&play.see("a.1", beat(6))), ["worker.busy"]);
+}
+
+#[test]
+fn l18_beats_of_a_shim_whose_child_is_gone_prove_nothing() {
+    let mut play = Play::busy(task("a"));
+    let token = Some(play.worker("a.1").token);
+    for seq in 1..=5 {
+        play.tick(2_000);
+        play.see("a.1", Seen::Beat(Beat { token, seq, alive: Some(false), progress: seq }));
+    }
+    assert_eq!(play.worker_phase("a.1"), W::Unhealthy);
+}
+
+#[test]
+fn l10_lost_asks_by_default_and_nothing_fails_and_nobody_is_stopped() {
+    let mut play = Play::busy(task("a").retries(3));
+    play.tick(10_000);
+    assert_eq!(kinds(&play.tick(50_000)), ["claim.expired"]);
+    play.tick(600_000);
+    assert_eq!((play.phase("a"), play.worker_phase("a.1")), (T::InProgress, W::Unhealthy));
+    assert_eq!((play.owed(), play.state().workers.len()), (Vec::new(), 1));
+}
+
+#[test]
+fn l6_expiry_makes_a_claim_recoverable_and_not_dead() {
+    let mut play = Play::busy(task("a"));
+    play.tick(60_000);
+    assert!(play.worker("a.1").expired);
+    assert_eq!(kinds(&play.beat("a.1")), ["worker.busy", "claim.renewed"]);
+    assert!(!play.worker("a.1").expired);
+    play.tick(60_000);
+    assert!(play.worker("a.1").expired);
+    play.finish("a.1");
+    assert_eq!(play.phase("a"), T::Completed);
+}
+
+#[test]
+fn l10_lost_retries_elsewhere_where_the_policy_says_so_and_fences_the_old_worker() {
+    let mut play = busy(on_lost(OnLost::Retry, task("a").retries(1)));
+    play.tick(10_000);
+    let events = kinds(&play.tick(50_000));
+    assert_eq!(events[..3], ["claim.expired", "claim.revoked", "task.ready"]);
+    assert_eq!((play.phase("a"), play.task("a").attempt), (T::Claimed, 2));
+    assert_eq!((play.worker_phase("a.1"), play.owed()), (W::Unhealthy, vec!["provision a.2".to_owned()]));
+    assert_eq!(super::ignored_code(&play.beat("a.1")), "dead_token");
+    // Attempts that are used up fail the task, and nothing else does.
+    play.start_work("a.2");
+    play.tick(60_000);
+    assert_eq!(play.phase("a"), T::Failed);
+}
+
+#[test]
+fn l10_lost_fails_where_the_policy_says_so() {
+    let mut play = busy(on_lost(OnLost::Fail, task("a").retries(3)));
+    play.tick(60_000);
+    assert_eq!(play.phase("a"), T::Failed);
+    assert!(play.task("a").reason.starts_with("lost:"), "{}", play.task("a").reason);
+}
+
+#[test]
+fn l1_every_wait_on_a_worker_ends_with_its_silence() {
+    let mut play = Play::busy(task("a"));
+    play.tick_beating(20_000, &["a.1"]);
+    let last = play.engine.pulses().get("a.1").expect("watched").seen;
+    assert_eq!(play.engine.next_deadline(), Some(last.after(Duration::from_secs(10))));
+    play.tick(10_000);
+    assert_eq!(play.engine.next_deadline(), Some(last.after(Duration::from_secs(60))));
+}
+
+#[test]
+fn l11_a_beat_that_never_came_ages_from_the_dispatch() {
+    let mut play = Play::new(flow(vec![task("a")]));
+    play.tick(5_000);
+    play.launch("a.1");
+    play.tick(7_000);
+    play.ready("a.1");
+    play.ack("a.1");
+    assert_eq!(play.worker("a.1").dispatched_at, Some(Moment(12_000)));
+    assert_eq!(play.tick(9_999), []);
+    assert_eq!(kinds(&play.tick(1)), ["worker.unhealthy"]);
+}
+
+#[test]
+fn l12_l17_blindness_gives_everybody_a_whole_fresh_grace() {
+    let mut play = Play::busy(task("a"));
+    play.now_ms += 3_600_000;
+    play.give(&Input::Blind).expect("never refused");
+    play.tick(0);
+    play.tick(9_999);
+    assert_eq!(play.worker_phase("a.1"), W::Busy, "the gap was ours");
+    play.tick(1);
+    assert_eq!(play.worker_phase("a.1"), W::Unhealthy);
+}
+
+#[test]
+fn l17_a_timeout_that_passed_in_our_blindness_waits_for_one_look_at_the_mail() {
+    for resume in [false, true] {
+        let mut play = Play::busy(task("a").timeout(100));
+        play.now_ms += 3_600_000;
+        if resume {
+            play.crash_and_resume();
+        } else {
+            play.give(&Input::Blind).expect("never refused");
+        }
+        play.tick(9_999);
+        assert_eq!(play.phase("a"), T::InProgress);
+        play.tick(1);
+        assert_eq!(play.phase("a"), T::Failed, "and no longer than that");
+    }
+}
+
+#[test]
+fn l13_l17_a_restart_gives_a_whole_fresh_grace_and_changes_no_phase() {
+    let mut play = busy(on_lost(OnLost::Fail, task("a")));
+    play.tick(9_000);
+    play.now_ms += 500_000;
+    play.crash_and_resume();
+    assert_eq!((play.phase("a"), play.worker_phase("a.1")), (T::InProgress, W::Busy));
+    play.tick(59_999);
+    assert_eq!((play.phase("a"), play.worker_phase("a.1")), (T::InProgress, W::Unhealthy));
+    play.tick(1);
+    assert_eq!(play.phase("a"), T::Failed);
+}
+
+#[test]
+fn l18_a_worker_that_never_acknowledges_is_unhealthy_however_well_it_beats() {
+    let mut play = Play::new(flow(vec![task("a").timeout(100)]));
+    play.launch("a.1");
+    play.ready("a.1");
+    play.tick_beating(28_000, &["a.1"]);
+    assert_eq!(play.worker_phase("a.1"), W::Busy);
+    play.tick_beating(4_000, &["a.1"]);
+    assert_eq!(play.worker_phase("a.1"), W::Unhealthy);
+    assert!(play.worker("a.1").reason.starts_with("no_ack:"), "{}", play.worker("a.1").reason);
+    let flaps = play.journal.len();
+    play.tick_beating(30_000, &["a.1"]);
+    assert!(play.journal.len() <= flaps + 2, "beats alone bring nothing back and forth");
+    play.ack("a.1");
+    assert_eq!(kinds(&play.beat("a.1")), ["worker.busy"]);
+    assert_eq!(play.phase("a"), T::InProgress);
+}
+
+#[test]
+fn l17_blindness_counts_for_the_acknowledgement_too() {
+    let mut play = Play::new(flow(vec![task("a")]));
+    play.launch("a.1");
+    play.ready("a.1");
+    play.now_ms += 300_000;
+    play.give(&Input::Blind).expect("never refused");
+    play.tick_beating(28_000, &["a.1"]);
+    assert_eq!(play.worker_phase("a.1"), W::Busy);
+}
+
+#[test]
+fn a_timeout_stops_the_session_and_the_next_attempt_does_not_wait_for_its_end() {
+    let mut play = Play::busy(task("a").retries(1).timeout(100));
+    play.tick_beating(98_000, &["a.1"]);
+    let events = kinds(&play.tick(2_000));
+    assert_eq!(events[..3], ["claim.revoked", "task.ready", "worker.stopping"]);
+    assert_eq!(play.phase("a"), T::Claimed);
+    assert_eq!(play.owed(), ["stop a.1", "provision a.2"]);
+    play.stopped("a.1");
+    assert_eq!((play.worker_phase("a.1"), play.owed()), (W::CompletedRetained, vec!["provision a.2".into()]));
+}
+
+#[test]
+fn a_session_that_is_being_ended_still_takes_its_place() {
+    let only_one =
+        crate::engine::event::Started { workers: 1, ..started(flow(vec![task("a").retries(1).timeout(5)])) };
+    let mut play = Play::with(only_one);
+    play.start_work("a.1");
+    play.tick(5_000);
+    assert_eq!((play.phase("a"), play.owed()), (T::Ready, vec!["stop a.1".to_owned()]));
+    play.stopped("a.1");
+    assert_eq!((play.phase("a"), play.owed()), (T::Claimed, vec!["provision a.2".to_owned()]));
+}
+
+#[test]
+fn l10_an_attested_death_fails_the_attempt_at_once() {
+    let mut play = Play::busy(task("a").retries(1));
+    let events = kinds(&play.gone("a.1"));
+    assert_eq!(events[..3], ["worker.stale-registry", "claim.revoked", "task.ready"]);
+    assert_eq!((play.phase("a"), play.worker_phase("a.1")), (T::Claimed, W::CompletedRetained));
+    assert_eq!(play.gone("a.1"), []);
+}
+
+#[test]
+fn a_lost_worker_whose_attempt_was_given_up_does_not_hold_the_run() {
+    let mut play = busy(on_lost(OnLost::Fail, task("a")));
+    play.tick(60_000);
+    assert_eq!((play.ended(), play.worker_phase("a.1")), (Some(false), W::Unhealthy));
+}
+
+#[test]
+fn nothing_is_due_in_a_run_that_nobody_holds() {
+    let mut play = Play::busy(task("a"));
+    play.give(&Input::Interrupted { reason: "SIGINT".to_owned() }).expect("never refused");
+    assert_eq!((play.engine.next_deadline(), play.tick(600_000)), (None, vec![]));
+    assert_eq!(play.worker_phase("a.1"), W::Busy);
+}
+
+#[test]
+fn l13_a_blocked_tasks_pause_survives_a_restart() {
+    let mut play = Play::busy(task("a").timeout(100));
+    play.tick_beating(50_000, &["a.1"]);
+    play.report("a.1", Status::Blocked);
+    play.tick_beating(100_000, &["a.1"]);
+    play.crash_and_resume();
+    play.beats = 1_000;
+    play.tick_beating(100_000, &["a.1"]);
+    play.report("a.1", Status::Done);
+    play.tick_beating(48_000, &["a.1"]);
+    assert_eq!(play.phase("a"), T::InProgress);
+    play.tick_beating(2_000, &["a.1"]);
+    assert_eq!(play.phase("a"), T::Failed);
+}
+
+#[test]
+fn a_deadline_that_nothing_can_follow_from_wakes_nobody() {
+    let one = crate::engine::event::Started { workers: 1, ..started(flow(vec![task("a"), task("b")])) };
+    let mut play = Play::with(one);
+    play.see("a.1", Seen::LaunchFailed { step: "session", detail: "tmux".to_owned(), host: true });
+    // The place went to `b`; `a` is due in 5 s, but has no room until `b` ends.
+    play.launch("b.1");
+    play.ready("b.1");
+    play.ack("b.1");
+    play.tick(5_000);
+    let next = play.engine.next_deadline().expect("the worker's silence");
+    assert!(next > Moment(play.now_ms), "{next:?} would spin");
+    play.ask(Request::Cancel { task: "b".to_owned() }).expect("granted");
+    play.stopped("b.1");
+    assert_eq!(play.phase("a"), T::Claimed);
+}

@@ -1,0 +1,139 @@
+//! Deadlines: all kinds in one enum, derived from the state and the pulses.
+//!
+//! Nothing here is stored or set; the loop asks for the earliest and sleeps until
+//! then. It leaves out what a due deadline leads to; see `decide`.
+
+use std::time::Duration;
+
+use super::moment::Moment;
+use super::pulse::Pulses;
+use super::ready;
+use super::state::{RunPhase, RunState, WorkerState};
+use super::task_table::TaskPhase;
+use super::worker_table::WorkerPhase;
+
+/// What can be due.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// The nonce wasn't echoed within `limits.ready`.
+    Ready(String),
+    /// The assignment wasn't acknowledged within `limits.start`.
+    Start(String),
+    /// No beat for `heartbeat.unhealthy_after`.
+    Unhealthy(String),
+    /// No beat for `heartbeat.lost_after`.
+    Lost(String),
+    /// The attempt's time is up.
+    Timeout(String),
+    /// A deferred task may be looked at again.
+    Deferred(usize),
+}
+
+/// All deadlines, unsorted: a handful for each live worker.
+#[must_use]
+pub fn deadlines(state: &RunState, pulses: &Pulses) -> Vec<(Moment, Timer)> {
+    let mut all = Vec::new();
+    if state.phase != RunPhase::Running {
+        return all;
+    }
+    for id in &state.active {
+        let Some(worker) = state.workers.get(id) else { continue };
+        if worker.phase.is_live() && !worker.settled {
+            of_worker(state, pulses, id, worker, &mut all);
+        }
+    }
+    // Where there is no room, the end of a worker wakes us; a deadline in the past would spin.
+    let room = state.stopping.is_none() && state.has_room();
+    for &task in state.ready.iter().filter(|_| room) {
+        if let (Some(until), false) = (state.tasks[task].defer_until, ready::awaits_base(state, task)) {
+            all.push((until, Timer::Deferred(task)));
+        }
+        // Only the first few can start; a deadline of the ten-thousandth wakes nobody.
+        if all.len() > 1024 {
+            break;
+        }
+    }
+    all
+}
+
+fn of_worker(
+    state: &RunState,
+    pulses: &Pulses,
+    id: &str,
+    worker: &WorkerState,
+    all: &mut Vec<(Moment, Timer)>,
+) {
+    let limits = &state.workflow().limits;
+    let heartbeat = &state.workflow().heartbeat;
+    let pulse = pulses.get(id);
+    let seen = pulse.map(|pulse| pulse.seen);
+    match worker.phase {
+        WorkerPhase::Provisioning => {
+            if let Some(launched) = worker.launched_at {
+                let from = pulse.map_or(launched, |pulse| pulse.since.max(launched));
+                all.push((from.after(limits.ready), Timer::Ready(id.to_owned())));
+            }
+            return;
+        }
+        WorkerPhase::Ready | WorkerPhase::Busy => {
+            if let Some(seen) = seen {
+                all.push((seen.after(heartbeat.unhealthy_after), Timer::Unhealthy(id.to_owned())));
+            }
+        }
+        WorkerPhase::Unhealthy
+        | WorkerPhase::CompletedRetained
+        | WorkerPhase::SafeToClose
+        | WorkerPhase::StaleRegistry
+        | WorkerPhase::CleanupReleased
+        | WorkerPhase::Closed => {}
+    }
+    if let (Some(due), WorkerPhase::Busy) = (acknowledgement_due(state, pulses, id, worker), worker.phase) {
+        all.push((due, Timer::Start(id.to_owned())));
+    }
+    if let (Some(seen), false) = (seen, worker.expired) {
+        all.push((seen.after(heartbeat.lost_after), Timer::Lost(id.to_owned())));
+    }
+    let blocked = state.tasks[worker.task].phase == TaskPhase::Blocked;
+    if let (Some(dispatched), false) = (worker.dispatched_at, blocked) {
+        let timeout = state.planned(worker.task).timeout;
+        let due = dispatched.after(timeout.saturating_add(worker.paused));
+        // Its end may stand in mail that nobody could read (law L17); it gets no time beyond that look.
+        let looked = pulse.and_then(|pulse| pulse.regained).map(|at| at.after(heartbeat.unhealthy_after));
+        all.push((looked.map_or(due, |looked| due.max(looked)), Timer::Timeout(id.to_owned())));
+    }
+}
+
+/// Until when a dispatched worker must say that it took its assignment. Beats don't
+/// move it (law L18: granted isn't started); our own blindness does (law L17).
+#[must_use]
+pub fn acknowledgement_due(
+    state: &RunState,
+    pulses: &Pulses,
+    id: &str,
+    worker: &WorkerState,
+) -> Option<Moment> {
+    let dispatched = worker.dispatched_at.filter(|_| !worker.acknowledged)?;
+    let from = pulses.get(id).map_or(dispatched, |pulse| pulse.since.max(dispatched));
+    Some(from.after(state.workflow().limits.start))
+}
+
+/// The earliest deadline, if there is any.
+#[must_use]
+pub fn next_deadline(state: &RunState, pulses: &Pulses) -> Option<Moment> {
+    deadlines(state, pulses).into_iter().map(|(at, _)| at).min()
+}
+
+/// What is due, earliest first; ties in the order of [`Timer`].
+#[must_use]
+pub fn due(state: &RunState, pulses: &Pulses, now: Moment) -> Vec<Timer> {
+    let mut due: Vec<(Moment, Timer)> =
+        deadlines(state, pulses).into_iter().filter(|(at, _)| *at <= now).collect();
+    due.sort();
+    due.into_iter().map(|(_, timer)| timer).collect()
+}
+
+/// How long until `at`.
+#[must_use]
+pub fn wait(at: Moment, now: Moment) -> Duration {
+    at.since(now)
+}

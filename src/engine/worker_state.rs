@@ -1,0 +1,131 @@
+//! The state of one worker: what the fold remembers of an attempt's tree, session and mail.
+//!
+//! Only `apply` writes it. It leaves out heartbeats (`pulse.rs`).
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::event::{Place, Snapshot};
+use super::evidence::ChildExit;
+use super::moment::{Moment, Stamp};
+use super::worker_table::WorkerPhase;
+use crate::workflow::WorkspaceKind;
+
+/// The state of one worker.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkerState {
+    /// Whose attempt it is: an index into the tasks.
+    pub task: usize,
+    /// Which attempt.
+    pub attempt: u32,
+    /// Where it is.
+    pub phase: WorkerPhase,
+    /// `code` or `code: detail`; empty where the phase says it all.
+    pub reason: String,
+    /// Since when it is there.
+    pub since: Stamp,
+    /// Its claim's token.
+    pub token: u64,
+    /// The claim is neither closed nor revoked.
+    pub token_live: bool,
+    /// The claim has expired and waits for a recovery.
+    pub expired: bool,
+    /// Until then without a beat.
+    pub expires: Moment,
+    /// The commit that its tree starts at.
+    pub start: String,
+    /// SHA-256 of the nonce that it must echo, in hex.
+    pub nonce_sha256: String,
+    /// Where its files are, once made.
+    pub workspace: Option<Place>,
+    /// Where its process is, once made.
+    pub session: Option<Place>,
+    /// When it was launched.
+    pub launched_at: Option<Moment>,
+    /// The process that echoed the nonce.
+    pub pid: Option<u32>,
+    /// When its assignment was decided.
+    pub dispatched_at: Option<Moment>,
+    /// Time that doesn't count against the timeout.
+    pub paused: Duration,
+    /// Since when it is blocked.
+    pub paused_since: Option<Moment>,
+    /// It has acknowledged its assignment.
+    pub acknowledged: bool,
+    /// Its last accepted report.
+    pub report: Option<KeptReport>,
+    /// SHA-256 of every report seen, accepted or not: the same again is no news.
+    pub seen_reports: Vec<String>,
+    /// How its child ended.
+    pub exit: Option<ChildExit>,
+    /// Its session is to be ended: with or without force.
+    pub stop: Option<bool>,
+    /// Its session was ended on our wish.
+    pub stopped: bool,
+    /// The attempt has an outcome.
+    pub settled: bool,
+    /// What its tree held: `None` until captured.
+    pub captured: Option<Option<Snapshot>>,
+    /// What was looked at when it was released.
+    pub observations: Vec<String>,
+}
+
+/// What the state remembers of an accepted report.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeptReport {
+    /// Its status word.
+    pub status: String,
+    /// Its summary.
+    pub summary: String,
+    /// Its reason.
+    pub reason: Option<String>,
+    /// What dependents may read.
+    pub outputs: Map<String, Value>,
+    /// Claimed hashes and commits.
+    pub claims: Vec<Value>,
+}
+
+impl WorkerState {
+    /// Whether it takes one of the places that `limits.workers` grants.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        self.phase.is_live() && (self.token_live || self.stop.is_some())
+    }
+
+    /// Whether what its tree holds must still be kept.
+    #[must_use]
+    pub fn owes_capture(&self, workspace: WorkspaceKind) -> bool {
+        self.captured.is_none() && workspace == WorkspaceKind::Worktree && self.workspace.is_some()
+    }
+
+    /// Whether its process is over, as far as anybody can tell.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.exit.is_some() || self.stopped || self.phase == WorkerPhase::StaleRegistry
+    }
+
+    /// Whether its session must still be ended, or looked for by its mark where it isn't known yet.
+    #[must_use]
+    pub fn owes_stop(&self) -> bool {
+        self.stop.is_some() && self.phase.is_live() && !self.is_over()
+    }
+
+    /// Whether anything can still follow for it.
+    #[must_use]
+    pub fn is_active(&self, workspace: WorkspaceKind) -> bool {
+        let to_keep =
+            self.session.is_some() && (self.workspace.is_some() || workspace == WorkspaceKind::None);
+        self.phase.is_live()
+            || self.owes_capture(workspace)
+            || (self.phase == WorkerPhase::StaleRegistry && to_keep)
+    }
+
+    /// How long its task has been worked on, blocked time left out.
+    #[must_use]
+    pub fn worked_for(&self, now: Moment) -> Option<Duration> {
+        let since = self.dispatched_at?;
+        let pause = self.paused + self.paused_since.map_or(Duration::ZERO, |from| now.since(from));
+        Some(now.since(since).saturating_sub(pause))
+    }
+}

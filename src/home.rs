@@ -1,0 +1,150 @@
+//! The home of a repository: which file is where (contract 2).
+//!
+//! Names only, and the making of private folders. It leaves out what the files
+//! hold, and finding the home from a checkout, which is the command line's.
+
+use std::fs::{DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// The folder beside a checkout in which everything of ilchul's lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    root: PathBuf,
+}
+
+impl Home {
+    /// The home at `root`; nothing is looked at or made.
+    #[must_use]
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The journal.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.root.join("journal.db")
+    }
+
+    /// The lock of the one supervisor.
+    #[must_use]
+    pub fn lock(&self) -> PathBuf {
+        self.root.join("supervisor.lock")
+    }
+
+    /// The folder whose changes tell a supervisor that a request was written.
+    #[must_use]
+    pub fn bell(&self) -> PathBuf {
+        self.root.join("bell")
+    }
+
+    /// Where half-made things of ours that stood in the way are kept.
+    #[must_use]
+    pub fn quarantine(&self) -> PathBuf {
+        self.root.join("quarantine")
+    }
+
+    /// Content-addressed evidence.
+    #[must_use]
+    pub fn blobs(&self) -> PathBuf {
+        self.root.join("blobs").join("sha256")
+    }
+
+    /// Everything of one run.
+    #[must_use]
+    pub fn run(&self, run: &str) -> PathBuf {
+        self.root.join("runs").join(run)
+    }
+
+    /// The workflow file as it was when the run started.
+    #[must_use]
+    pub fn workflow(&self, run: &str) -> PathBuf {
+        self.run(run).join("workflow.yaml")
+    }
+
+    /// A worker's worktree. Git names its entry after the last part, so that part is unique.
+    #[must_use]
+    pub fn tree(&self, run: &str, worker: &str) -> PathBuf {
+        self.run(run).join("trees").join(format!("ilchul.{run}.{worker}"))
+    }
+
+    /// A worker's folder where it has no worktree.
+    #[must_use]
+    pub fn scratch(&self, run: &str, worker: &str) -> PathBuf {
+        self.run(run).join("scratch").join(worker)
+    }
+
+    /// A worker's mail.
+    #[must_use]
+    pub fn mail(&self, run: &str, worker: &str) -> PathBuf {
+        self.run(run).join("mail").join(worker)
+    }
+
+    /// A worker's output, as ilchul captured it.
+    #[must_use]
+    pub fn log(&self, run: &str, worker: &str) -> PathBuf {
+        self.run(run).join("logs").join(format!("{worker}.log"))
+    }
+
+    /// Where the evidence commands of a worker leave their output.
+    #[must_use]
+    pub fn checks(&self, run: &str, worker: &str) -> PathBuf {
+        self.run(run).join("checks").join(worker)
+    }
+}
+
+/// Makes a folder and its missing parents, for their owner only (S13).
+///
+/// # Errors
+/// What the system says, or that something else than a folder is there.
+pub fn private_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    // The umask may only take rights away, but an older folder may have had more.
+    let metadata = std::fs::symlink_metadata(path)?;
+    if metadata.permissions().mode() & 0o077 != 0 {
+        std::fs::set_permissions(path, Permissions::from_mode(0o700))?;
+    }
+    Ok(())
+}
+
+/// Makes one folder below a private one that is there already: one call where the general
+/// way takes five. A folder that is there is left as it is.
+///
+/// # Errors
+/// What the system says.
+pub fn private_child(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => private_dir(path),
+        made => made,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_is_named_after_its_mark_so_that_gits_entry_is_unique() {
+        let tree = Home::at("/h").tree("20260101-000000-abcd", "fix.2");
+        assert_eq!(tree, Path::new("/h/runs/20260101-000000-abcd/trees/ilchul.20260101-000000-abcd.fix.2"));
+    }
+
+    #[test]
+    fn s13_folders_are_for_their_owner_only() {
+        let top = tempfile::tempdir().unwrap();
+        let path = top.path().join("a/b");
+        private_dir(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        std::fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        private_dir(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+}

@@ -1,0 +1,125 @@
+//! Content-addressed blobs: `blobs/sha256/<2>/<62>`, written once, never changed.
+//!
+//! A blob is on the disk, under the hash of the very bytes that were copied, before
+//! any row names it (law J1). It leaves out what blobs mean.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+use sha2::{Digest, Sha256};
+
+use crate::home::{Home, private_dir};
+
+/// A stored blob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blob {
+    /// SHA-256 of its bytes, in lowercase hex.
+    pub sha256: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+/// Where the blob with this hash is.
+#[must_use]
+pub fn path(home: &Home, sha256: &str) -> PathBuf {
+    let (head, tail) = sha256.split_at_checked(2).unwrap_or((sha256, ""));
+    home.blobs().join(head).join(tail)
+}
+
+/// Copies at most `cap` bytes of `source` into the store, hashing what is copied.
+///
+/// # Errors
+/// `FileTooLarge` when there is more than `cap`; nothing is stored then.
+pub fn keep(home: &Home, source: &mut impl Read, cap: u64) -> io::Result<Blob> {
+    let root = home.blobs();
+    private_dir(&root)?;
+    let mut temporary = tempfile::NamedTempFile::new_in(&root)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 64 * 1024];
+    let mut bytes: u64 = 0;
+    loop {
+        let count = source.read(&mut buffer)?;
+        if count == 0 {
+            break;
+        }
+        bytes += count as u64;
+        if bytes > cap {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {cap} bytes")));
+        }
+        hash.update(&buffer[..count]);
+        temporary.write_all(&buffer[..count])?;
+    }
+    let sha256: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let target = path(home, &sha256);
+    if let Some(parent) = target.parent() {
+        private_dir(parent)?;
+        if !target.exists() {
+            temporary.as_file().sync_all()?;
+            temporary.persist(&target).map_err(|error| error.error)?;
+            File::open(parent)?.sync_all()?;
+        }
+    }
+    Ok(Blob { sha256, bytes })
+}
+
+/// Opens a blob for reading.
+///
+/// # Errors
+/// What the system says.
+pub fn open(home: &Home, sha256: &str) -> io::Result<File> {
+    let custom = nix::fcntl::OFlag::O_NOFOLLOW.bits();
+    OpenOptions::new().read(true).custom_flags(custom).open(path(home, sha256))
+}
+
+/// Whether a stored blob still has the bytes that its name says.
+///
+/// # Errors
+/// What the system says.
+pub fn is_whole(home: &Home, sha256: &str) -> io::Result<bool> {
+    let mut file = open(home, sha256)?;
+    let mut hash = Sha256::new();
+    io::copy(&mut file, &mut HashWriter(&mut hash))?;
+    let found: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(found == sha256)
+}
+
+struct HashWriter<'a>(&'a mut Sha256);
+
+impl Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blob_is_found_under_the_hash_of_its_bytes_and_a_flipped_byte_is_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        let blob = keep(&home, &mut &b"evidence"[..], 100).unwrap();
+        assert_eq!(blob.bytes, 8);
+        assert_eq!(keep(&home, &mut &b"evidence"[..], 100).unwrap(), blob);
+        assert!(is_whole(&home, &blob.sha256).unwrap());
+        std::fs::write(path(&home, &blob.sha256), b"evidencf").unwrap();
+        assert!(!is_whole(&home, &blob.sha256).unwrap());
+    }
+
+    #[test]
+    fn s12_what_is_larger_than_the_cap_is_not_stored() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        let error = keep(&home, &mut &b"evidence"[..], 7).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(std::fs::read_dir(home.blobs()).unwrap().count(), 0);
+    }
+}

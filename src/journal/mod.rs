@@ -1,0 +1,137 @@
+//! The journal: the append-only list of events, in SQLite, and its only user.
+//!
+//! WAL, synchronous FULL: what `append` returned for is on the disk. Rows are
+//! chained by digest, so an edited one is named. Also here: the requests that
+//! other processes write, the supervisor's lock, and the content-addressed blobs.
+//! It leaves out policy: what an event means is the engine's.
+
+pub mod blobs;
+pub mod lock;
+mod record;
+mod requests;
+pub mod schema;
+mod store;
+
+use std::fmt;
+use std::path::PathBuf;
+
+pub use record::Recorded;
+pub use requests::{Answer, Asked};
+pub use store::{Journal, RunRow};
+
+/// What can go wrong with a journal.
+#[derive(Debug)]
+pub enum JournalError {
+    /// It isn't there.
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// It isn't there, but what its runs retained is: unreadable isn't empty (law J11).
+    Lost {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// It is there and isn't what we wrote.
+    Damaged {
+        /// What was found.
+        what: String,
+    },
+    /// A later ilchul wrote it: it may be read there, never written here.
+    Newer {
+        /// Its schema.
+        found: u32,
+    },
+    /// Another file stands where ours was opened (law J11c).
+    Replaced {
+        /// Where.
+        path: PathBuf,
+    },
+    /// A write failed: whether it is there is unknown until it is read again (law J11a).
+    Indeterminate {
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// SQLite said no.
+    Store {
+        /// While doing what.
+        action: &'static str,
+        /// What it said.
+        source: rusqlite::Error,
+    },
+    /// The system said no.
+    Io {
+        /// While doing what.
+        action: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What it said.
+        source: std::io::Error,
+    },
+    /// An event has no JSON form.
+    Encode {
+        /// Which kind.
+        kind: String,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+impl JournalError {
+    /// Whether the journal itself is the trouble (exit code 6), not the machine.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Lost { .. } | Self::Damaged { .. } | Self::Newer { .. } | Self::Replaced { .. } => true,
+            Self::Missing { .. }
+            | Self::Indeterminate { .. }
+            | Self::Store { .. }
+            | Self::Io { .. }
+            | Self::Encode { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for JournalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing { path } => write!(f, "open the journal `{}`: there is none", path.display()),
+            Self::Lost { path } => write!(
+                f,
+                "open the journal `{}`: it is missing, but the runs that it told of have left files beside it",
+                path.display()
+            ),
+            Self::Damaged { what } => write!(f, "read the journal: {what}"),
+            Self::Newer { found } => write!(
+                f,
+                "write the journal: its schema is {found}, and this ilchul writes {}",
+                schema::VERSION
+            ),
+            Self::Replaced { path } => {
+                write!(f, "write the journal `{}`: another file stands there now", path.display())
+            }
+            Self::Indeterminate { source } => write!(f, "commit to the journal: {source}"),
+            Self::Store { action, source } => write!(f, "{action} the journal: {source}"),
+            Self::Io { action, path, source } => write!(f, "{action} `{}`: {source}", path.display()),
+            Self::Encode { kind, .. } => write!(f, "write a `{kind}` event"),
+        }
+    }
+}
+
+impl std::error::Error for JournalError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Indeterminate { source } | Self::Store { source, .. } => Some(source),
+            Self::Io { source, .. } => Some(source),
+            Self::Encode { source, .. } => Some(source),
+            Self::Missing { .. }
+            | Self::Lost { .. }
+            | Self::Damaged { .. }
+            | Self::Newer { .. }
+            | Self::Replaced { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

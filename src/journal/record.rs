@@ -1,0 +1,90 @@
+//! Rows and events, both ways, and the digest that chains them.
+//!
+//! Row types are not domain types: whatever the engine's events become, what stands
+//! here is what older journals hold. It leaves out where rows are kept.
+
+use sha2::{Digest, Sha256};
+
+use super::JournalError;
+use crate::engine::event::Event;
+use crate::engine::moment::{Moment, Stamp};
+
+/// One journaled event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    /// Rises strictly over the whole journal.
+    pub seq: u64,
+    /// When.
+    pub at: Stamp,
+    /// What.
+    pub event: Event,
+}
+
+/// A row as it is stored.
+pub(super) struct Row {
+    pub(super) seq: i64,
+    pub(super) moment: i64,
+    pub(super) wall_ms: i64,
+    pub(super) kind: String,
+    pub(super) data: String,
+    pub(super) digest: [u8; 32],
+}
+
+/// The digest before a run's first row.
+pub(super) const ROOT: [u8; 32] = [0; 32];
+
+impl Row {
+    /// The row for `event`, chained to the run's previous row.
+    pub(super) fn new(
+        run: &str,
+        seq: u64,
+        at: Stamp,
+        event: &Event,
+        previous: &[u8; 32],
+    ) -> Result<Self, JournalError> {
+        let data = serde_json::to_string(event)
+            .map_err(|source| JournalError::Encode { kind: event.kind(), source })?;
+        let mut row = Self {
+            seq: i64::try_from(seq).unwrap_or(i64::MAX),
+            moment: i64::try_from(at.moment.0).unwrap_or(i64::MAX),
+            wall_ms: at.wall_ms,
+            kind: event.kind(),
+            data,
+            digest: ROOT,
+        };
+        row.digest = row.chained(run, previous);
+        Ok(row)
+    }
+
+    /// SHA-256 over the previous digest and every field, each with its length.
+    pub(super) fn chained(&self, run: &str, previous: &[u8; 32]) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(previous);
+        for number in [self.seq, self.moment, self.wall_ms] {
+            hash.update(number.to_le_bytes());
+        }
+        for text in [run, &self.kind, &self.data] {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text.as_bytes());
+        }
+        hash.finalize().into()
+    }
+
+    /// The event, if the row is the one that was written after `previous`.
+    pub(super) fn read(self, run: &str, previous: &[u8; 32]) -> Result<Recorded, JournalError> {
+        if self.chained(run, previous) != self.digest {
+            return Err(JournalError::Damaged {
+                what: format!(
+                    "row {} doesn't match its digest: it, or the one before it, was changed",
+                    self.seq
+                ),
+            });
+        }
+        let event: Event = serde_json::from_str(&self.data).map_err(|error| JournalError::Damaged {
+            what: format!("row {} can't be read: {error}", self.seq),
+        })?;
+        let at =
+            Stamp { moment: Moment(u64::try_from(self.moment).unwrap_or_default()), wall_ms: self.wall_ms };
+        Ok(Recorded { seq: u64::try_from(self.seq).unwrap_or_default(), at, event })
+    }
+}

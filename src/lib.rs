@@ -1,0 +1,12 @@
+#![doc = include_str!("ARCHITECTURE.md")]
+
+pub mod cli;
+pub mod engine;
+pub mod home;
+pub mod journal;
+pub mod mail;
+pub mod protocol;
+pub mod render;
+pub mod shim;
+pub mod supervisor;
+pub mod workflow;

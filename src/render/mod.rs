@@ -1,0 +1,114 @@
+//! Views as text and JSON: pure, for every reader alike.
+//!
+//! It leaves out where a view comes from and where the text goes.
+
+pub mod events;
+pub mod evidence;
+pub mod json;
+pub mod log;
+pub mod runs;
+pub mod status;
+pub mod table;
+pub mod why;
+pub mod words;
+pub mod workers;
+
+#[cfg(test)]
+mod sample;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::engine::view::{RunView, WorkerView};
+
+/// What readers show that no view holds: from mail, from the home's layout, from the limits.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// The time of each worker's last heartbeat, as it wrote it, RFC 3339.
+    pub beats: BTreeMap<String, String>,
+    /// The folder that holds the folders of workers without a worktree.
+    pub scratch: Option<PathBuf>,
+    /// What is used up, and what is left.
+    pub budget: Budget,
+}
+
+/// The bounds of a run that a view doesn't hold. `None`: not known, or not bounded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Budget {
+    /// Attempts over all tasks.
+    pub attempts_limit: Option<u32>,
+    /// Workers that count against the limit now.
+    pub workers_in_use: Option<usize>,
+    /// Live workers at once.
+    pub workers_limit: Option<u32>,
+}
+
+impl Beside {
+    /// Where a worker's files are; `None` until they were made.
+    fn tree(&self, worker: &WorkerView) -> Option<String> {
+        match (&worker.workspace, &worker.session, &self.scratch) {
+            (Some(place), _, _) => place.fields.get("path").cloned(),
+            (None, Some(_), Some(scratch)) => Some(shown(&scratch.join(&worker.id))),
+            (None, Some(_), None) | (None, None, _) => None,
+        }
+    }
+
+    /// The milliseconds since 1970 of a worker's last heartbeat.
+    fn beat_ms(&self, worker: &str) -> Option<i64> {
+        self.beats.get(worker).and_then(|at| words::parse_time(at))
+    }
+}
+
+/// The branch of a worker's tree.
+fn branch(worker: &WorkerView) -> Option<&str> {
+    worker.workspace.as_ref()?.fields.get("branch").map(String::as_str)
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Attempts made over all tasks.
+fn attempts(view: &RunView) -> u32 {
+    view.tasks.iter().fold(0, |sum, task| sum.saturating_add(task.attempt))
+}
+
+/// Whether a character steers a terminal, or hides or reorders what stands beside it.
+fn is_raw(c: char) -> bool {
+    (c.is_control() && c != '\n' && c != '\t')
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{206f}' | '\u{feff}')
+}
+
+/// Makes control characters visible: nothing that a worker wrote reaches a terminal raw (S8).
+/// Newline and tab stay.
+#[must_use]
+pub fn clean(text: &str) -> String {
+    if !text.chars().any(is_raw) {
+        return text.to_owned();
+    }
+    text.chars().fold(String::with_capacity(text.len() + 16), |mut out, c| {
+        if is_raw(c) {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s8_nothing_that_steers_a_terminal_passes() {
+        assert_eq!(clean("plain\ttext\n"), "plain\ttext\n");
+        assert_eq!(clean("\u{1b}]0;title\u{7}"), "\\u{1b}]0;title\\u{7}");
+        assert_eq!(clean("\u{202e}txt.exe\u{9b}2J"), "\\u{202e}txt.exe\\u{9b}2J");
+        assert_eq!(clean("a\r\u{8}\u{feff}"), "a\\u{d}\\u{8}\\u{feff}");
+        let all: String = (0..0x3000).filter_map(char::from_u32).collect();
+        let left = clean(&all);
+        assert!(left.chars().all(|c| !c.is_control() || c == '\n' || c == '\t'));
+    }
+}

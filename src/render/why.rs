@@ -1,0 +1,339 @@
+//! `why`: what a task waits for through which chain, since when, by which
+//! observation, what would change it, and the command to type next.
+//!
+//! It leaves out guesses: a chain ends where the view knows no further cause.
+
+use serde_json::{Value, json};
+
+use super::Beside;
+use super::table::{Screen, toned};
+use super::words::{ago, count, list, reason, run_state, sentence, span, stopped, task_reason, time};
+use crate::engine::task_table::TaskPhase;
+use crate::engine::view::{RunView, TaskView};
+
+/// The longest chain that is followed: as long as the largest workflow is deep.
+const CHAIN_MAX: usize = 10_000;
+/// Links of a chain that a person is shown; the last one is always among them.
+const LINKS: usize = 12;
+
+/// The answer to `why TASK`.
+#[derive(Debug)]
+pub struct Why<'v> {
+    view: &'v RunView,
+    beside: &'v Beside,
+    held: bool,
+    /// From the task to the one at the root of its state.
+    chain: Vec<&'v TaskView>,
+    /// What commands need to mean this run; empty for the latest.
+    of_run: String,
+}
+
+/// What would change a state, and the commands to type.
+struct Way {
+    change: String,
+    next: Vec<String>,
+}
+
+impl<'v> Why<'v> {
+    /// The answer for `task`, a task of `view`. `named`: the run was named, so commands name it too.
+    #[must_use]
+    pub fn new(
+        (view, held): (&'v RunView, bool),
+        task: &'v TaskView,
+        beside: &'v Beside,
+        named: bool,
+    ) -> Self {
+        let of_run = if named { format!(" --run {}", view.id) } else { String::new() };
+        Self { view, beside, held, chain: chain(view, task), of_run }
+    }
+
+    fn task(&self) -> &'v TaskView {
+        self.chain[0]
+    }
+
+    fn root(&self) -> &'v TaskView {
+        self.chain[self.chain.len() - 1]
+    }
+
+    /// The words for people.
+    #[must_use]
+    pub fn text(&self, screen: Screen) -> String {
+        let task = self.task();
+        let state = toned(screen, super::status::task_tone(task.phase), task.phase.word());
+        let span = span(screen.now_ms.saturating_sub(task.since.wall_ms));
+        let mut text = format!(
+            "{} has been {state} for {span}.
+",
+            task.id
+        );
+        text.push_str(&format!("{}\n", sentence(&reason(&task_reason(task)))));
+        if task.attempt > 0 {
+            text.push_str(&format!("Attempt {} of at most {}.\n", task.attempt, task.allowed));
+        }
+        text.push_str(&self.links(screen));
+        let (what, at) = self.observed();
+        text.push_str(&format!("Known from {what}, {}.\n", ago(screen.now_ms, at)));
+        let way = self.way();
+        text.push_str(&format!(
+            "What would change it: {}
+",
+            stopped(&way.change)
+        ));
+        for command in &way.next {
+            text.push_str(&format!("Next: {command}\n"));
+        }
+        text
+    }
+
+    fn links(&self, screen: Screen) -> String {
+        if self.chain.len() < 2 {
+            return String::new();
+        }
+        let mut text = "The chain:\n".to_owned();
+        let hidden = self.chain.len().saturating_sub(LINKS);
+        for (index, link) in self.chain.iter().enumerate() {
+            if hidden > 0 && index == LINKS - 1 {
+                text.push_str(&format!("  ... {} between ...\n", count(hidden, "task")));
+            }
+            if hidden > 0 && index >= LINKS - 1 && index + 1 < self.chain.len() {
+                continue;
+            }
+            let why = reason(&task_reason(link));
+            let since = ago(screen.now_ms, link.since.wall_ms);
+            text.push_str(&format!("  {}  {}, {since}: {why}\n", link.id, link.phase));
+        }
+        text
+    }
+
+    /// The data of `why --json`.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let task = self.task();
+        let link = |task: &&TaskView| json!({"task": task.id, "state": task.phase.word(), "reason": task_reason(task), "since": time(task.since.wall_ms)});
+        let (what, at) = self.observed();
+        let way = self.way();
+        json!({
+            "task": task.id,
+            "state": task.phase.word(),
+            "reason": task_reason(task),
+            "since": time(task.since.wall_ms),
+            "attempt": task.attempt,
+            "attempts_allowed": task.allowed,
+            "worker": task.worker,
+            "waits_for": task.waits_for,
+            "chain": self.chain.iter().map(link).collect::<Vec<_>>(),
+            "observed": {"by": what, "at": time(at)},
+            "change": way.change,
+            "next": way.next,
+        })
+    }
+
+    /// What the state at the root is known from, and when that was.
+    fn observed(&self) -> (String, i64) {
+        let root = self.root();
+        let beat = root.worker.as_deref().filter(|_| root.phase.is_held()).and_then(|worker| {
+            let at = self.beside.beat_ms(worker)?;
+            Some((format!("the heartbeat of `{worker}`"), at))
+        });
+        beat.unwrap_or_else(|| (format!("the journal's entry about `{}`", root.id), root.since.wall_ms))
+    }
+
+    fn command(&self, words: &str) -> String {
+        format!("ilchul {words}{}", self.of_run)
+    }
+
+    fn way(&self) -> Way {
+        let root = self.root();
+        let id = &root.id;
+        let open = !root.phase.is_terminal();
+        if open && run_state(self.view.phase, self.held) != "running" && !self.is_lost() {
+            return self.one("a supervisor that goes on with the run", "up");
+        }
+        match root.phase {
+            TaskPhase::Pending => self.one(format!("the end of {}", list(&quoted(&root.needs))), "status"),
+            TaskPhase::Ready if root.waits_for.is_empty() => self.one("its launch, at any moment", "status"),
+            TaskPhase::Ready => self.one(list(&root.waits_for), "workers"),
+            TaskPhase::Claimed => {
+                self.one("its worker's readiness, or the end of the time for it", "workers")
+            }
+            TaskPhase::InProgress if self.is_lost() => Way {
+                change: "a heartbeat of its worker, or your decision".to_owned(),
+                next: vec![
+                    self.command(&format!("attach {id}")),
+                    self.command(&format!("decide {id} rerun|skip|accept")),
+                ],
+            },
+            TaskPhase::InProgress => self.one("the end of its worker", &format!("logs {id} -f")),
+            TaskPhase::Verifying => self.one("the end of the checks", &format!("evidence {id}")),
+            TaskPhase::RepairRequired => self.one("its next attempt", &format!("evidence {id}")),
+            TaskPhase::Blocked => {
+                self.one("an answer at its terminal, or its own going on", &format!("attach {id}"))
+            }
+            TaskPhase::Completed => self.one("nothing: it is done", &format!("evidence {id}")),
+            TaskPhase::Partial | TaskPhase::Failed | TaskPhase::Cancelled => {
+                Way { change: format!("a retry of `{id}`"), next: self.after_failure(root) }
+            }
+            TaskPhase::Skipped => self.one("nothing: it was skipped by design, or by a person", "status"),
+        }
+    }
+
+    fn after_failure(&self, root: &TaskView) -> Vec<String> {
+        let id = &root.id;
+        let mut next = Vec::new();
+        if root.attempt > 0 {
+            next.push(self.command(&format!("logs {id}")));
+        }
+        if !root.evidence.is_empty() {
+            next.push(self.command(&format!("evidence {id}")));
+        }
+        next.push(self.command(&format!("retry {id}")));
+        next
+    }
+
+    fn one(&self, change: impl Into<String>, command: &str) -> Way {
+        Way { change: change.into(), next: vec![self.command(command)] }
+    }
+
+    fn is_lost(&self) -> bool {
+        let worker = self.root().worker.as_deref().and_then(|id| self.view.worker(id));
+        self.root().phase.is_held() && worker.is_some_and(|worker| worker.lost)
+    }
+}
+
+fn quoted(ids: &[String]) -> Vec<String> {
+    ids.iter().map(|id| format!("`{id}`")).collect()
+}
+
+/// From a task through what it waits for, or was skipped for, to the task where that begins.
+fn chain<'v>(view: &'v RunView, task: &'v TaskView) -> Vec<&'v TaskView> {
+    let mut chain = vec![task];
+    let mut last = task;
+    while chain.len() < CHAIN_MAX {
+        let Some(cause) = cause(view, last) else { break };
+        chain.push(cause);
+        last = cause;
+    }
+    chain
+}
+
+/// Needs form no cycle, so following them ends.
+fn cause<'v>(view: &'v RunView, task: &TaskView) -> Option<&'v TaskView> {
+    let needs = task.needs.iter().filter_map(|need| view.task(need));
+    match task.phase {
+        TaskPhase::Pending => needs.into_iter().find(|need| !need.phase.is_terminal()),
+        TaskPhase::Skipped if task.reason.starts_with("needs_unmet") => {
+            let mut unmet =
+                needs.filter(|need| need.phase.is_terminal() && need.phase != TaskPhase::Completed);
+            unmet.next()
+        }
+        TaskPhase::Skipped
+        | TaskPhase::Ready
+        | TaskPhase::Claimed
+        | TaskPhase::InProgress
+        | TaskPhase::Verifying
+        | TaskPhase::RepairRequired
+        | TaskPhase::Blocked
+        | TaskPhase::Completed
+        | TaskPhase::Partial
+        | TaskPhase::Failed
+        | TaskPhase::Cancelled => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+
+    fn why(view: &RunView, held: bool, task: &str) -> (String, Value) {
+        let beside = sample::beside();
+        let task = view.task(task).unwrap();
+        let why = Why::new((view, held), task, &beside, false);
+        (why.text(sample::screen()), why.json())
+    }
+
+    #[test]
+    fn a_pending_task_is_explained_down_to_the_worker_it_waits_for() {
+        let (text, json) = why(&sample::view(), true, "pack");
+        insta::assert_snapshot!(text, @r#"
+        pack has been pending for 1 min.
+        Waits for task `fix`, which is in_progress.
+        The chain:
+          pack  pending, 1 min ago: waits for task `fix`, which is in_progress
+          fix  in_progress, 1 min ago: `fix.1` works on it
+        Known from the heartbeat of `fix.1`, 3 s ago.
+        What would change it: the end of its worker.
+        Next: ilchul logs fix -f
+        "#);
+        assert_eq!(json["chain"][1]["task"], "fix");
+        assert_eq!(json["observed"], json!({"by": "the heartbeat of `fix.1`", "at": "2023-11-14T22:15:17Z"}));
+        assert_eq!(json["next"], json!(["ilchul logs fix -f"]));
+    }
+
+    #[test]
+    fn a_skipped_task_is_explained_by_the_failure_at_the_root() {
+        let (text, _) = why(&sample::view(), true, "tail");
+        insta::assert_snapshot!(text, @r#"
+        tail has been skipped for 1 min.
+        Needs `gone`, which is failed.
+        The chain:
+          tail  skipped, 1 min ago: needs `gone`, which is failed
+          gone  failed, 30 s ago: the worker ended without a report (exit code 3)
+        Known from the journal's entry about `gone`, 30 s ago.
+        What would change it: a retry of `gone`
+        Next: ilchul logs gone
+        Next: ilchul retry gone
+        "#);
+    }
+
+    #[test]
+    fn nothing_goes_on_by_itself_while_nobody_drives_the_run() {
+        let (text, json) = why(&sample::view(), false, "pack");
+        assert!(text.contains("What would change it: a supervisor that goes on with the run."), "{text}");
+        assert_eq!(json["next"], json!(["ilchul up"]));
+        let (_, ended) = why(&sample::view(), false, "build");
+        assert_eq!(ended["next"], json!(["ilchul evidence build"]));
+    }
+
+    #[test]
+    fn l10_a_lost_worker_asks_for_a_decision() {
+        let mut view = sample::view();
+        view.workers[1].lost = true;
+        let (_, json) = why(&view, true, "pack");
+        assert_eq!(json["next"], json!(["ilchul attach fix", "ilchul decide fix rerun|skip|accept"]));
+    }
+
+    #[test]
+    fn a_named_run_is_named_in_the_commands_too() {
+        let (view, beside) = (sample::view(), sample::beside());
+        let why = Why::new((&view, true), view.task("gone").unwrap(), &beside, true);
+        let next = why.json()["next"].clone();
+        assert_eq!(next[0], "ilchul logs gone --run 20231114-221320-ab12");
+    }
+
+    #[test]
+    fn a_long_chain_is_cut_in_its_middle() {
+        let mut view = sample::view();
+        for number in 0..100 {
+            let before = if number == 0 { "fix".to_owned() } else { format!("p{}", number - 1) };
+            view.tasks.push(sample::task(&format!("p{number}"), TaskPhase::Pending, "", &[&before]));
+        }
+        let (text, json) = why(&view, true, "p99");
+        assert!(text.lines().count() < 22, "{text}");
+        assert!(text.contains("  fix  in_progress"), "{text}");
+        assert_eq!(json["chain"].as_array().unwrap().len(), 101);
+    }
+
+    #[test]
+    fn every_state_has_a_way_on() {
+        for phase in TaskPhase::ALL {
+            let mut view = sample::view();
+            view.tasks[4].phase = phase;
+            let (text, json) = why(&view, true, "gone");
+            assert!(
+                !json["change"].as_str().unwrap().is_empty() && text.contains("Next: ilchul "),
+                "{phase}"
+            );
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! `workers` for people: where each one is, what it holds, how fresh that is.
+//!
+//! It leaves out tasks.
+
+use super::table::{Screen, Table, Tone};
+use super::words::{ago, line, reason, worker_reason};
+use super::{Beside, branch};
+use crate::engine::view::{RunView, WorkerView};
+use crate::engine::worker_table::WorkerPhase;
+
+/// All of `workers`: a table, then the trees, whose paths stay whole.
+#[must_use]
+pub fn text(view: &RunView, beside: &Beside, screen: Screen) -> String {
+    if view.workers.is_empty() {
+        return format!("Run {} has no worker yet.\n", view.id);
+    }
+    let mut table = Table::new(screen, &["WORKER", "STATE", "SINCE", "HEARD OF", "SESSION", "PID", "REASON"]);
+    for worker in &view.workers {
+        table.row(row(worker, beside, screen), 1, tone(worker));
+    }
+    let mut text = table.text();
+    let mut trees = Table::new(Screen { width: None, ..screen }, &["WORKER", "TREE", "BRANCH"]);
+    let mut any = false;
+    for worker in &view.workers {
+        if let Some(tree) = beside.tree(worker) {
+            any = true;
+            let branch = branch(worker).map(line).unwrap_or_default();
+            trees.row(vec![worker.id.clone(), line(&tree), branch], 0, Tone::Plain);
+        }
+    }
+    if any {
+        text.push('\n');
+        text.push_str(&trees.text());
+    }
+    text
+}
+
+fn row(worker: &WorkerView, beside: &Beside, screen: Screen) -> Vec<String> {
+    let session = worker.session.as_ref().map(|place| format!("{} {}", line(&place.kind), line(&place.id)));
+    vec![
+        worker.id.clone(),
+        worker.phase.word().to_owned(),
+        ago(screen.now_ms, worker.since.wall_ms),
+        beside.beat_ms(&worker.id).map(|at| ago(screen.now_ms, at)).unwrap_or_default(),
+        session.unwrap_or_default(),
+        worker.pid.map(|pid| pid.to_string()).unwrap_or_default(),
+        reason(&worker_reason(worker)),
+    ]
+}
+
+fn tone(worker: &WorkerView) -> Tone {
+    match worker.phase {
+        _ if worker.lost && worker.phase.is_live() => Tone::Bad,
+        WorkerPhase::Busy | WorkerPhase::Ready => Tone::Good,
+        WorkerPhase::Unhealthy => Tone::Warn,
+        WorkerPhase::StaleRegistry => Tone::Bad,
+        WorkerPhase::Provisioning | WorkerPhase::CompletedRetained => Tone::Plain,
+        WorkerPhase::SafeToClose | WorkerPhase::CleanupReleased | WorkerPhase::Closed => Tone::Dim,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+
+    #[test]
+    fn a_worker_is_shown_with_its_session_its_tree_and_its_last_sign_of_life() {
+        insta::assert_snapshot!(text(&sample::view(), &sample::beside(), sample::screen()), @r#"
+        WORKER   STATE               SINCE      HEARD OF   SESSION        PID  REASON
+        build.1  completed-retained  1 min ago  1 min ago  tmux %3        41   its work is over, its tree and session are kept
+        fix.1    busy                1 min ago  3 s ago    subprocess 77  78   works on its task
+        docs.2   provisioning        1 min ago  -          -              -    its tree and session are being made
+
+        WORKER   TREE              BRANCH
+        build.1  /h/t/build.1      ilchul/r1/build.1
+        fix.1    /h/scratch/fix.1  -
+        "#);
+    }
+
+    #[test]
+    fn a_path_stays_whole_on_a_narrow_terminal() {
+        let screen = Screen { width: Some(40), ..sample::screen() };
+        let text = text(&sample::view(), &sample::beside(), screen);
+        assert!(text.contains("build.1  /h/t/build.1      ilchul/r1/build.1\n"), "{text}");
+    }
+
+    #[test]
+    fn a_run_without_workers_says_so() {
+        let mut view = sample::view();
+        view.workers.clear();
+        assert_eq!(
+            text(&view, &Beside::default(), sample::screen()),
+            "Run 20231114-221320-ab12 has no worker yet.\n"
+        );
+    }
+
+    #[test]
+    fn what_a_release_saw_is_its_reason() {
+        let mut view = sample::view();
+        view.workers[0].phase = WorkerPhase::SafeToClose;
+        view.workers[0].observations = vec!["clean".to_owned(), "no\u{7} process".to_owned()];
+        let text = text(&view, &sample::beside(), sample::screen());
+        assert!(text.contains("released: clean and no\\u{7} process"), "{text}");
+    }
+}

@@ -1,0 +1,76 @@
+//! The drop box in the tree, for agents that can write nowhere else.
+//!
+//! What lies there is hostile until proven otherwise: no links, regular files
+//! only, bounded. While the child runs only a whole and valid report for this
+//! attempt is relayed; at the end whatever is there is, so that the supervisor can
+//! refuse it by name and show it. It leaves out judging; nothing is removed.
+
+use crate::mail::{self, MailError};
+use crate::protocol::{Assignment, DROP_BOX, NOTE, Note, REPORT, Report, parse};
+use std::path::{Path, PathBuf};
+
+/// Characters of a note that are passed on.
+const NOTE_CHARS: usize = 500;
+
+/// The drop box of one attempt.
+#[derive(Debug)]
+pub(super) struct DropBox {
+    dir: PathBuf,
+    mail: PathBuf,
+    /// The last report that was looked at: it is parsed once, not twice a second.
+    seen: Option<Vec<u8>>,
+    /// Whether what we relayed last was a question, which a later report may follow.
+    asked: bool,
+}
+
+impl DropBox {
+    /// That of `tree`, relayed to `mail`.
+    pub(super) fn new(tree: &Path, mail: &Path) -> Self {
+        Self { dir: tree.join(DROP_BOX), mail: mail.to_owned(), seen: None, asked: false }
+    }
+
+    /// Relays a valid report, if there is a new one.
+    pub(super) fn look(&mut self, assignment: &Assignment) {
+        let Ok(Some(bytes)) = mail::read_in_untrusted(&self.dir, REPORT) else { return };
+        if self.seen.as_ref() == Some(&bytes) {
+            return;
+        }
+        let Ok(report) = Report::check(&bytes) else { return };
+        let mine = report.token == assignment.token
+            && report.task == assignment.task
+            && report.attempt == assignment.attempt;
+        if !mine {
+            return;
+        }
+        // Only our own question is ever replaced; a worker's own report never is.
+        let written = if self.asked {
+            mail::write_bytes(&self.mail, REPORT, &bytes, false)
+        } else {
+            mail::write_new_bytes(&self.mail, REPORT, &bytes, false)
+        };
+        if written.is_ok() {
+            self.asked = report.status.is_open();
+        }
+        if matches!(written, Ok(()) | Err(MailError::Exists(_))) {
+            self.seen = Some(bytes);
+        }
+    }
+
+    /// Relays what is there at the end, valid or not, unless mail has a report.
+    pub(super) fn look_last(&mut self, assignment: &Assignment) {
+        self.look(assignment);
+        if let Ok(Some(bytes)) = mail::read_in_untrusted(&self.dir, REPORT)
+            && self.seen.as_ref() != Some(&bytes)
+        {
+            let _ = mail::write_new_bytes(&self.mail, REPORT, &bytes, false);
+        }
+    }
+
+    /// The worker's latest line for the heartbeat, from mail or from here.
+    pub(super) fn note(&self) -> Option<String> {
+        let from_mail = mail::read_bounded(&self.mail, NOTE).ok().flatten();
+        let bytes = from_mail.or_else(|| mail::read_in_untrusted(&self.dir, NOTE).ok().flatten())?;
+        let note: Note = parse(&bytes).ok()?;
+        Some(note.note.chars().take(NOTE_CHARS).collect())
+    }
+}

@@ -1,0 +1,113 @@
+//! The trampoline: `ilchul shim --exec [--tty PATH] [--env FILE] -- ARGV...`.
+//!
+//! A new session with a controlling terminal has to be made inside the child;
+//! doing it here, in a process of its own, needs no `pre_exec` and so no `unsafe`.
+//! It leaves out everything after the exec.
+
+use super::terminal::open_terminal;
+use super::{ShimError, say, system};
+use crate::mail;
+use nix::sys::signal::SigSet;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What the arguments ask for.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Order {
+    tty: Option<OsString>,
+    env: Option<PathBuf>,
+    argv: Vec<OsString>,
+}
+
+/// Becomes `ARGV`; answers only when it can't: 127 for a program that isn't there, else 126.
+pub(super) fn run(args: &[OsString]) -> Result<i32, ShimError> {
+    let order = read(args)?;
+    let mut command = Command::new(&order.argv[0]);
+    command.args(&order.argv[1..]);
+    if let Some(file) = &order.env {
+        add_variables(&mut command, file)?;
+    }
+    if let Some(path) = &order.tty {
+        take_terminal(path)?;
+    }
+    // What was blocked stays blocked across an exec.
+    SigSet::empty().thread_set_mask().map_err(system("unblock signals"))?;
+    // Answers only when it has failed; from here on the program is somebody else's.
+    let error = command.exec();
+    let code = if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 };
+    say(&ShimError::System("start the program", error));
+    Ok(code)
+}
+
+fn read(args: &[OsString]) -> Result<Order, ShimError> {
+    let mut order = Order::default();
+    let mut rest = args.iter();
+    while let Some(word) = rest.next() {
+        let mut value = || rest.next().cloned().ok_or(ShimError::Usage("an option of `--exec` has no value"));
+        match word.to_str() {
+            Some("--tty") => order.tty = Some(value()?),
+            Some("--env") => order.env = Some(value()?.into()),
+            Some("--") => {
+                order.argv = rest.cloned().collect();
+                break;
+            }
+            None | Some(_) => {
+                return Err(ShimError::Usage("`--exec` takes `--tty`, `--env` and, after `--`, a program"));
+            }
+        }
+    }
+    if order.argv.is_empty() {
+        return Err(ShimError::Usage("`--exec` has no program after `--`"));
+    }
+    Ok(order)
+}
+
+/// Variables that may be secret come in a file that only its owner can read, and only once.
+fn add_variables(command: &mut Command, file: &Path) -> Result<(), ShimError> {
+    let bytes = mail::read_regular(file)?;
+    rustix::fs::unlink(file).map_err(system("remove the file of variables"))?;
+    let variables: std::collections::BTreeMap<String, String> =
+        serde_json::from_slice(&bytes).map_err(system("read the file of variables"))?;
+    let is_name = |name: &str| !name.is_empty() && !name.contains(['=', '\0']);
+    if variables.iter().any(|(name, value)| !is_name(name) || value.contains('\0')) {
+        return Err(ShimError::Usage("the file of variables holds a name or a value that can't be one"));
+    }
+    // Added and not put in place of ours: the file holds only what may not be seen.
+    command.envs(variables);
+    Ok(())
+}
+
+fn take_terminal(path: &OsStr) -> Result<(), ShimError> {
+    // Only a session without a terminal can take one, and only its leader.
+    nix::unistd::setsid().map_err(system("begin a session"))?;
+    let terminal = open_terminal(path).map_err(system("open the terminal"))?;
+    rustix::process::ioctl_tiocsctty(&terminal).map_err(system("take the terminal"))?;
+    rustix::stdio::dup2_stdin(&terminal).map_err(system("use the terminal"))?;
+    rustix::stdio::dup2_stdout(&terminal).map_err(system("use the terminal"))?;
+    rustix::stdio::dup2_stderr(&terminal).map_err(system("use the terminal"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(words: &[&str]) -> Option<Order> {
+        read(&words.iter().map(OsString::from).collect::<Vec<_>>()).ok()
+    }
+
+    #[test]
+    fn everything_after_the_dashes_is_the_program() {
+        let found = order(&["--tty", "/dev/pts/1", "--env", "f", "--", "a", "--tty", "--"]).unwrap();
+        let argv = ["a", "--tty", "--"].iter().map(OsString::from).collect();
+        assert_eq!(found, Order { tty: Some("/dev/pts/1".into()), env: Some("f".into()), argv });
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for words in [&[][..], &["--"], &["a"], &["--tty"], &["--tty", "x"], &["--other", "--", "a"]] {
+            assert!(order(words).is_none(), "{words:?}");
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! What effects need to know, taken from the state: launches, assignments, cases.
+//!
+//! Pure but for the home's names. It leaves out doing them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::launch::{self, Job, PROMPT};
+use super::verify::{self, Case, Git};
+use super::world::{World, handle};
+use crate::engine::Engine;
+use crate::engine::evidence::{Checked, ChildExit};
+use crate::engine::state::{RunState, TaskState, WorkerState};
+use crate::protocol::{Assignment, WORKER_SCHEMA};
+use crate::workflow::{TaskKind, WorkspaceKind};
+
+/// The most characters of a summary that another worker reads.
+const QUOTED_MAX: usize = 2_000;
+
+/// The launch of a worker, where this life knows its nonce.
+pub(super) fn launch(world: &World, engine: &Engine, id: &str) -> Option<Job> {
+    let state = engine.state();
+    let worker = state.workers.get(id)?;
+    let planned = state.planned(worker.task);
+    let worktree = planned.workspace == WorkspaceKind::Worktree && world.repository.is_some();
+    Some(Job {
+        worker: id.to_owned(),
+        attempt: worker.attempt,
+        task: planned.id.clone(),
+        token: worker.token,
+        nonce: engine.nonce(id)?.to_owned(),
+        start: worktree.then(|| worker.start.clone()),
+        base: state.base_of(worker.task),
+        own_worker: match &planned.kind {
+            TaskKind::Worker(argv) => Some(argv.clone()),
+            TaskKind::Run(_) | TaskKind::Argv(_) | TaskKind::Agent { .. } => None,
+        },
+        extras: world.inherited.extras(&planned.env),
+        inputs: inputs(state, worker.task, worker.attempt),
+        prompt: prompt(state, worker.task),
+        free_disk: state.workflow().limits.free_disk,
+    })
+}
+
+/// What a worker is told to do.
+pub(super) fn assignment(
+    world: &World,
+    state: &RunState,
+    id: &str,
+    deadline: Option<String>,
+) -> Option<Assignment> {
+    let worker = state.workers.get(id)?;
+    let planned = state.planned(worker.task);
+    let (argv, agent) = match &planned.kind {
+        TaskKind::Run(line) => (vec!["/bin/sh".to_owned(), "-c".to_owned(), line.clone()], false),
+        TaskKind::Argv(argv) | TaskKind::Worker(argv) => (argv.clone(), false),
+        TaskKind::Agent { agent, .. } => {
+            (state.workflow().agents.get(agent).map(|agent| agent.argv.clone()).unwrap_or_default(), true)
+        }
+    };
+    let prompt_file = agent.then(|| world.home.mail(&world.run, id).join(PROMPT).display().to_string());
+    let mut env = world.inherited.extras(&planned.env);
+    // An agent finds its prompt by name, whatever started the session.
+    env.extend(prompt_file.iter().map(|file| ("ILCHUL_PROMPT_FILE".to_owned(), file.clone())));
+    Some(Assignment {
+        schema: WORKER_SCHEMA.to_owned(),
+        run: world.run.clone(),
+        task: planned.id.clone(),
+        attempt: worker.attempt,
+        token: worker.token,
+        argv,
+        prompt_file,
+        env,
+        deadline,
+        beat_ms: millis(state.workflow().heartbeat.every),
+        grace_ms: millis(state.workflow().limits.grace),
+    })
+}
+
+/// Everything that the checks of an attempt may look at.
+pub(super) fn case(world: &World, state: &RunState, id: &str) -> Option<Case> {
+    let worker = state.workers.get(id)?;
+    let planned = state.planned(worker.task);
+    let worktree = planned.workspace == WorkspaceKind::Worktree;
+    let tree = world.tree(id, worktree);
+    let mail = world.home.mail(&world.run, id);
+    let extras = world.inherited.extras(&planned.env);
+    let job = job_for_environment(world, state, id, worker);
+    Some(Case {
+        home: world.home.clone(),
+        items: planned.evidence.items().to_vec(),
+        exit: worker.exit.unwrap_or(ChildExit::Unknown),
+        git: git(world, state, id, worker),
+        env: verify::environment(launch::environment(world, &job, &tree, &mail), &extras),
+        tree,
+        mail,
+        checks: world.checks(id),
+        claims: worker.report.as_ref().map(|report| report.claims.clone()).unwrap_or_default(),
+        grace: state.workflow().limits.grace,
+        program: world.program.clone(),
+    })
+}
+
+fn git(world: &World, state: &RunState, id: &str, worker: &WorkerState) -> Option<Git> {
+    Some(Git {
+        repository: world.repository.clone()?,
+        handle: handle(world.mark(id).ok()?, worker.workspace.as_ref()?),
+        snapshot: worker.captured.clone().flatten(),
+        base: state.base_of(worker.task),
+    })
+}
+
+fn job_for_environment(world: &World, state: &RunState, id: &str, worker: &WorkerState) -> Job {
+    let planned = state.planned(worker.task);
+    Job {
+        worker: id.to_owned(),
+        attempt: worker.attempt,
+        task: planned.id.clone(),
+        token: worker.token,
+        nonce: String::new(),
+        start: None,
+        base: state.base_of(worker.task),
+        own_worker: None,
+        extras: world.inherited.extras(&planned.env),
+        inputs: Value::Null,
+        prompt: prompt(state, worker.task),
+        free_disk: None,
+    }
+}
+
+/// What needs hand on, what budget is left, and what was refuted last time (contract 3).
+fn inputs(state: &RunState, task: usize, attempt: u32) -> Value {
+    let needs: Map<String, Value> = state
+        .planned(task)
+        .needs
+        .iter()
+        .filter_map(|need| state.task_index(&need.task).map(|index| (need.task.clone(), index)))
+        .map(|(id, index)| {
+            let needed = &state.tasks[index];
+            let evidence: Vec<Value> = needed
+                .evidence
+                .iter()
+                .map(|checked| json!({"kind": checked.kind, "verdict": checked.verdict.word(), "reason": checked.reason}))
+                .collect();
+            let tree = state
+                .current_worker(index)
+                .and_then(|(_, worker)| worker.workspace.as_ref())
+                .and_then(|place| place.fields.get("path").cloned());
+            let value = json!({
+                "status": needed.phase.word(),
+                "summary": needed.summary,
+                "outputs": needed.outputs,
+                "head": needed.head,
+                "tree": tree,
+                "evidence": evidence,
+            });
+            (id, value)
+        })
+        .collect();
+    let left = state.tasks[task].allowed.saturating_sub(attempt);
+    json!({
+        "schema": "ilchul.inputs/1",
+        "needs": needs,
+        "budget": {"attempts_left": left},
+        "refuted": refuted(&state.tasks[task]),
+    })
+}
+
+/// What the attempt before this one failed to show.
+fn refuted(task: &TaskState) -> Vec<Value> {
+    let told = |checked: &Checked| json!({"kind": checked.kind, "verdict": checked.verdict.word(), "reason": checked.reason});
+    task.refuted.iter().map(told).collect()
+}
+
+/// An agent's prompt with its templates filled in; what other workers said is capped.
+fn prompt(state: &RunState, task: usize) -> Option<String> {
+    let TaskKind::Agent { prompt, .. } = &state.planned(task).kind else { return None };
+    let needs: BTreeMap<String, Value> = state
+        .planned(task)
+        .needs
+        .iter()
+        .filter_map(|need| {
+            let needed = &state.tasks[state.task_index(&need.task)?];
+            let summary: String = needed.summary.chars().take(QUOTED_MAX).collect();
+            Some((need.task.clone(), json!({"summary": summary, "outputs": needed.outputs})))
+        })
+        .collect();
+    let mut environment = minijinja::Environment::new();
+    environment.set_fuel(Some(50_000));
+    let filled = environment
+        .render_str(prompt, minijinja::value::Serde(json!({"needs": needs})))
+        // The template was checked with the workflow; what is left are values of another shape.
+        .unwrap_or_else(|error| {
+            format!("{prompt}\n\n(The values in this prompt couldn't be filled in: {error}.)")
+        });
+    let notes: Vec<String> = refuted(&state.tasks[task])
+        .iter()
+        .map(|item| {
+            format!("- {}: {}", item["kind"].as_str().unwrap_or(""), item["reason"].as_str().unwrap_or(""))
+        })
+        .collect();
+    if notes.is_empty() {
+        return Some(filled);
+    }
+    Some(format!(
+        "{filled}\n\nThe last attempt was refused. What was checked and found wrong:\n{}\n",
+        notes.join("\n")
+    ))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

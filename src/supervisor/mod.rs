@@ -1,0 +1,113 @@
+//! The shell around the engine: one loop that records before it acts.
+//!
+//! Inputs come from mail, probes, signals and requests; the engine decides; the
+//! batch is committed; then what is owed is done on other threads. It leaves out
+//! wording and colour: a [`Listener`] is told what was committed.
+
+pub mod clock;
+pub mod environment;
+mod jobs;
+mod launch;
+mod mailbox;
+mod perform;
+mod probe;
+mod resume;
+mod run;
+mod signals;
+mod stop;
+mod turn;
+mod verify;
+mod watch;
+pub mod world;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use crate::engine::state::RunState;
+use crate::engine::{Corrupt, Rejection};
+use crate::journal::{JournalError, Recorded};
+
+pub use launch::words;
+pub use resume::{Opened, open_new, open_old};
+pub use run::{End, Supervisor};
+
+/// Who is told what happened, after it is on the disk.
+pub trait Listener {
+    /// A batch was committed; `state` is the fold after it.
+    fn committed(&mut self, state: &RunState, batch: &[Recorded]);
+
+    /// Something that is no event, but that a person may want to know.
+    fn note(&mut self, note: &Note);
+
+    /// Called about once a second, for what moves by itself.
+    fn tick(&mut self, state: &RunState);
+
+    /// The supervisor returns: whoever drew something that moves takes it away.
+    fn done(&mut self) {}
+}
+
+/// Something that is no event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// Watches can't be had: mail is looked at by polling. The reason.
+    Polling(String),
+    /// The substrate couldn't be asked. The reason.
+    ProbeFailed(String),
+    /// A worker of an earlier supervisor was found alive and goes on.
+    Adopted(String),
+    /// A launch that an earlier supervisor left half made.
+    HalfMade(String),
+}
+
+/// What ends a supervisor against its will.
+#[derive(Debug)]
+pub enum SupervisorError {
+    /// The journal can't be written or read any more.
+    Journal(JournalError),
+    /// The journal's events aren't a legal past.
+    Corrupt(Corrupt),
+    /// A command was refused.
+    Rejected(Rejection),
+    /// There is no such run.
+    UnknownRun(String),
+    /// The system said no.
+    Io(&'static str, std::io::Error),
+}
+
+impl fmt::Display for SupervisorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Journal(error) => error.fmt(f),
+            Self::Corrupt(error) => error.fmt(f),
+            Self::Rejected(rejection) => rejection.fmt(f),
+            Self::UnknownRun(run) => write!(f, "find the run `{run}`"),
+            Self::Io(action, error) => write!(f, "{action}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for SupervisorError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Journal(error) => Some(error),
+            Self::Corrupt(error) => Some(error),
+            Self::Rejected(error) => Some(error),
+            Self::Io(_, error) => Some(error),
+            Self::UnknownRun(_) => None,
+        }
+    }
+}
+
+impl From<JournalError> for SupervisorError {
+    fn from(error: JournalError) -> Self {
+        Self::Journal(error)
+    }
+}
+
+impl From<Corrupt> for SupervisorError {
+    fn from(error: Corrupt) -> Self {
+        Self::Corrupt(error)
+    }
+}

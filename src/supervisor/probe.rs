@@ -1,0 +1,124 @@
+//! Looking at sessions, in bulk: who is gone, and whose end nobody recorded.
+//!
+//! A failed look proves nothing (law L9). It leaves out what follows from an answer.
+
+use ilchul_substrate::{Exit, Handle, Observation, State};
+
+use super::Note;
+use super::run::{Message, Probed, Supervisor};
+use super::stop::end_orphan;
+use super::world::handle;
+use crate::engine::effect::Effect;
+use crate::engine::evidence::ChildExit;
+use crate::engine::input::Seen;
+use crate::workflow::TaskKind;
+
+impl Supervisor {
+    /// Starts a look, unless one is under way.
+    pub(super) fn probe(&mut self) {
+        if self.probing {
+            return;
+        }
+        let (mut whose, mut handles) = (Vec::new(), Vec::new());
+        for id in &self.engine.state().active {
+            let Some(worker) = self.engine.state().workers.get(id) else { continue };
+            let open = worker.phase.is_live() && worker.exit.is_none() && !worker.stopped;
+            if let (true, Some(place), Ok(mark)) = (open, &worker.session, self.world.mark(id)) {
+                whose.push(Probed::Worker(id.clone()));
+                handles.push(handle(mark, place));
+            }
+        }
+        for session in std::mem::take(&mut self.over) {
+            handles.push(session.clone());
+            whose.push(Probed::Over(session));
+        }
+        if handles.is_empty() {
+            return;
+        }
+        self.probing = true;
+        let (sessions, sender) = (self.world.sessions.clone(), self.sender.clone());
+        tokio::task::spawn_blocking(move || {
+            let observed = sessions.observe(&handles);
+            let _ = sender.send(Message::Probed(whose.into_iter().zip(observed).collect()));
+        });
+    }
+
+    /// What a look found.
+    pub(super) fn probed(&mut self, observations: Vec<(Probed, Observation)>) {
+        self.probing = false;
+        let mut trouble = None;
+        for (whose, observed) in observations {
+            if let State::Unknown(why) = &observed.state {
+                trouble = Some(why.clone());
+            }
+            match whose {
+                Probed::Worker(id) => self.probed_worker(&id, &observed.state),
+                Probed::Over(session) => match observed.state {
+                    State::Ended(_) | State::Absent => {}
+                    State::Queued(_) | State::Live(_) | State::Unknown(_) => self.over.push(session),
+                },
+            }
+        }
+        if let Some(why) = trouble {
+            self.listener.note(&Note::ProbeFailed(why));
+        }
+    }
+
+    fn probed_worker(&mut self, id: &str, state: &State) {
+        let (exit, detail) = match state {
+            State::Queued(_) | State::Live(_) | State::Unknown(_) => return,
+            State::Ended(exit) => (*exit, "its session has ended, and no end was recorded"),
+            State::Absent => (None, "its session is gone"),
+        };
+        // What it wrote before its end comes first: an end on record is no death.
+        self.read_mail(id, None);
+        let Some(worker) = self.engine.state().workers.get(id) else { return };
+        if worker.exit.is_some() || !worker.phase.is_live() {
+            return;
+        }
+        let own = matches!(self.engine.state().planned(worker.task).kind, TaskKind::Worker(_));
+        let ended = match exit {
+            Some(Exit::Code(code)) => Some(ChildExit::Code(code)),
+            Some(Exit::Signal(signal)) => Some(ChildExit::Signal(signal)),
+            None => None,
+        };
+        if let (true, Some(exit)) = (own, ended) {
+            let seen = Seen::Ended { token: None, exit, survivors: Vec::new(), error: None };
+            self.see(id, seen);
+            return;
+        }
+        let detail = ended.map_or_else(|| detail.to_owned(), |exit| format!("{detail} ({})", exit.words()));
+        self.bury(id, detail);
+    }
+
+    /// Ends what a dead shim left, then tells of the death: its successor never runs beside it.
+    fn bury(&self, id: &str, detail: String) {
+        let folder = self.world.home.mail(&self.world.run, id);
+        let (id, sender) = (id.to_owned(), self.sender.clone());
+        tokio::task::spawn_blocking(move || {
+            end_orphan(&folder);
+            let _ = sender.send(Message::Seen(id, Seen::Gone { detail }));
+        });
+    }
+
+    /// Lets go of workers to whom nothing is owed any more; their sessions are still reaped.
+    pub(super) fn forget_ended(&mut self) {
+        let active = &self.engine.state().active;
+        let gone: Vec<String> = self.mailboxes.keys().filter(|id| !active.contains(*id)).cloned().collect();
+        for id in gone {
+            if let Some(mailbox) = self.mailboxes.remove(&id) {
+                self.watch.remove(mailbox.folder());
+            }
+            // A stop under way goes on to its end, whatever was recorded meanwhile.
+            self.doing.retain(|effect| effect.worker() != id || matches!(effect, Effect::Stop { .. }));
+            if let Some(session) = self.session_of(&id) {
+                self.over.push(session);
+            }
+        }
+    }
+
+    pub(super) fn session_of(&self, id: &str) -> Option<Handle> {
+        let place = self.engine.state().workers.get(id)?.session.as_ref()?;
+        Some(handle(self.world.mark(id).ok()?, place))
+    }
+}

@@ -1,0 +1,199 @@
+//! Restarts: a supervisor that ends at any point loses nothing and repeats nothing.
+//!
+//! It leaves out damage to the journal itself, which has tests of its own.
+
+use std::collections::BTreeMap;
+
+use ilchul_conformance::{PATIENCE, Verb, wait_until};
+use ilchul_substrate::ErrorKind;
+
+use super::DONE;
+use super::life::{Birth, Cut, Life, Outcome};
+use super::stage::{Stage, told};
+use crate::supervisor::{End, Note};
+
+const THREE: &str = "tasks: { a: { run: x }, b: { run: x, needs: [a] }, c: { run: x, needs: [a] } }";
+
+/// How often each task's body ran, over all attempts.
+fn per_task(ran: &BTreeMap<String, u32>) -> BTreeMap<String, u32> {
+    let mut sums = BTreeMap::new();
+    for (worker, times) in ran {
+        *sums.entry(worker.rsplit_once('.').unwrap().0.to_owned()).or_default() += times;
+    }
+    sums
+}
+
+/// Runs to the end from wherever the run is, letting time pass for what is deferred.
+fn to_the_end(stage: &Stage) -> Outcome {
+    let life = Life::next(stage);
+    stage.pass_until("the end of the resumed life", &life, || life.is_over());
+    life.join()
+}
+
+/// Cuts a run of three tasks at `cut`, goes on, and holds the laws against the end.
+/// False when the run ended before the cut.
+fn cut_and_go_on(cut: Cut) -> bool {
+    let stage = Stage::new(THREE);
+    let life = Life::begin(&stage, Birth { cut: Some(cut), ..Birth::default() });
+    let first = life.join();
+    assert!(
+        matches!(first, Outcome::Cut | Outcome::Ended(End::Ended { success: true })),
+        "{cut:?}: {first:?}"
+    );
+    let before = stage.state();
+    let end = to_the_end(&stage);
+    let state = stage.state();
+    assert_eq!(end, DONE, "{cut:?}: {}", ["a", "b", "c"].map(|task| told(&state, task)).join(", "));
+    for task in ["a", "b", "c"] {
+        assert_eq!(told(&state, task), "completed", "{cut:?}: {task}");
+    }
+    // J6: no attempt was in doubt, because every worker lived on: nothing ran twice.
+    let once: BTreeMap<String, u32> = ["a", "b", "c"].map(|task| (task.to_owned(), 1)).into();
+    assert_eq!(per_task(&stage.ran()), once, "{cut:?}: {:?}", stage.ran());
+    assert_eq!(stage.faults(), Vec::<String>::new(), "{cut:?}");
+    // J6: what was committed as completed is never executed again.
+    for (index, task) in before.tasks.iter().enumerate().filter(|(_, task)| task.phase.is_terminal()) {
+        assert_eq!(state.tasks[index].attempt, task.attempt, "{cut:?}");
+    }
+    first == Outcome::Cut
+}
+
+#[test]
+fn l13_cut_off_after_any_commit_before_acting_on_it_the_end_is_the_same() {
+    let cuts = (1..100).take_while(|k| cut_and_go_on(Cut::BeforeActing(*k))).count();
+    assert!(cuts >= 5, "only {cuts} commits were cut at");
+}
+
+#[test]
+fn l13_cut_off_while_effects_are_under_way_the_end_is_the_same() {
+    let cuts = (1..100).take_while(|k| cut_and_go_on(Cut::AfterActing(*k))).count();
+    assert!(cuts >= 5, "only {cuts} commits were cut at");
+}
+
+#[test]
+fn j6_cut_off_again_and_again_the_run_still_ends_and_runs_each_body_once() {
+    let stage = Stage::new(THREE);
+    let mut old = false;
+    for cut in [
+        Cut::AfterActing(1),
+        Cut::BeforeActing(1),
+        Cut::AfterActing(2),
+        Cut::BeforeActing(2),
+        Cut::AfterActing(3),
+    ] {
+        let life = Life::begin(&stage, Birth { old, cut: Some(cut), ..Birth::default() });
+        stage.pass_until("the cut", &life, || life.is_over());
+        assert_ne!(
+            std::mem::discriminant(&life.join()),
+            std::mem::discriminant(&Outcome::Failed(String::new()))
+        );
+        old = true;
+    }
+    assert_eq!(to_the_end(&stage), DONE);
+    assert!(per_task(&stage.ran()).values().all(|times| *times == 1), "{:?}", stage.ran());
+}
+
+#[test]
+fn j10_an_ended_run_starts_nothing() {
+    let stage = Stage::new(THREE);
+    assert_eq!(Life::first(&stage).join(), DONE);
+    let (events, ran) = (stage.backstage.on_disk().len(), stage.ran());
+    assert_eq!(Life::next(&stage).join(), DONE);
+    assert_eq!((stage.backstage.on_disk().len(), stage.ran()), (events, ran));
+}
+
+#[test]
+fn a_live_session_is_adopted_and_its_task_completed_by_the_same_attempt() {
+    let stage = Stage::new(super::ONE);
+    stage.cast("a", |actor| actor.until("finish"));
+    let life = Life::first(&stage);
+    life.await_task("a", "in_progress");
+    assert_eq!(life.kill(), Outcome::Cut);
+    let life = Life::next(&stage);
+    life.await_state("the new life", |_| true);
+    assert_eq!(life.notes(), [Note::Adopted("a.1".to_owned())]);
+    stage.call("finish");
+    assert_eq!(life.join(), DONE);
+    assert_eq!(stage.ran(), [("a.1".to_owned(), 1)].into());
+    assert_eq!(stage.sessions().count(Verb::Ensure, &Stage::mark("a.1")), 1);
+}
+
+#[test]
+fn j3_what_a_worker_finished_while_nobody_looked_is_settled_by_the_next_life() {
+    let stage = Stage::new(super::ONE);
+    stage.cast("a", |actor| actor.until("finish"));
+    let life = Life::first(&stage);
+    life.await_task("a", "in_progress");
+    assert_eq!(life.kill(), Outcome::Cut);
+    stage.call("finish");
+    wait_until("the end on record", PATIENCE, || stage.mail("a.1").join("exit.json").exists());
+    assert_eq!(Life::next(&stage).join(), DONE);
+    assert_eq!(stage.ran(), [("a.1".to_owned(), 1)].into());
+}
+
+#[test]
+fn a_worker_that_died_while_nobody_looked_is_retried() {
+    let stage = Stage::new("tasks: { a: { run: x, retries: 1 } }");
+    stage.cast("a.1", |actor| actor.until("never"));
+    let life = Life::first(&stage);
+    life.await_task("a", "in_progress");
+    assert_eq!(life.kill(), Outcome::Cut);
+    stage.sessions().lose(&Stage::mark("a.1"));
+    assert_eq!(to_the_end(&stage), DONE);
+    let state = stage.state();
+    assert!(state.workers["a.1"].reason.starts_with("worker_died"), "{:?}", stage.history("a.1"));
+    assert_eq!(state.tasks[0].attempt, 2);
+}
+
+#[test]
+fn l9_when_nobody_can_say_what_lives_a_resume_waits_and_repeats_nothing() {
+    let stage = Stage::new(super::ONE);
+    stage.cast("a", |actor| actor.until("finish"));
+    let life = Life::first(&stage);
+    life.await_task("a", "in_progress");
+    assert_eq!(life.kill(), Outcome::Cut);
+    stage.sessions().fail_next(Verb::Discover, 1, ErrorKind::Unavailable);
+    stage.sessions().fail_next(Verb::Observe, 2, ErrorKind::Unavailable);
+    let life = Life::next(&stage);
+    let blind = |note: &Note| matches!(note, Note::ProbeFailed(_));
+    stage.pass_until("the failed looks", &life, || {
+        life.notes().iter().filter(|note| blind(note)).count() >= 3
+    });
+    assert_eq!(stage.told("a"), "in_progress");
+    stage.call("finish");
+    stage.pass_until("the end", &life, || life.is_over());
+    assert_eq!(life.join(), DONE);
+    assert_eq!(stage.ran(), [("a.1".to_owned(), 1)].into());
+}
+
+#[test]
+fn l9_a_launch_whose_session_cannot_be_looked_for_is_never_repeated_beside_it() {
+    let stage = Stage::new(super::ONE);
+    let gate = stage.sessions().hold_only(Verb::Ensure, &Stage::mark("a.1"));
+    let life = Life::first(&stage);
+    gate.wait_for_arrivals(1);
+    assert_eq!(life.kill(), Outcome::Cut);
+    gate.open();
+    // The session is made though nobody waits for it any more.
+    wait_until("the orphan", PATIENCE, || stage.mail("a.1").join("ready.json").exists());
+    stage.sessions().fail_next(Verb::Discover, 1, ErrorKind::Unavailable);
+    assert_eq!(to_the_end(&stage), DONE);
+    let state = stage.state();
+    assert_eq!(told(&state, "a"), "completed");
+    assert_eq!(per_task(&stage.ran()), [("a".to_owned(), 1)].into(), "{:?}", stage.ran());
+}
+
+#[test]
+fn a_launch_that_finishes_after_its_supervisor_is_found_by_its_mark() {
+    let stage = Stage::new(super::ONE);
+    let gate = stage.sessions().hold_only(Verb::Ensure, &Stage::mark("a.1"));
+    let life = Life::first(&stage);
+    gate.wait_for_arrivals(1);
+    let commits = life.commits();
+    assert_eq!(life.kill(), Outcome::Cut);
+    assert!(commits >= 1);
+    gate.open();
+    wait_until("the orphan", PATIENCE, || stage.mail("a.1").join("ready.json").exists());
+    assert_eq!(to_the_end(&stage), DONE);
+    assert_eq!(stage.ran(), [("a.1".to_owned(), 1)].into());
+}

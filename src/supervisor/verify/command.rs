@@ -1,0 +1,166 @@
+//! `command`: run by ilchul at the judged head, in the worker's environment, under
+//! a shim of its own (law E2).
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::{Case, refuted, unverifiable, verified};
+use crate::engine::evidence::Checked;
+use crate::home::private_dir;
+use crate::journal::blobs;
+use crate::mail;
+use crate::protocol::{CheckOutcome, CheckSpec};
+
+const KIND: &str = "command";
+/// Bytes of output that are kept and matched.
+const OUTPUT_CAP: u64 = 8 << 20;
+
+pub(super) fn check(
+    case: &Case,
+    number: usize,
+    (command, matches, timeout): (&str, Option<&str>, Duration),
+) -> Checked {
+    let checked = match run(case, number, command, timeout) {
+        Ok(seen) => judge(case, &seen, matches, timeout),
+        Err(why) => unverifiable(KIND, why),
+    };
+    let checked = checked.fact("command", command).fact("cwd", case.tree.display().to_string());
+    match matches {
+        Some(pattern) => checked.fact("match", pattern),
+        None => checked,
+    }
+}
+
+/// What was seen while the command ran.
+struct Run {
+    outcome: CheckOutcome,
+    before: Option<State>,
+    after: Option<State>,
+    output: std::path::PathBuf,
+}
+
+/// Where the tree stood: head and tracked content.
+#[derive(PartialEq, Eq)]
+struct State {
+    head: String,
+    tree: String,
+}
+
+fn run(case: &Case, number: usize, command: &str, timeout: Duration) -> Result<Run, String> {
+    private_dir(&case.checks).map_err(|error| format!("make `{}`: {error}", case.checks.display()))?;
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let file = |suffix: &str| case.checks.join(format!("{number}.{suffix}"));
+    let spec = CheckSpec {
+        argv: vec!["/bin/sh".to_owned(), "-c".to_owned(), command.to_owned()],
+        cwd: case.tree.clone(),
+        env: case.env.clone(),
+        timeout_ms: millis(timeout),
+        grace_ms: millis(case.grace),
+        output: file("log"),
+        output_cap: OUTPUT_CAP,
+        result: file("result.json"),
+    };
+    let path = file("json");
+    await_older(&path)?;
+    // An older result must not pass for this one's.
+    if spec.result.exists() {
+        std::fs::rename(&spec.result, file("result.old.json")).map_err(|error| error.to_string())?;
+    }
+    let name = format!("{number}.json");
+    mail::write_json(&case.checks, &name, &spec, false).map_err(|error| error.to_string())?;
+    let before = state(case)?;
+    let status = Command::new(&case.program)
+        .args(["shim".as_ref(), "--check".as_ref(), path.as_os_str()])
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .map_err(|error| format!("start `{}`: {error}", case.program.display()))?;
+    let bytes = mail::read_regular(&spec.result)
+        .map_err(|error| format!("the check left no result ({status}): {error}"))?;
+    let outcome = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+    Ok(Run { outcome, before, after: state(case)?, output: spec.output })
+}
+
+/// Waits for a check that an earlier supervisor started: two of them must not share a tree.
+fn await_older(spec: &Path) -> Result<(), String> {
+    let mut lock = spec.as_os_str().to_owned();
+    lock.push(".lock");
+    match File::open(Path::new(&lock)) {
+        Ok(file) => file.lock().map_err(|error| format!("wait for an older check: {error}")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(format!("wait for an older check: {error}")),
+    }
+}
+
+fn state(case: &Case) -> Result<Option<State>, String> {
+    let Some(git) = &case.git else { return Ok(None) };
+    let head = git.repository.head(&git.handle).map_err(|error| error.to_string())?;
+    let tree = git.repository.tree_id(&git.handle).map_err(|error| error.to_string())?;
+    Ok(Some(State { head: head.commit, tree: tree.tree }))
+}
+
+fn judge(case: &Case, seen: &Run, matches: Option<&str>, timeout: Duration) -> Checked {
+    let outcome = &seen.outcome;
+    let log = File::open(&seen.output)
+        .ok()
+        .and_then(|mut file| blobs::keep(&case.home, &mut file, OUTPUT_CAP).ok());
+    let verdict = verdict(case, seen, matches, timeout);
+    let mut checked = verdict
+        .fact("exit", outcome.code)
+        .fact("signal", outcome.signal)
+        .fact("started_at", outcome.started_at.clone())
+        .fact("ended_at", outcome.ended_at.clone())
+        .fact("output_bytes", outcome.output_bytes);
+    if let Some(state) = &seen.before {
+        checked = checked.fact("commit", state.head.clone()).fact("tree", state.tree.clone());
+    }
+    if let Some(blob) = log {
+        checked = checked.fact("log_sha256", blob.sha256);
+    }
+    checked
+}
+
+fn verdict(case: &Case, seen: &Run, matches: Option<&str>, timeout: Duration) -> Checked {
+    let outcome = &seen.outcome;
+    if let Some(foreign) = case.foreign_commit() {
+        return refuted(KIND, foreign);
+    }
+    if outcome.timed_out {
+        return refuted(KIND, format!("it wasn't done after {} s", timeout.as_secs()));
+    }
+    if let Some(error) = &outcome.error {
+        return refuted(KIND, format!("it couldn't be run: {error}"));
+    }
+    if seen.before != seen.after {
+        return unverifiable(KIND, "the tree was changed while the command ran");
+    }
+    match (outcome.code, outcome.signal) {
+        (Some(0), _) => {}
+        (Some(code), _) => return refuted(KIND, format!("it ended with exit code {code}")),
+        (None, Some(signal)) => return refuted(KIND, format!("it was ended by signal {signal}")),
+        (None, None) => return unverifiable(KIND, "nobody saw how it ended"),
+    }
+    let Some(pattern) = matches else { return verified(KIND, "it ended with exit code 0") };
+    match (regex::Regex::new(pattern), read_output(&seen.output)) {
+        (Ok(pattern), Ok(text)) if pattern.is_match(&text) => {
+            verified(KIND, "it ended with exit code 0 and its output matches")
+        }
+        (Ok(_), Ok(_)) => {
+            let cut = if outcome.truncated { " (only its first part was kept)" } else { "" };
+            refuted(KIND, format!("its output doesn't match `{pattern}`{cut}"))
+        }
+        (Err(error), _) => unverifiable(KIND, format!("the pattern can't be used: {error}")),
+        (_, Err(error)) => unverifiable(KIND, format!("its output can't be read: {error}")),
+    }
+}
+
+fn read_output(path: &Path) -> std::io::Result<String> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(OUTPUT_CAP).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

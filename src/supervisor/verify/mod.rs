@@ -1,0 +1,137 @@
+//! Looking at evidence: each declared item is checked by ilchul itself.
+//!
+//! Runs on a thread of its own; the answers are inputs. A check that can't be made
+//! is `unverifiable`, one that throws or times out is refuted (law E5). It leaves
+//! out what verdicts lead to.
+
+mod artifact;
+mod command;
+mod diff;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ilchul_git_worktree::GitWorktree;
+use ilchul_substrate::Handle;
+use serde_json::Value;
+
+use crate::engine::event::Snapshot;
+use crate::engine::evidence::{Checked, ChildExit, Verdict, judge_exit};
+use crate::home::Home;
+use crate::workflow::Item;
+
+/// Everything that the checks of one attempt may look at.
+#[derive(Clone)]
+pub struct Case {
+    /// Where blobs and logs go.
+    pub home: Home,
+    /// What the task declares, in order.
+    pub items: Vec<Item>,
+    /// How the child ended.
+    pub exit: ChildExit,
+    /// The tree.
+    pub tree: PathBuf,
+    /// The tree as a worktree; none for a plain folder.
+    pub git: Option<Git>,
+    /// The mail folder: its assignment is the stamp of the dispatch.
+    pub mail: PathBuf,
+    /// Where commands leave output and results.
+    pub checks: PathBuf,
+    /// Claimed hashes and commits, as the report gave them.
+    pub claims: Vec<Value>,
+    /// The worker's environment, whole: evidence commands run in it and not in ours.
+    pub env: BTreeMap<String, String>,
+    /// Between TERM and KILL.
+    pub grace: Duration,
+    /// The program of the shim.
+    pub program: PathBuf,
+}
+
+/// What git knows of the tree.
+#[derive(Clone)]
+pub struct Git {
+    /// The repository.
+    pub repository: Arc<GitWorktree>,
+    /// The worktree.
+    pub handle: Handle,
+    /// What the tree held when the attempt was over.
+    pub snapshot: Option<Snapshot>,
+    /// The task's base.
+    pub base: String,
+}
+
+impl Case {
+    /// The commit that is judged.
+    fn head(&self) -> Option<&str> {
+        self.git.as_ref().and_then(|git| git.snapshot.as_ref()).map(|snapshot| snapshot.commit.as_str())
+    }
+
+    /// What the report claims of items of `kind`, field by field.
+    fn claimed<'a>(&'a self, kind: &'a str, field: &'a str) -> impl Iterator<Item = (&'a Value, &'a str)> {
+        self.claims
+            .iter()
+            .filter(move |claim| claim["kind"] == kind)
+            .filter_map(move |claim| claim[field].as_str().map(|value| (claim, value)))
+    }
+
+    /// A claimed commit that isn't the judged head refutes whatever is judged by commit.
+    fn foreign_commit(&self) -> Option<String> {
+        let head = self.head()?;
+        let tip = self.git.as_ref()?.snapshot.as_ref()?.tip.as_str();
+        self.claims
+            .iter()
+            .filter_map(|claim| claim["commit"].as_str())
+            .find(|claimed| *claimed != head && *claimed != tip)
+            .map(|claimed| format!("the report claims commit {claimed}, the task's head is {head}"))
+    }
+}
+
+/// Checks every item, in order.
+#[must_use]
+pub fn verify(case: &Case) -> Vec<Checked> {
+    case.items
+        .iter()
+        .enumerate()
+        .map(|(number, item)| match item {
+            Item::Exit(expected) => judge_exit(*expected, case.exit),
+            Item::Command { command, matches, timeout } => {
+                command::check(case, number, (command, matches.as_deref(), *timeout))
+            }
+            Item::Diff { paths, max_lines, clean, allow_none } => {
+                let rules =
+                    diff::Rules { paths, max_lines: *max_lines, clean: *clean, allow_none: *allow_none };
+                diff::check(case, &rules)
+            }
+            Item::Artifact { path } => artifact::check(case, path),
+        })
+        .collect()
+}
+
+/// The environment of evidence commands: the session's own, and the extras.
+#[must_use]
+pub fn environment(
+    session: Vec<(OsString, OsString)>,
+    extras: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let plain = session
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        // The launch file is gone by now, and its name is no business of a check.
+        .filter(|(name, _)| name != "ILCHUL_LAUNCH");
+    plain.chain(extras.iter().map(|(name, value)| (name.clone(), value.clone()))).collect()
+}
+
+fn refuted(kind: &str, reason: impl Into<String>) -> Checked {
+    Checked::new(kind, Verdict::Refuted, reason)
+}
+
+fn unverifiable(kind: &str, reason: impl Into<String>) -> Checked {
+    Checked::new(kind, Verdict::Unverifiable, reason)
+}
+
+fn verified(kind: &str, reason: impl Into<String>) -> Checked {
+    Checked::new(kind, Verdict::Verified, reason)
+}

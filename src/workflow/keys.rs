@@ -1,0 +1,280 @@
+//! The one list of the file's keys: the reader and the JSON Schema both use it, so that they can't drift.
+//!
+//! It says which keys a mapping has, what they mean and which shape their
+//! values have. Rules between keys (one kind per task, bounds that depend on
+//! each other) live in the reader alone.
+
+/// A mapping with fixed keys.
+pub(super) struct Table {
+    /// What the mapping is.
+    pub(super) doc: &'static str,
+    /// In the order in which people write them.
+    pub(super) keys: &'static [Key],
+    /// Names that mean something, but not here or not yet, and what to say then.
+    pub(super) refused: &'static [(&'static str, &'static str)],
+}
+
+/// One key of a mapping.
+pub(super) struct Key {
+    /// As written in the file.
+    pub(super) name: &'static str,
+    /// What editors show beside it, the default included.
+    pub(super) doc: &'static str,
+    /// What its value looks like.
+    pub(super) shape: Shape,
+    /// Whether the mapping is refused without it.
+    pub(super) required: bool,
+}
+
+/// What a value looks like.
+pub(super) enum Shape {
+    /// The number 1.
+    Version,
+    /// Any scalar but null, its text kept as written.
+    Text,
+    /// An id.
+    Slug,
+    /// `true` or `false`.
+    Flag,
+    /// A whole number within bounds.
+    Count(u64, u64),
+    /// An amount of money.
+    Amount,
+    /// A whole number with a unit of time.
+    Duration,
+    /// Bytes, or a whole number with a unit of them.
+    Size,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// Any number of these.
+    List(&'static Shape),
+    /// Variables: text or null.
+    Env,
+    /// A mapping with fixed keys.
+    Table(&'static Table),
+    /// Ids and what each names.
+    Map(&'static Shape),
+    /// Any of these; the reader tells them apart by their YAML shape.
+    Either(&'static [Shape]),
+}
+
+/// A key that may be left out.
+const fn key(name: &'static str, doc: &'static str, shape: Shape) -> Key {
+    Key { name, doc, shape, required: false }
+}
+
+/// A key without which the mapping means nothing.
+const fn required(name: &'static str, doc: &'static str, shape: Shape) -> Key {
+    Key { name, doc, shape, required: true }
+}
+
+/// What hosts a worker's process. Slurm is named by the contract and refused by name.
+pub(super) const SESSIONS: &[&str] = &["tmux", "subprocess"];
+/// What hosts a worker's files.
+pub(super) const WORKSPACES: &[&str] = &["worktree", "none"];
+/// What a worker leads to that has been silent for too long.
+pub(super) const LOSSES: &[&str] = &["ask", "retry", "fail"];
+/// What must have become of the needs.
+pub(super) const POLICIES: &[&str] = &["completed", "partial", "terminal", "optional", "failed"];
+/// Ways to launch an agent.
+pub(super) const ADAPTERS: &[&str] = &["command"];
+/// Adapters that are known by name, and refused by name.
+pub(super) const LATER_ADAPTERS: &[&str] =
+    &["claude", "codex", "opencode", "gemini", "aider", "pi", "goose", "mini-swe-agent"];
+/// The kinds of a task: exactly one of these.
+pub(super) const KINDS: &[&str] = &["run", "argv", "worker", "agent"];
+/// The kinds of an evidence item: exactly one of these.
+pub(super) const ITEMS: &[&str] = &["exit", "command", "diff", "artifact"];
+
+/// The most tasks of a workflow.
+pub(super) const MAX_TASKS: usize = 200_000;
+
+/// What follows the name of a refused kind of task.
+const LATER_KIND: &str = "tasks are not supported by this version";
+/// What follows the name of a refused kind of evidence.
+const LATER_ITEM: &str = "evidence is not supported by this version";
+/// What follows the name of a refused key that is neither.
+const LATER_KEY: &str = "is not supported by this version";
+
+pub(super) static WORKFLOW: Table = Table {
+    doc: "A workflow of ilchul: tasks, what they need, and the evidence each must show.",
+    keys: &[
+        required("version", "The version of this format.", Shape::Version),
+        key("name", "Shown to people. Default: the file's name.", Shape::Text),
+        key("base", "A commit-ish that every task starts from; resolved once. Default: HEAD.", Shape::Text),
+        key("defaults", "What holds for every task that doesn't say otherwise.", Shape::Table(&DEFAULTS)),
+        key("heartbeat", "How silence is judged.", Shape::Table(&HEARTBEAT)),
+        key("limits", "Bounds for the whole run.", Shape::Table(&LIMITS)),
+        key("agents", "Agents that tasks may name, by name.", Shape::Map(&Shape::Table(&AGENT))),
+        required("tasks", "The tasks, by id; at least one.", Shape::Map(&Shape::Table(&TASK))),
+    ],
+    refused: &[("setup", LATER_KEY)],
+};
+
+pub(super) static DEFAULTS: Table = Table {
+    doc: "What holds for every task that doesn't say otherwise.",
+    keys: &[
+        key(
+            "session",
+            "What hosts the processes. Default: tmux where there is a terminal.",
+            Shape::Word(SESSIONS),
+        ),
+        key("workspace", "What hosts the files. Default: worktree.", Shape::Word(WORKSPACES)),
+        key("timeout", "An attempt's time. Default: 30m.", Shape::Duration),
+        key("retries", "Attempts after the first. Default: 0.", Shape::Count(0, 100)),
+        key("env", "Variables for every worker; null passes ilchul's own value on.", Shape::Env),
+    ],
+    refused: &[],
+};
+
+pub(super) static HEARTBEAT: Table = Table {
+    doc: "How silence is judged.",
+    keys: &[
+        key("every", "How often a worker beats. Default: 2s.", Shape::Duration),
+        key(
+            "unhealthy_after",
+            "Silence until a worker is shown as unhealthy; at least twice `every`. Default: 10s.",
+            Shape::Duration,
+        ),
+        key(
+            "lost_after",
+            "Silence until `on_lost` applies; at least `unhealthy_after`. Default: 60s.",
+            Shape::Duration,
+        ),
+        key(
+            "stalled_after",
+            "Beats without progress until a worker is shown as stalled. Default: 15m.",
+            Shape::Duration,
+        ),
+        key("on_lost", "What a lost worker leads to. Default: ask.", Shape::Word(LOSSES)),
+    ],
+    refused: &[],
+};
+
+pub(super) static LIMITS: Table = Table {
+    doc: "Bounds for the whole run.",
+    keys: &[
+        key("workers", "Live workers at once. Default: cores, but at least 2.", Shape::Count(1, 1000)),
+        key("tasks", "Tasks in the run.", Shape::Count(1, MAX_TASKS as u64)),
+        key("attempts", "Attempts over all tasks.", Shape::Count(1, 1_000_000)),
+        key("depth", "Nesting of submitted tasks. Not enforced by this version.", Shape::Count(0, 100)),
+        key("wall", "The run's own time. Not enforced by this version.", Shape::Duration),
+        key(
+            "tokens",
+            "Tokens over all tasks. Not enforced by this version.",
+            Shape::Count(1, 1_000_000_000_000),
+        ),
+        key("usd", "US dollars over all tasks. Not enforced by this version.", Shape::Amount),
+        key("free_disk", "Free space below which nothing new is provisioned.", Shape::Size),
+        key("ready", "From a session's start to its worker's readiness. Default: 60s.", Shape::Duration),
+        key("start", "From the dispatch to the acknowledgement. Default: 30s.", Shape::Duration),
+        key("grace", "Between TERM and KILL. Default: 10s.", Shape::Duration),
+    ],
+    refused: &[],
+};
+
+pub(super) static AGENT: Table = Table {
+    doc: "How an agent is launched.",
+    keys: &[
+        required("adapter", "The kind of agent.", Shape::Word(ADAPTERS)),
+        required(
+            "argv",
+            "Program and arguments; the prompt is in the file that ILCHUL_PROMPT_FILE names.",
+            Shape::List(&Shape::Text),
+        ),
+    ],
+    refused: &[
+        ("model", "belongs to adapters that are not supported by this version"),
+        ("args", "belongs to adapters that are not supported by this version"),
+    ],
+};
+
+pub(super) static TASK: Table = Table {
+    doc: "A task: exactly one of `run`, `argv`, `worker` and `agent`, and what it must show.",
+    keys: &[
+        key("run", "A command line for sh -c.", Shape::Text),
+        key("argv", "A program and its arguments, without a shell.", Shape::List(&Shape::Text)),
+        key("worker", "A program that speaks the worker protocol itself.", Shape::List(&Shape::Text)),
+        key("agent", "The name of an entry of `agents`; goes with `prompt`.", Shape::Slug),
+        key("prompt", "What the agent is asked; may use {{ needs.TASK.summary }}.", Shape::Text),
+        key(
+            "needs",
+            "Tasks that must have ended before.",
+            Shape::List(&Shape::Either(&[Shape::Slug, Shape::Table(&NEED)])),
+        ),
+        key("when", "What must have become of the needs. Default: completed.", Shape::Word(POLICIES)),
+        key(
+            "base",
+            "Where the tree starts: a commit-ish, or the head of a task among the needs.",
+            Shape::Either(&[Shape::Text, Shape::Table(&BASE)]),
+        ),
+        key("workspace", "What hosts the files. Default: worktree.", Shape::Word(WORKSPACES)),
+        key("env", "Variables for the worker; null passes ilchul's own value on.", Shape::Env),
+        key("timeout", "An attempt's time. Default: 30m.", Shape::Duration),
+        key("retries", "Attempts after the first. Default: 0.", Shape::Count(0, 100)),
+        key(
+            "evidence",
+            "What ilchul checks itself before the task completes; `waived` goes with `reason`.",
+            Shape::Either(&[Shape::List(&Shape::Table(&ITEM)), Shape::Word(&["waived"])]),
+        ),
+        key("reason", "Why the evidence is waived.", Shape::Text),
+        key("retain", "Keep worktree and session until they are released. Default: true.", Shape::Flag),
+    ],
+    refused: &[
+        ("loop", LATER_KIND),
+        ("classify", LATER_KIND),
+        ("tournament", LATER_KIND),
+        ("reduce", LATER_KIND),
+        ("map", LATER_KIND),
+        ("approve", LATER_KIND),
+        ("trust", LATER_KEY),
+        ("session", "is set for the whole run, in `defaults`"),
+    ],
+};
+
+pub(super) static NEED: Table = Table {
+    doc: "A need with a policy of its own.",
+    keys: &[
+        required("task", "The id of a task.", Shape::Slug),
+        key("when", "What must have become of it. Default: the task's `when`.", Shape::Word(POLICIES)),
+    ],
+    refused: &[],
+};
+
+pub(super) static BASE: Table = Table {
+    doc: "The head of another task, or its last snapshot.",
+    keys: &[required("task", "The id of a task among the needs.", Shape::Slug)],
+    refused: &[],
+};
+
+pub(super) static ITEM: Table = Table {
+    doc: "One thing that ilchul checks itself: exactly one of `exit`, `command`, `diff` and `artifact`.",
+    keys: &[
+        key("exit", "The child ended by itself with this code.", Shape::Count(0, 255)),
+        key(
+            "command",
+            "A line for sh -c, run by ilchul at the judged commit, that must end with 0.",
+            Shape::Text,
+        ),
+        key("match", "With `command`: a regular expression that its output must contain.", Shape::Text),
+        key("timeout", "With `command`: its time. Default: 10m.", Shape::Duration),
+        key("diff", "What changed between the task's base and its head.", Shape::Table(&DIFF)),
+        key("artifact", "A new regular file, by its path in the tree.", Shape::Text),
+    ],
+    refused: &[("log", LATER_ITEM), ("review", LATER_ITEM), ("approval", LATER_ITEM)],
+};
+
+pub(super) static DIFF: Table = Table {
+    doc: "What changed between the task's base and its head.",
+    keys: &[
+        key(
+            "paths",
+            "Globs; every changed path must match one. Default: any path.",
+            Shape::List(&Shape::Text),
+        ),
+        key("max_lines", "The most added and removed lines together.", Shape::Count(0, 1_000_000_000)),
+        key("clean", "Nothing may be left uncommitted. Default: false.", Shape::Flag),
+        key("allow_none", "An empty diff is allowed. Default: false.", Shape::Flag),
+    ],
+    refused: &[],
+};

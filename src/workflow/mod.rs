@@ -1,0 +1,100 @@
+//! A workflow file: YAML text in, a validated [`Workflow`] or everything that is wrong with it out.
+//!
+//! The only room that reads people's YAML. It knows nothing of runs: whether a
+//! commit exists or a program can be started is for others to find out.
+
+mod dag;
+mod error;
+mod fields;
+mod file;
+mod items;
+mod keys;
+mod model;
+mod place;
+mod read;
+mod scalar;
+mod schema;
+mod settings;
+mod take;
+mod tasks;
+mod template;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+use error::Sink;
+use place::{Path, Source};
+use tree::Span;
+
+pub use error::{Errors, Problem, Severity, render, render_problems};
+pub use file::{MAX_BYTES, ReadError, read};
+pub use model::{
+    Agent, Evidence, Heartbeat, Item, Limits, Need, OnLost, SessionKind, Task, TaskBase, TaskKind, When,
+    Workflow, WorkspaceKind,
+};
+pub use schema::schema;
+pub use settings::{Settings, SettingsError};
+
+/// A workflow that may be run, and what has no effect in its file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// Every check passed.
+    pub workflow: Workflow,
+    /// In the order of the file's lines.
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads the text of a workflow file; `name` is the file as messages show it.
+///
+/// # Errors
+/// All problems at once, each with its position. Text that isn't UTF-8 or
+/// YAML stops at the first of them.
+pub fn load(name: &str, text: &[u8]) -> Result<Loaded, Errors> {
+    // Some editors write one; to YAML it would be part of the first key.
+    let skipped = if text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+    let bytes = text.get(skipped..).unwrap_or_default();
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => return Err(not_utf8(name, bytes, skipped, error.valid_up_to())),
+    };
+    let mut sink = Sink::new(Source::new(text, skipped));
+    let workflow = tree::parse(text, &mut sink).and_then(|root| sink.workflow(&root, &stem(name)));
+    if workflow.is_none() && !sink.has_errors() {
+        // Unreachable by construction; a refusal without words would be worse than this one.
+        sink.error(&Path::ROOT, Span::default(), "the file couldn't be read");
+    }
+    let warnings = sink.finish(name);
+    match (warnings, workflow) {
+        (Ok(warnings), Some(workflow)) => Ok(Loaded { workflow, warnings }),
+        (Ok(problems), None) => Err(Errors { name: name.to_owned(), problems, more: 0 }),
+        (Err(errors), _) => Err(errors),
+    }
+}
+
+/// The file's name without folders and extension.
+fn stem(name: &str) -> String {
+    let stem = std::path::Path::new(name).file_stem().and_then(|stem| stem.to_str()).unwrap_or(name);
+    // It becomes the workflow's name, so that what holds for a written one holds for it.
+    place::visible(stem).chars().take(read::MAX_NAME).collect()
+}
+
+/// The one problem of bytes that are no text.
+fn not_utf8(name: &str, bytes: &[u8], skipped: usize, valid: usize) -> Errors {
+    // The valid part stays as it is, so that positions up to the fault hold.
+    let shown = String::from_utf8_lossy(bytes);
+    let mut sink = Sink::new(Source::new(&shown, skipped));
+    let at = Span::new(valid, 1);
+    let is_wide = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
+    if is_wide {
+        sink.error_with(&Path::ROOT, at, "the file is UTF-16", "save it as UTF-8");
+    } else {
+        let byte = bytes.get(valid).copied().unwrap_or_default();
+        let message = format!("the byte 0x{byte:02x} at offset {} isn't UTF-8", valid + skipped);
+        sink.error_with(&Path::ROOT, at, message, "save the file as UTF-8");
+    }
+    match sink.finish(name) {
+        Ok(problems) => Errors { name: name.to_owned(), problems, more: 0 },
+        Err(errors) => errors,
+    }
+}

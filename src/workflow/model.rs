@@ -1,0 +1,356 @@
+//! A validated workflow: what the engine plans by.
+//!
+//! Everything here has passed every check of [`super::load`]: ids are slugs,
+//! needs exist and form no cycle, paths stay inside the repository, patterns
+//! compile. It leaves out how it was written (spans, defaults, shorthands): a
+//! run's journal keeps this form, so that a later start needs no YAML.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A whole workflow, frozen when its run starts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Workflow {
+    /// Shown to people; defaults to the file's stem.
+    pub name: String,
+    /// A commit-ish as written; `None` means `HEAD`.
+    pub base: Option<String>,
+    /// The session kind that the file names, if it names one.
+    pub session: Option<SessionKind>,
+    /// How silence is judged.
+    pub heartbeat: Heartbeat,
+    /// Bounds for the whole run.
+    pub limits: Limits,
+    /// Adapters that tasks may name, by name.
+    pub agents: BTreeMap<String, Agent>,
+    /// In the order of the file; `needs` and `base` refer to ids in this list.
+    pub tasks: Vec<Task>,
+}
+
+/// What hosts a worker's process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SessionKind {
+    /// A tmux window.
+    Tmux,
+    /// A process group.
+    Subprocess,
+}
+
+impl SessionKind {
+    /// The word that users write and see.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Tmux => "tmux",
+            Self::Subprocess => "subprocess",
+        }
+    }
+}
+
+/// What hosts a worker's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkspaceKind {
+    /// A git worktree on a branch of its own.
+    Worktree,
+    /// An empty folder.
+    None,
+}
+
+/// How silence is judged. Source: contract 3, `heartbeat`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// How often a worker beats. Default 2 s.
+    #[serde(with = "millis")]
+    pub every: Duration,
+    /// Silence until a worker is shown as unhealthy. Default 10 s.
+    #[serde(with = "millis")]
+    pub unhealthy_after: Duration,
+    /// Silence until `on_lost` applies, and how long a claim outlives its last beat. Default 60 s.
+    #[serde(with = "millis")]
+    pub lost_after: Duration,
+    /// Beats without progress until a worker is shown as stalled. Default 15 min.
+    #[serde(with = "millis")]
+    pub stalled_after: Duration,
+    /// What a lost worker leads to. Default `ask`.
+    pub on_lost: OnLost,
+}
+
+impl Default for Heartbeat {
+    fn default() -> Self {
+        Self {
+            every: Duration::from_secs(2),
+            unhealthy_after: Duration::from_secs(10),
+            lost_after: Duration::from_secs(60),
+            stalled_after: Duration::from_secs(15 * 60),
+            on_lost: OnLost::Ask,
+        }
+    }
+}
+
+/// The policy for a worker that has been silent for `lost_after`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnLost {
+    /// Wait for a person.
+    Ask,
+    /// Recover the claim and try again elsewhere.
+    Retry,
+    /// Recover the claim and fail the attempt.
+    Fail,
+}
+
+/// Bounds for the whole run. `None`: not bounded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Live workers at once. `None`: cores, but at least 2.
+    pub workers: Option<u32>,
+    /// Tasks in the run, submitted ones included.
+    pub tasks: Option<u32>,
+    /// Attempts over all tasks.
+    pub attempts: Option<u32>,
+    /// Nesting of submitted tasks.
+    pub depth: Option<u32>,
+    /// The run's own time.
+    #[serde(with = "millis::option")]
+    pub wall: Option<Duration>,
+    /// Tokens over all tasks.
+    pub tokens: Option<u64>,
+    /// US dollars over all tasks.
+    pub usd: Option<f64>,
+    /// Free bytes below which nothing new is provisioned.
+    pub free_disk: Option<u64>,
+    /// From the session's start to the worker's readiness. Default 60 s.
+    #[serde(with = "millis")]
+    pub ready: Duration,
+    /// From the dispatch to the acknowledgement. Default 30 s.
+    #[serde(with = "millis")]
+    pub start: Duration,
+    /// Between TERM and KILL. Default 10 s.
+    #[serde(with = "millis")]
+    pub grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            workers: None,
+            tasks: None,
+            attempts: None,
+            depth: None,
+            wall: None,
+            tokens: None,
+            usd: None,
+            free_disk: None,
+            ready: Duration::from_secs(60),
+            start: Duration::from_secs(30),
+            grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// How an agent is launched: here only the adapter `command`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agent {
+    /// Program and arguments; the prompt is in the file `ILCHUL_PROMPT_FILE` names.
+    pub argv: Vec<String>,
+}
+
+/// One node of the DAG.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// A slug, unique in the workflow.
+    pub id: String,
+    /// What is done.
+    pub kind: TaskKind,
+    /// What must have ended before.
+    pub needs: Vec<Need>,
+    /// The policy for the needs that have none of their own.
+    pub when: When,
+    /// Where the tree starts; `None`: at the run's base.
+    pub base: Option<TaskBase>,
+    /// What hosts its files.
+    pub workspace: WorkspaceKind,
+    /// Variables for the worker, defaults merged in; `None` passes ilchul's own value on.
+    pub env: BTreeMap<String, Option<String>>,
+    /// An attempt's time, while it isn't blocked. Default 30 min.
+    #[serde(with = "millis")]
+    pub timeout: Duration,
+    /// Attempts after the first.
+    pub retries: u32,
+    /// What must be shown.
+    pub evidence: Evidence,
+    /// Keep worktree and session until they are released. Default true.
+    pub retain: bool,
+}
+
+/// What a task does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskKind {
+    /// `run`: a line for `sh -c`.
+    Run(String),
+    /// `argv`: a program and its arguments.
+    Argv(Vec<String>),
+    /// `worker`: a program that speaks the worker protocol itself.
+    Worker(Vec<String>),
+    /// `agent` and `prompt`: an entry of `agents`, and what it is asked.
+    Agent {
+        /// The name in [`Workflow::agents`].
+        agent: String,
+        /// The text, templates not yet filled in.
+        prompt: String,
+    },
+}
+
+impl TaskKind {
+    /// The word that `status` shows for it.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Run(_) => "run",
+            Self::Argv(_) => "argv",
+            Self::Worker(_) => "worker",
+            Self::Agent { .. } => "agent",
+        }
+    }
+}
+
+/// One entry of `needs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Need {
+    /// The id of a task of this workflow.
+    pub task: String,
+    /// Its own policy; `None`: the task's `when`.
+    pub when: Option<When>,
+}
+
+/// A dependency policy. Source: contract 3, `when`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum When {
+    /// All completed.
+    Completed,
+    /// All completed or partial.
+    Partial,
+    /// All ended.
+    Terminal,
+    /// All ended, at least one completed or partial.
+    Optional,
+    /// All ended, at least one failed.
+    Failed,
+}
+
+/// Where a task's tree starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskBase {
+    /// At a commit-ish.
+    Commit(String),
+    /// At another task's head (one of its needs), or its last snapshot.
+    Task(String),
+}
+
+/// What a task must show.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Evidence {
+    /// Every item, at least one.
+    Items(Vec<Item>),
+    /// Nothing, for this reason: journaled and shown.
+    Waived(String),
+}
+
+impl Evidence {
+    /// The declared items; none when waived.
+    #[must_use]
+    pub fn items(&self) -> &[Item] {
+        match self {
+            Self::Items(items) => items,
+            Self::Waived(_) => &[],
+        }
+    }
+}
+
+/// One thing that ilchul checks itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Item {
+    /// The child ended by itself with this code.
+    Exit(i32),
+    /// A command run by ilchul at the judged commit ended with 0 (and its output matched).
+    Command {
+        /// For `sh -c`.
+        command: String,
+        /// A regular expression that its output must contain.
+        matches: Option<String>,
+        /// Its own time. Default 10 min.
+        #[serde(with = "millis")]
+        timeout: Duration,
+    },
+    /// What changed between the task's base and its head.
+    Diff {
+        /// Globs; each changed path must match one. Empty: any path.
+        paths: Vec<String>,
+        /// The most added and removed lines together.
+        max_lines: Option<u64>,
+        /// Nothing may be left uncommitted.
+        clean: bool,
+        /// An empty diff is allowed.
+        allow_none: bool,
+    },
+    /// A new regular file inside the tree.
+    Artifact {
+        /// Relative to the tree.
+        path: String,
+    },
+}
+
+impl Item {
+    /// The word of `evidence` that declares it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Exit(_) => "exit",
+            Self::Command { .. } => "command",
+            Self::Diff { .. } => "diff",
+            Self::Artifact { .. } => "artifact",
+        }
+    }
+}
+
+/// Durations as whole milliseconds in JSON.
+mod millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &Duration, out: S) -> Result<S::Ok, S::Error> {
+        u64::try_from(value.as_millis()).unwrap_or(u64::MAX).serialize(out)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        u64::deserialize(from).map(Duration::from_millis)
+    }
+
+    pub(super) mod option {
+        use super::{Deserialize, Deserializer, Duration, Serialize, Serializer};
+
+        #[expect(clippy::ref_option, reason = "the form that serde's `with` asks for")]
+        pub(in super::super) fn serialize<S: Serializer>(
+            value: &Option<Duration>,
+            out: S,
+        ) -> Result<S::Ok, S::Error> {
+            value.map(|value| u64::try_from(value.as_millis()).unwrap_or(u64::MAX)).serialize(out)
+        }
+
+        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+            from: D,
+        ) -> Result<Option<Duration>, D::Error> {
+            Ok(Option::<u64>::deserialize(from)?.map(Duration::from_millis))
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Prompt templates: which values of other tasks they name, checked before the run.
+//!
+//! Only the two forms of the contract are let through, each by itself: a
+//! parser that recurses would let a stranger's prompt overflow our stack, and
+//! loops or filters have nothing to do here. What is let through is brought
+//! into a form that minijinja reads as it was meant: ids may hold `-` or begin
+//! with a digit, which it would take for arithmetic. Filling in is not done here.
+
+use std::sync::LazyLock;
+
+use minijinja::Environment;
+use regex::{Captures, Regex};
+
+use super::error::Sink;
+use super::model::Need;
+use super::place::{Path, quote};
+use super::scalar;
+use super::tree::{Node, Span};
+
+/// Tags of one prompt that are refused one by one: by then it was written for something else.
+const MAX_FAULTS: usize = 10;
+const ALLOWED: &str = "a prompt may use {{ needs.TASK.summary }} and {{ needs.TASK.outputs.NAME }}; for two braces write {{ '{{' }}";
+
+/// A whole tag, from its first brace on: a need's value, or braces meant as text.
+static TAG: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let value = r"needs\.([a-z0-9][a-z0-9_-]*)\.(?:(summary)|outputs\.([A-Za-z0-9_][A-Za-z0-9_-]*?))";
+    let braces = r"('[{}%#]{1,2}')";
+    Regex::new(&format!(r"^\{{\{{(-?)\s*(?:{value}|{braces})\s*(-?)\}}\}}")).ok()
+});
+
+/// Checks a prompt; returns it in the form that can be filled in.
+pub(super) fn check(
+    sink: &mut Sink<'_>,
+    at: &Path<'_>,
+    written: (&Node<'_>, &str),
+    needs: &[Need],
+) -> String {
+    let (node, text) = written;
+    let mut prompt = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut has_tags = false;
+    let mut faults = 0;
+    while let Some(start) = opening(rest) {
+        has_tags = true;
+        prompt.push_str(&rest[..start]);
+        let tag = &rest[start..];
+        let length = if let Some(found) = TAG.as_ref().and_then(|form| form.captures(tag)) {
+            value(sink, at, node, (&found, needs));
+            prompt.push_str(&rewritten(&found));
+            found[0].len()
+        } else {
+            faults += 1;
+            // Up to its end, or as much as tells it from others.
+            let shown: String = tag.chars().take(40).take_while(|it| !matches!(it, '}' | '\n')).collect();
+            let message = format!("{} can't be filled in", quote(shown.trim_end()));
+            sink.error_with(at, find(sink, node, shown.trim_end()), message, ALLOWED);
+            prompt.push_str(&tag[..2]);
+            2
+        };
+        rest = &tag[length..];
+        if faults == MAX_FAULTS {
+            break;
+        }
+    }
+    prompt.push_str(rest);
+    // The last word has who fills it in. What follows braces that were refused isn't asked again.
+    if has_tags
+        && !sink.has_errors()
+        && let Err(error) = Environment::empty().template_from_str(&prompt)
+    {
+        let said = error.detail().unwrap_or("it can't be parsed");
+        sink.error_with(at, node.span, format!("this isn't a template: {said}"), ALLOWED);
+    }
+    prompt
+}
+
+/// Where the next tag, statement or comment begins.
+fn opening(text: &str) -> Option<usize> {
+    text.as_bytes().windows(2).position(|pair| matches!(pair, b"{{" | b"{%" | b"{#"))
+}
+
+/// The task that a tag names must be among the needs: only their values are there at its start.
+fn value(sink: &mut Sink<'_>, at: &Path<'_>, node: &Node<'_>, (found, needs): (&Captures<'_>, &[Need])) {
+    let Some(id) = found.get(2).map(|id| id.as_str()) else { return };
+    if needs.iter().any(|need| need.task == id) {
+        return;
+    }
+    let help = match scalar::nearest(id, needs.iter().map(|need| need.task.as_str())) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "add it to the task's needs".to_owned(),
+    };
+    let message = format!("the prompt names the task {}, which isn't among the needs", quote(id));
+    // With what stands before it, lest an id is found in the middle of a word.
+    let span = find(sink, node, &format!("needs.{id}."));
+    sink.error_with(at, span, message, help);
+}
+
+/// The tag with ids and names as subscripts, which minijinja can't take apart.
+fn rewritten(found: &Captures<'_>) -> String {
+    let part = |index| found.get(index).map_or("", |part| part.as_str());
+    let inner = match (part(2), part(4)) {
+        ("", _) => part(5).to_owned(),
+        (id, "") => format!("needs['{id}'].summary"),
+        (id, name) => format!("needs['{id}'].outputs['{name}']"),
+    };
+    format!("{{{{{} {inner} {}}}}}", part(1), part(6))
+}
+
+/// Where a piece of a prompt stands in the file; quotes and folded lines may hide it.
+fn find(sink: &Sink<'_>, node: &Node<'_>, piece: &str) -> Span {
+    match sink.source.slice(node.span).find(piece) {
+        Some(offset) => Span::new(node.span.start() + offset, piece.len()),
+        None => node.span,
+    }
+}

@@ -1,0 +1,17 @@
+//! The binary in a sealed world: what a user of `ilchul up` can rely on.
+//!
+//! Real git, real processes, real tmux on a server of each test's own. It leaves out what
+//! smaller tests prove: the tables, the parsers, the substrates' own promises.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of a test may panic as the test may")]
+
+mod evidence;
+mod life;
+mod main_job;
+mod policies;
+mod recovery;
+mod retention;
+mod trouble;
+mod up_again;
+mod workers;
+mod world;

@@ -1,0 +1,137 @@
+//! `attach`: to the one terminal that is meant, or a clear no.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ilchul::engine::event::{Place, TaskStep};
+use ilchul_substrate::{Mark, SessionSpec, Substrate, Urgency};
+use ilchul_tmux_session::{Server, TmuxSession};
+use serde_json::json;
+
+use super::story::Story;
+use crate::world::{Ran, World};
+
+const RUN: &str = "20231114-221320-ab12";
+
+fn halfway(world: &World) -> Story {
+    let mut story = Story::start(world, RUN);
+    story.completes("build", 1);
+    story.task("fix", "", TaskStep::NeedsMet);
+    story
+}
+
+#[test]
+fn a_process_group_has_no_terminal_and_the_error_says_where_to_look() {
+    let world = World::new();
+    let mut story = halfway(&world);
+    story.works("fix", 1);
+    let (code, error) = world.refused(&["attach", "fix"]);
+    assert_eq!((code, &error["code"]), (1, &json!("no_terminal")));
+    let tree = story.home.scratch(RUN, "fix.1");
+    let hint = format!("Run `ilchul logs -f fix` to see its output; its files are in {}", tree.display());
+    assert_eq!(error["hint"], hint);
+}
+
+/// A tmux server of the test's own, ended with it.
+struct Tmux {
+    sessions: TmuxSession,
+    socket: std::path::PathBuf,
+}
+
+impl Tmux {
+    fn start(world: &World) -> (Self, Place) {
+        let socket = world.path("s");
+        let sessions =
+            TmuxSession::open(&Server::Socket(socket.clone()), "ilchul-t", RUN, Duration::from_secs(5));
+        let sessions = sessions.unwrap().with_config("/dev/null".as_ref());
+        let spec = SessionSpec {
+            title: "fix.1".to_owned(),
+            cwd: world.repo(),
+            argv: vec!["sleep".into(), "600".into()],
+            env: vec![("PATH".into(), std::env::var_os("PATH").unwrap_or_default())],
+            log: world.path("log"),
+            capture: false,
+        };
+        let handle = sessions.ensure(&Mark::new(RUN, "fix", 1).unwrap(), &spec).unwrap();
+        let place = Place { kind: handle.kind, id: handle.id, fields: handle.fields };
+        (Self { sessions, socket }, place)
+    }
+
+    fn end(&self) {
+        let socket = self.socket.to_str().unwrap();
+        let _ = std::process::Command::new("tmux").args(["-S", socket, "kill-server"]).output();
+    }
+}
+
+impl Drop for Tmux {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+#[test]
+fn attach_goes_in_from_outside_and_switches_inside_and_refuses_once_it_is_gone() {
+    let world = World::new();
+    let mut story = halfway(&world);
+    let (tmux, place) = Tmux::start(&world);
+    let field = |name: &str| place.fields[name].clone();
+    let (socket, pane) = (field("socket"), field("pane"));
+    story.works_in("fix", 1, place.clone());
+
+    let data = world.data(&["attach", "fix"]);
+    let outside = json!([
+        "tmux",
+        "-S",
+        socket,
+        "attach-session",
+        "-t",
+        field("session"),
+        ";",
+        "select-window",
+        "-t",
+        field("window")
+    ]);
+    assert_eq!((&data["worker"], &data["argv"]), (&json!("fix.1"), &outside));
+    let printed = world.ok(&["attach", "fix.1", "--print"]);
+    assert!(
+        printed.starts_with(&format!("tmux -S {socket} attach-session -t ")) && printed.contains("';'"),
+        "{printed}"
+    );
+
+    let inside = Ran::of(world.command(&["attach", "fix", "--print"]).env("TMUX", format!("{socket},1,0")));
+    assert_eq!(inside.stdout, format!("tmux -S {socket} switch-client -t '{pane}'\n"));
+    let other = Ran::of(world.command(&["attach", "fix", "--print"]).env("TMUX", "/tmp/another,1,0"));
+    assert_eq!(other.stdout, printed, "in another server this terminal is outside");
+
+    let ran = world.run(&["attach", "fix"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("there is no terminal here") && ran.stderr.contains("--print"), "{ran:?}");
+
+    // The pane is kept when its process ends, and can still be looked at.
+    let mark = Mark::new(RUN, "fix", 1).unwrap();
+    let handle = ilchul_substrate::Handle {
+        mark,
+        kind: place.kind.clone(),
+        id: place.id.clone(),
+        fields: place.fields.clone(),
+    };
+    tmux.sessions.release(&handle, Urgency::AtOnce).unwrap();
+    let ended = world.run(&["attach", "fix", "--print"]);
+    assert_eq!((ended.code, ended.stdout), (0, printed));
+    assert!(ended.stderr.contains("has ended; this is what it left"), "{}", ended.stderr);
+
+    tmux.end();
+    let (code, error) = world.refused(&["attach", "fix"]);
+    assert_eq!((code, &error["code"]), (1, &json!("session_gone")), "{error}");
+    assert!(error["hint"].as_str().unwrap().contains("ilchul logs -f fix"), "{error}");
+}
+
+#[test]
+fn l9_a_place_that_cannot_be_understood_is_an_error_and_no_guess() {
+    let world = World::new();
+    let mut story = halfway(&world);
+    story.works_in("fix", 1, Place { kind: "tmux".into(), id: "%1".into(), fields: BTreeMap::new() });
+    let (code, error) = world.refused(&["attach", "fix"]);
+    assert_eq!((code, &error["code"]), (1, &json!("tmux")));
+    assert!(error["message"].as_str().unwrap().contains("socket"), "{error}");
+}
