@@ -102,7 +102,7 @@ impl WorkerState {
     /// Whether its process is over, as far as anybody can tell.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.exit.is_some() || self.stopped || self.phase == WorkerPhase::StaleRegistry
+        self.exit.is_some() || self.stopped || !self.phase.is_live()
     }
 
     /// Whether its session must still be ended, or looked for by its mark where it isn't known yet.
@@ -119,13 +119,5 @@ impl WorkerState {
         self.phase.is_live()
             || self.owes_capture(workspace)
             || (self.phase == WorkerPhase::StaleRegistry && to_keep)
-    }
-
-    /// How long its task has been worked on, blocked time left out.
-    #[must_use]
-    pub fn worked_for(&self, now: Moment) -> Option<Duration> {
-        let since = self.dispatched_at?;
-        let pause = self.paused + self.paused_since.map_or(Duration::ZERO, |from| now.since(from));
-        Some(now.since(since).saturating_sub(pause))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Plan, Play, artifact, flow, kinds, task};
 use crate::engine::evidence::Verdict;
-use crate::engine::input::{Choice, Input, Request};
+use crate::engine::input::{Choice, Input, Request, Seen};
 use crate::engine::state::RunPhase;
 use crate::engine::task_table::TaskPhase as T;
 use crate::engine::worker_table::WorkerPhase as W;
@@ -278,6 +278,23 @@ fn e2_decided_to_accept_not_even_an_exit_is_judged_before_the_process_has_ended(
         play.exit("a.1", code);
         assert_eq!(play.phase("a"), phase, "exit {code}");
     }
+}
+
+#[test]
+fn what_was_decided_to_accept_is_judged_though_its_launch_failed_and_was_seen_late() {
+    let mut play = Play::new(flow(vec![task("a")]));
+    play.ready("a.1");
+    play.tick(11_000);
+    play.ask(choose(Choice::Accept)).expect("granted");
+    assert_eq!(play.phase("a"), T::Verifying);
+    play.give(&Input::Interrupted { reason: "SIGINT".to_owned() }).expect("never refused");
+    let detail = "no tmux".to_owned();
+    play.see("a.1", Seen::LaunchFailed { step: "session", detail, host: false });
+    play.launch("a.1");
+    play.crash_and_resume();
+    // Its worker is kept and over; nobody saw how it ended, so the exit can't be verified.
+    assert_eq!((play.worker_phase("a.1"), play.phase("a")), (W::CompletedRetained, T::Failed));
+    assert_eq!(play.ended(), Some(false));
 }
 
 #[test]
