@@ -3,8 +3,6 @@
 //! Nothing here is stored or set; the loop asks for the earliest and sleeps until
 //! then. It leaves out what a due deadline leads to; see `decide`.
 
-use std::time::Duration;
-
 use super::moment::Moment;
 use super::pulse::Pulses;
 use super::ready;
@@ -130,10 +128,4 @@ pub fn due(state: &RunState, pulses: &Pulses, now: Moment) -> Vec<Timer> {
         deadlines(state, pulses).into_iter().filter(|(at, _)| *at <= now).collect();
     due.sort();
     due.into_iter().map(|(_, timer)| timer).collect()
-}
-
-/// How long until `at`.
-#[must_use]
-pub fn wait(at: Moment, now: Moment) -> Duration {
-    at.since(now)
 }

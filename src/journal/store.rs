@@ -240,12 +240,6 @@ impl Journal {
             select.query_map([], |row| Ok(RunRow { id: row.get(0)?, path: row.get(1)? })).map_err(fail)?;
         rows.collect::<Result<_, _>>().map_err(fail)
     }
-
-    /// Lets the write-ahead log shrink at a quiet moment; whether it could is no matter.
-    pub fn rest(&self) {
-        // A reader that is still open only postpones it.
-        let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-    }
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, JournalError> {

@@ -102,3 +102,19 @@ fn j11_a_row_that_was_edited_is_named_and_nothing_is_written() {
     assert!(ran.stderr.contains("hint: "), "{}", ran.stderr);
     assert_eq!(fs::read(&path).unwrap(), edited);
 }
+
+#[test]
+fn with_too_little_free_disk_nothing_is_made_and_no_attempt_is_spent() {
+    let world = World::with(
+        "limits: { free_disk: 900TiB }\ntasks: { a: { run: 'echo ran >> $W/ledger', retries: 0 } }",
+    );
+    let up = world.start_up();
+    let told = || world.peek().map(|state| (state.tasks[0].phase.word(), state.tasks[0].reason.clone()));
+    wait_until("the reason", || {
+        told().is_some_and(|(phase, reason)| phase == "ready" && reason.contains("launch_disk"))
+    });
+    up.signal(Signal::SIGINT);
+    up.wait().exits(4);
+    assert!(world.state().workers.values().all(|w| w.workspace.is_none() && w.session.is_none()));
+    assert_eq!(world.ledger(), Vec::<String>::new());
+}
