@@ -30,6 +30,7 @@ mod record;
 mod release;
 mod report;
 mod request;
+mod resumed;
 mod retain;
 mod retry;
 mod runs;

@@ -3,17 +3,20 @@
 //!
 //! Told after the commit, never before. It leaves out the record at the end.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 
-use super::output;
-use crate::engine::event::{ClaimStep, Event, PlainMove, ReportStep, RunEvent, TaskStep, WorkerStep};
+use super::{output, resumed};
+use crate::engine::event::{
+    ClaimStep, Event, PlainMove, ReportStep, RunEvent, TaskStep, WorkerEvent, WorkerStep,
+};
 use crate::engine::evidence::Verdict;
 use crate::engine::state::RunState;
 use crate::engine::task_table::TaskPhase;
 use crate::journal::Recorded;
 use crate::render::{clean, words as said};
-use crate::supervisor::{Listener, Note};
+use crate::supervisor::{Listener, Note, Resumed};
 use crate::workflow::SessionKind;
 
 /// The voice of `up`.
@@ -23,6 +26,8 @@ pub struct Progress {
     color: bool,
     shown: bool,
     told: Vec<Note>,
+    /// Tasks of which a resume has just told what became.
+    resumed: BTreeSet<String>,
     /// What is said in this turn: stderr isn't buffered, and a batch is one write.
     pending: String,
 }
@@ -32,7 +37,15 @@ impl Progress {
     #[must_use]
     pub fn new(json: bool, color: bool) -> Self {
         let live = !json && std::io::stderr().is_terminal();
-        Self { live, json, color, shown: false, told: Vec::new(), pending: String::new() }
+        Self {
+            live,
+            json,
+            color,
+            shown: false,
+            told: Vec::new(),
+            resumed: BTreeSet::new(),
+            pending: String::new(),
+        }
     }
 
     fn say(&mut self, mark: &str, text: &str) {
@@ -74,12 +87,30 @@ impl Listener for Progress {
             output::print(&lines);
             return;
         }
+        let resumed = std::mem::take(&mut self.resumed);
         for row in batch {
+            if row.event.task().is_some_and(|task| resumed.contains(task)) {
+                // Told a moment ago, with what was found.
+                continue;
+            }
             if let Some((mark, text)) = words(state, &row.event) {
                 self.say(mark, &text);
             }
         }
         self.flush(Some(state));
+    }
+
+    fn resumed(&mut self, resumed: &[Resumed]) {
+        if self.json {
+            return;
+        }
+        for one in resumed {
+            let (mark, text) = resumed::words(one);
+            self.say(mark, &text);
+        }
+        self.say("-", &resumed::tally(resumed));
+        let tasks = resumed.iter().filter_map(|one| one.worker.rsplit_once('.'));
+        self.resumed = tasks.map(|(task, _)| task.to_owned()).collect();
     }
 
     fn note(&mut self, note: &Note) {
@@ -92,12 +123,6 @@ impl Listener for Progress {
             Note::Polling(why) => format!("watching by polling: {why}"),
             Note::ProbeFailed(why) => {
                 format!("the workers' sessions can't be looked at: {why}; nothing is concluded from that")
-            }
-            Note::Adopted(worker) => format!("{worker}  adopted: it was alive and goes on undisturbed"),
-            Note::HalfMade(worker) => {
-                format!(
-                    "{worker}  half made when the last supervisor ended; it is kept, the next attempt gets fresh names"
-                )
             }
         };
         self.say("!", &text);
@@ -126,24 +151,7 @@ fn words(state: &RunState, event: &Event) -> Option<(&'static str, String)> {
             };
             Some((mark, format!("{}  {what}{detail}{alert}", event.task)))
         }
-        Event::Worker(event) => match &event.step {
-            WorkerStep::Moved { to: PlainMove::FellSilent } => Some((
-                "!",
-                format!(
-                    "{}  unhealthy{}{}",
-                    event.worker,
-                    because(&event.reason),
-                    hint(state, &event.worker)
-                ),
-            )),
-            WorkerStep::Moved { to: PlainMove::BeatBusy | PlainMove::BeatWaiting } => {
-                Some((">", format!("{}  is heard of again", event.worker)))
-            }
-            WorkerStep::Moved { to: PlainMove::WentStale } => {
-                Some(("!", format!("{}  is gone{}", event.worker, because(&event.reason))))
-            }
-            _ => None,
-        },
+        Event::Worker(event) => worker_words(state, event),
         Event::Claim(event) => matches!(event.step, ClaimStep::Expired).then(|| {
             let next = format!("; decide with `ilchul decide {} rerun|skip|accept`", event.task);
             (
@@ -175,6 +183,43 @@ fn words(state: &RunState, event: &Event) -> Option<(&'static str, String)> {
             })
         }
     }
+}
+
+/// What happened to a worker, where a person should know.
+fn worker_words(state: &RunState, event: &WorkerEvent) -> Option<(&'static str, String)> {
+    let (worker, why) = (&event.worker, said::reason(&event.reason));
+    let (mark, text) = match &event.step {
+        WorkerStep::Moved { to: PlainMove::FellSilent } => {
+            ("!", format!("{worker}  unhealthy{}{}", because(&event.reason), hint(state, worker)))
+        }
+        WorkerStep::Moved { to: PlainMove::BeatBusy | PlainMove::BeatWaiting } => {
+            (">", format!("{worker}  is heard of again"))
+        }
+        WorkerStep::Moved { to: PlainMove::Stalled } => {
+            ("!", format!("{worker}  {why}{}", hint(state, worker)))
+        }
+        WorkerStep::Moved { to: PlainMove::Progressed } => (">", format!("{worker}  makes progress again")),
+        WorkerStep::Moved { to: PlainMove::WentStale } => {
+            ("!", format!("{worker}  is gone{}", because(&event.reason)))
+        }
+        WorkerStep::Found { lives: true, .. } => {
+            let (task, _) = worker.rsplit_once('.').unwrap_or_default();
+            let next = format!("`{task}` waits until it has ended; `ilchul decide {task} rerun` ends it");
+            ("!", format!("{worker}  {why}; {next}{}", hint(state, worker)))
+        }
+        WorkerStep::Found { lives: false, .. } => ("!", format!("{worker}  {why}; it is kept and listed")),
+        WorkerStep::Departed => (">", format!("{worker}  has ended")),
+        WorkerStep::Provisioning { .. }
+        | WorkerStep::Launched { .. }
+        | WorkerStep::Moved { .. }
+        | WorkerStep::Echoed { .. }
+        | WorkerStep::Ended { .. }
+        | WorkerStep::Stopping { .. }
+        | WorkerStep::Stopped
+        | WorkerStep::Captured { .. }
+        | WorkerStep::Released { .. } => return None,
+    };
+    Some((mark, text))
 }
 
 fn stopping(state: &RunState, worker: &str) -> bool {

@@ -97,6 +97,7 @@ fn apply_task(state: &mut RunState, at: Stamp, event: &TaskEvent) -> Result<(), 
         TaskStep::Deferred { until, .. } => task.defer_until = Some(*until),
         TaskStep::HostFailed { until } => {
             task.defer_until = Some(*until);
+            task.host_failures = task.host_failures.saturating_add(1);
             task.allowed = task.allowed.saturating_add(1);
             state.attempts_spent = state.attempts_spent.saturating_sub(1);
         }
@@ -108,8 +109,8 @@ fn apply_task(state: &mut RunState, at: Stamp, event: &TaskEvent) -> Result<(), 
                 task.base = None;
             }
         }
-        TaskStep::Claimed { attempt } => {
-            if *attempt != task.attempt + 1 {
+        TaskStep::Claimed { attempt, .. } => {
+            if *attempt != task.next_attempt() {
                 return Err(Corrupt(format!("attempt {attempt} of `{}` after {}", event.task, task.attempt)));
             }
             task.attempt = *attempt;
@@ -121,9 +122,9 @@ fn apply_task(state: &mut RunState, at: Stamp, event: &TaskEvent) -> Result<(), 
             task.root = None;
             task.by_design = false;
         }
+        TaskStep::Acknowledged => task.host_failures = 0,
         TaskStep::NeedsMet
         | TaskStep::Denied { .. }
-        | TaskStep::Acknowledged
         | TaskStep::LaunchFailed { .. }
         | TaskStep::Worked
         | TaskStep::AttemptFailed { .. }
@@ -166,6 +167,10 @@ fn follow_attempt(
     }
     if to == TaskPhase::InProgress {
         worker.acknowledged = true;
+    }
+    // A claim that expired and is given to somebody else: the successor says whose it was.
+    if matches!(step, TaskStep::Recovered { .. } | TaskStep::Requeued) && worker.expired {
+        task.recovers = Some(id);
     }
     if from.is_held() && !to.is_held() {
         worker.settled = true;

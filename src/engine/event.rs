@@ -147,6 +147,9 @@ pub enum TaskStep {
     Claimed {
         /// Its ordinal, from 1.
         attempt: u32,
+        /// The worker whose expired claim this one recovers.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        recovered_from: Option<String>,
     },
     /// See [`TaskMove::Acknowledged`].
     Acknowledged,

@@ -25,11 +25,30 @@ pub enum Input {
     },
     /// A person's command.
     Request(Request),
+    /// What a new life found of this run's attempts by their marks, all of it at once: nothing
+    /// may be claimed between two of them.
+    Remnants(Vec<Remnant>),
     /// A signal asked the supervisor to stop; workers live on.
     Interrupted {
         /// The signal's name.
         reason: String,
     },
+}
+
+/// What there is of an attempt, found by its mark. The journal may not know the attempt: an
+/// older copy of it was put back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remnant {
+    /// `<task>.<attempt>`.
+    pub worker: String,
+    /// The token that its assignment names, where there is one.
+    pub token: Option<u64>,
+    /// Where its files are, if there are any.
+    pub workspace: Option<Place>,
+    /// Where its process is, or was.
+    pub session: Option<Place>,
+    /// Its session lives, or nobody could look.
+    pub lives: bool,
 }
 
 /// What was seen of one worker.
@@ -107,6 +126,11 @@ pub enum Seen {
     Stopped {
         /// What went wrong, if it did.
         trouble: Option<String>,
+    },
+    /// Nobody could look for the session that is to be ended: it is still to be ended.
+    NotStopped {
+        /// What was tried and what was wrong.
+        detail: String,
     },
     /// What its tree held was kept.
     Captured {

@@ -105,11 +105,17 @@ fn worker(step: &WorkerStep) -> &'static str {
         WorkerStep::Ended { .. } => "ended",
         WorkerStep::Stopping { .. } => "stopping",
         WorkerStep::Stopped => "stopped",
+        WorkerStep::Found { .. } => W::StaleRegistry.word(),
+        WorkerStep::Departed => "departed",
         WorkerStep::Captured { .. } => "captured",
         WorkerStep::Released { .. } => W::SafeToClose.word(),
         WorkerStep::Moved { to } => match to {
             PlainMove::BeatWaiting => W::Ready.word(),
-            PlainMove::Dispatched | PlainMove::BeatBusy | PlainMove::SeenAgain => W::Busy.word(),
+            PlainMove::Dispatched
+            | PlainMove::BeatBusy
+            | PlainMove::Stalled
+            | PlainMove::Progressed
+            | PlainMove::SeenAgain => W::Busy.word(),
             PlainMove::FellSilent => W::Unhealthy.word(),
             PlainMove::WentStale => W::StaleRegistry.word(),
             PlainMove::Retained | PlainMove::Unreleased | PlainMove::TreeKept => W::CompletedRetained.word(),
@@ -152,7 +158,7 @@ mod tests {
             TaskStep::NeedsImpossible { root: "a".into(), by_design: false },
             TaskStep::Deferred { stage: "disk".into(), until: Moment(1) },
             TaskStep::Denied { stage: "attempts".into() },
-            TaskStep::Claimed { attempt: 1 },
+            TaskStep::Claimed { attempt: 1, recovered_from: None },
             TaskStep::Acknowledged,
             TaskStep::HostFailed { until: Moment(1) },
             TaskStep::LaunchFailed { again: true },

@@ -182,7 +182,11 @@ impl Engine {
                 });
                 return !fenced || self.pulses.take(worker, beat, now.stamp.moment);
             }
-            Input::Tick | Input::Worker { .. } | Input::Request(_) | Input::Interrupted { .. } => {}
+            Input::Tick
+            | Input::Worker { .. }
+            | Input::Remnants(_)
+            | Input::Request(_)
+            | Input::Interrupted { .. } => {}
         }
         true
     }
@@ -212,7 +216,11 @@ impl Engine {
                     self.nonces.remove(&event.worker);
                 }
             }
-            WorkerStep::Ended { .. } | WorkerStep::Stopping { .. } | WorkerStep::Released { .. } => {}
+            WorkerStep::Ended { .. }
+            | WorkerStep::Stopping { .. }
+            | WorkerStep::Found { .. }
+            | WorkerStep::Departed
+            | WorkerStep::Released { .. } => {}
         }
     }
 

@@ -75,14 +75,15 @@ impl Pulses {
         if pulse.seq.is_some_and(|seq| beat.seq <= seq) {
             return false;
         }
-        pulse.seq = Some(beat.seq);
+        // The first figure of a life says nothing about progress: what was done may be long ago.
+        let first = pulse.seq.replace(beat.seq).is_none();
         if beat.alive == Some(false) {
             return false;
         }
         pulse.seen = now;
         if beat.progress > pulse.progress {
             pulse.progress = beat.progress;
-            pulse.progressed = now;
+            pulse.progressed = if first { pulse.progressed } else { now };
         }
         true
     }

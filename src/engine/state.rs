@@ -61,6 +61,8 @@ pub struct RunState {
     pub decidable: BTreeSet<usize>,
     /// Workers that live, or to whom something is still owed.
     pub active: BTreeSet<String>,
+    /// Found workers that live, or may: nothing of their tasks is claimed beside them.
+    pub at_large: BTreeSet<String>,
     /// Tasks between their claim and their end.
     pub moving: BTreeSet<usize>,
     /// Tasks that haven't ended.
@@ -93,8 +95,14 @@ pub struct TaskState {
     pub since: Stamp,
     /// The last attempt's ordinal; 0 before the first.
     pub attempt: u32,
+    /// The highest ordinal that was found on the disk without the journal telling of it; else 0.
+    pub found: u32,
     /// The highest ordinal it may reach.
     pub allowed: u32,
+    /// How often the host has failed its launches in a row.
+    pub host_failures: u32,
+    /// The worker whose expired claim the next attempt recovers.
+    pub recovers: Option<String>,
     /// Ready, but not before this moment.
     pub defer_until: Option<Moment>,
     /// Its last attempt's head, once captured.
@@ -160,6 +168,7 @@ impl RunState {
             decidable,
             moving: BTreeSet::new(),
             active: BTreeSet::new(),
+            at_large: BTreeSet::new(),
             open_count: count,
             index,
             dependents,
@@ -222,6 +231,14 @@ impl RunState {
         }
     }
 
+    /// The worker that was found alive without the journal telling of it, and so keeps this
+    /// task from being claimed.
+    #[must_use]
+    pub fn held_by(&self, task: usize) -> Option<&str> {
+        let of_task = |id: &&String| self.workers.get(*id).is_some_and(|worker| worker.task == task);
+        self.at_large.iter().find(of_task).map(String::as_str)
+    }
+
     /// The policy that applies to one need of a task.
     #[must_use]
     pub fn policy_of(&self, task: usize, need: &Need) -> When {
@@ -236,6 +253,9 @@ impl TaskState {
             reason: String::new(),
             since: at,
             attempt: 0,
+            found: 0,
+            host_failures: 0,
+            recovers: None,
             allowed: task.retries.saturating_add(1),
             defer_until: None,
             head: None,
@@ -251,6 +271,12 @@ impl TaskState {
             root: None,
             unended: task.needs.len(),
         }
+    }
+
+    /// The ordinal of the next attempt: never one that was used, by whatever journal.
+    #[must_use]
+    pub fn next_attempt(&self) -> u32 {
+        self.attempt.max(self.found).saturating_add(1)
     }
 
     /// Whether a failed attempt may be followed by another.

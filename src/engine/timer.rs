@@ -19,6 +19,8 @@ pub enum Timer {
     Start(String),
     /// No beat for `heartbeat.unhealthy_after`.
     Unhealthy(String),
+    /// Beats, but no progress for `heartbeat.stalled_after`.
+    Stalled(String),
     /// No beat for `heartbeat.lost_after`.
     Lost(String),
     /// The attempt's time is up.
@@ -92,6 +94,11 @@ fn of_worker(
         all.push((seen.after(heartbeat.lost_after), Timer::Lost(id.to_owned())));
     }
     let blocked = state.tasks[worker.task].phase == TaskPhase::Blocked;
+    // Whoever waits for a person makes no progress, and that is said already.
+    let may_stall = worker.phase == WorkerPhase::Busy && worker.acknowledged && !worker.stalled && !blocked;
+    if let (Some(pulse), true) = (pulse, may_stall) {
+        all.push((pulse.progressed.after(heartbeat.stalled_after), Timer::Stalled(id.to_owned())));
+    }
     if let (Some(dispatched), false) = (worker.dispatched_at, blocked) {
         let timeout = state.planned(worker.task).timeout;
         let due = dispatched.after(timeout.saturating_add(worker.paused));

@@ -59,6 +59,8 @@ pub struct TaskView {
     pub reason: String,
     /// What it waits for right now; empty when it waits for nothing.
     pub waits_for: Vec<String>,
+    /// Ready, but held back by a worker that was found and isn't in the journal.
+    pub held: bool,
     /// Since when.
     pub since: Stamp,
     /// The last attempt; 0 before the first.
@@ -158,6 +160,7 @@ fn task_view(state: &RunState, index: usize) -> TaskView {
         phase: task.phase,
         reason: task.reason.clone(),
         waits_for: waits_for(state, index),
+        held: task.phase == TaskPhase::Ready && state.held_by(index).is_some(),
         since: task.since,
         attempt: task.attempt,
         allowed: task.allowed,
@@ -191,6 +194,9 @@ fn waits_for(state: &RunState, index: usize) -> Vec<String> {
             let (live, limit) = (state.live_count(), state.started.workers);
             if ready::awaits_base(state, index) {
                 return vec!["the last snapshot of the task that it starts from".to_owned()];
+            }
+            if let Some(found) = state.held_by(index) {
+                return vec![format!("`{found}`, which was found and isn't in this journal, to end")];
             }
             match (task.defer_until.is_some(), !state.has_room()) {
                 (true, _) => vec!["the host: its last launch failed there".to_owned()],

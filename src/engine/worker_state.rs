@@ -51,6 +51,12 @@ pub struct WorkerState {
     pub paused: Duration,
     /// Since when it is blocked.
     pub paused_since: Option<Moment>,
+    /// Found by its mark, unknown to the journal, and not yet seen to have ended.
+    pub at_large: bool,
+    /// It beats without doing anything.
+    pub stalled: bool,
+    /// The worker whose expired claim it recovers.
+    pub recovered_from: Option<String>,
     /// It has acknowledged its assignment.
     pub acknowledged: bool,
     /// Its last accepted report.
@@ -87,6 +93,42 @@ pub struct KeptReport {
 }
 
 impl WorkerState {
+    /// The row of an attempt about which nothing but its claim is known.
+    pub(super) fn new((task, attempt): (usize, u32), at: Stamp, phase: WorkerPhase, token: u64) -> Self {
+        Self {
+            task,
+            attempt,
+            phase,
+            reason: String::new(),
+            since: at,
+            token,
+            token_live: false,
+            expired: false,
+            expires: at.moment,
+            start: String::new(),
+            nonce_sha256: String::new(),
+            workspace: None,
+            session: None,
+            launched_at: None,
+            pid: None,
+            dispatched_at: None,
+            paused: Duration::ZERO,
+            paused_since: None,
+            at_large: false,
+            stalled: false,
+            recovered_from: None,
+            acknowledged: false,
+            report: None,
+            seen_reports: Vec::new(),
+            exit: None,
+            stop: None,
+            stopped: false,
+            settled: false,
+            captured: None,
+            observations: Vec::new(),
+        }
+    }
+
     /// Whether it takes one of the places that `limits.workers` grants.
     #[must_use]
     pub fn counts(&self) -> bool {
@@ -102,13 +144,13 @@ impl WorkerState {
     /// Whether its process is over, as far as anybody can tell.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.exit.is_some() || self.stopped || !self.phase.is_live()
+        !self.at_large && (self.exit.is_some() || self.stopped || !self.phase.is_live())
     }
 
     /// Whether its session must still be ended, or looked for by its mark where it isn't known yet.
     #[must_use]
     pub fn owes_stop(&self) -> bool {
-        self.stop.is_some() && self.phase.is_live() && !self.is_over()
+        self.stop.is_some() && (self.at_large || (self.phase.is_live() && !self.is_over()))
     }
 
     /// Whether anything can still follow for it.
@@ -117,6 +159,7 @@ impl WorkerState {
         let to_keep =
             self.session.is_some() && (self.workspace.is_some() || workspace == WorkspaceKind::None);
         self.phase.is_live()
+            || self.at_large
             || self.owes_capture(workspace)
             || (self.phase == WorkerPhase::StaleRegistry && to_keep)
     }

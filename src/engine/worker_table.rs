@@ -88,6 +88,10 @@ pub enum WorkerMove {
     BeatWaiting,
     /// A fresh beat of the same incarnation, holding its assignment.
     BeatBusy,
+    /// It beats, but its child has done nothing for long: alive isn't progressing.
+    Stalled,
+    /// Its child does something again.
+    Progressed,
     /// A launch step failed, or an attested probe says it isn't what the row says.
     WentStale,
     /// The work is over and retention is wanted.
@@ -112,12 +116,14 @@ pub enum WorkerMove {
 
 impl WorkerMove {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Echoed,
         Self::Dispatched,
         Self::FellSilent,
         Self::BeatWaiting,
         Self::BeatBusy,
+        Self::Stalled,
+        Self::Progressed,
         Self::WentStale,
         Self::Retained,
         Self::Freed,
@@ -140,7 +146,10 @@ pub fn next(from: WorkerPhase, step: WorkerMove) -> Result<WorkerPhase, Illegal<
     use WorkerPhase as P;
     let to = match (step, from) {
         (M::Echoed, P::Provisioning) | (M::BeatWaiting, P::Unhealthy) => P::Ready,
-        (M::Dispatched, P::Ready) | (M::BeatBusy, P::Unhealthy) | (M::SeenAgain, P::StaleRegistry) => P::Busy,
+        (M::Dispatched, P::Ready)
+        | (M::BeatBusy, P::Unhealthy)
+        | (M::Stalled | M::Progressed, P::Busy)
+        | (M::SeenAgain, P::StaleRegistry) => P::Busy,
         (M::FellSilent, P::Provisioning | P::Ready | P::Busy) => P::Unhealthy,
         (M::WentStale, P::Provisioning | P::Ready | P::Busy | P::Unhealthy) => P::StaleRegistry,
         (M::Retained, P::Provisioning | P::Ready | P::Busy | P::Unhealthy)
@@ -159,6 +168,8 @@ pub fn next(from: WorkerPhase, step: WorkerMove) -> Result<WorkerPhase, Illegal<
             | M::FellSilent
             | M::BeatWaiting
             | M::BeatBusy
+            | M::Stalled
+            | M::Progressed
             | M::WentStale
             | M::Retained
             | M::Freed
@@ -191,6 +202,8 @@ mod tests {
             (P::Busy, M::FellSilent, P::Unhealthy),
             (P::Unhealthy, M::BeatWaiting, P::Ready),
             (P::Unhealthy, M::BeatBusy, P::Busy),
+            (P::Busy, M::Stalled, P::Busy),
+            (P::Busy, M::Progressed, P::Busy),
             (P::CompletedRetained, M::SessionGone, P::CompletedRetained),
             (P::SafeToClose, M::SessionGone, P::SafeToClose),
             (P::CompletedRetained, M::Released, P::SafeToClose),

@@ -101,6 +101,8 @@ fn worker(found: &WorkerStep) -> Value {
         | WorkerStep::Echoed { .. }
         | WorkerStep::Stopping { .. }
         | WorkerStep::Stopped
+        | WorkerStep::Found { .. }
+        | WorkerStep::Departed
         | WorkerStep::Captured { .. }
         | WorkerStep::Released { .. } => step(found),
     }
@@ -141,7 +143,10 @@ fn said(event: &Event) -> String {
         Event::Run(event) => run_words(event),
         Event::Task(event) if !event.reason.is_empty() => reason(&event.reason),
         Event::Task(event) => match &event.step {
-            TaskStep::Claimed { attempt } => format!("attempt {attempt}"),
+            TaskStep::Claimed { attempt, recovered_from: None } => format!("attempt {attempt}"),
+            TaskStep::Claimed { attempt, recovered_from: Some(worker) } => {
+                format!("attempt {attempt}, recovered from {}", line(worker))
+            }
             TaskStep::Verified { accepted } => {
                 format!("{} verified", super::words::count(accepted.count(), "item"))
             }
@@ -216,9 +221,11 @@ fn worker_words(step: &WorkerStep) -> String {
             format!("commit {}", line(super::words::short(&snapshot.commit)))
         }
         WorkerStep::Released { observations } => line(&super::words::list(observations)),
-        WorkerStep::Captured { snapshot: None } | WorkerStep::Stopped | WorkerStep::Moved { .. } => {
-            String::new()
-        }
+        WorkerStep::Captured { snapshot: None }
+        | WorkerStep::Stopped
+        | WorkerStep::Found { .. }
+        | WorkerStep::Departed
+        | WorkerStep::Moved { .. } => String::new(),
     }
 }
 
@@ -281,7 +288,7 @@ mod tests {
             sha256: "ab".into(),
         };
         vec![
-            task("", TaskStep::Claimed { attempt: 2 }),
+            task("", TaskStep::Claimed { attempt: 2, recovered_from: None }),
             task("fatal_exit: exit code 1", TaskStep::AttemptFailed { again: false }),
             worker("", WorkerStep::Provisioning { token: 7, start: "c".into(), nonce_sha256: "d".into() }),
             worker("", WorkerStep::Launched { workspace: None, session: place("tmux", "%3", &[]) }),

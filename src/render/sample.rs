@@ -36,6 +36,7 @@ pub(crate) fn task(id: &str, phase: TaskPhase, reason: &str, needs: &[&str]) -> 
         needs: needs.iter().map(|need| (*need).to_owned()).collect(),
         phase,
         reason: reason.to_owned(),
+        held: false,
         waits_for: Vec::new(),
         since: at(10),
         attempt: 0,

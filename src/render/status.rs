@@ -109,6 +109,9 @@ fn row(task: &TaskView, view: &RunView, beside: &Beside, screen: Screen) -> Vec<
         if held_by(task, view).is_some_and(|worker| worker.lost) {
             why.push_str(", lost");
         }
+        if let Some(worker) = held_by(task, view).filter(|worker| worker.reason.starts_with("stalled")) {
+            why.push_str(&format!(", {}", reason(&worker.reason)));
+        }
     }
     vec![
         task.id.clone(),

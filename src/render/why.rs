@@ -152,6 +152,10 @@ impl<'v> Why<'v> {
         match root.phase {
             TaskPhase::Pending => self.one(format!("the end of {}", list(&quoted(&root.needs))), "status"),
             TaskPhase::Ready if root.waits_for.is_empty() => self.one("its launch, at any moment", "status"),
+            TaskPhase::Ready if root.held => Way {
+                change: format!("{}, or your decision to end it", list(&root.waits_for)),
+                next: vec![self.command("workers"), self.command(&format!("decide {id} rerun"))],
+            },
             TaskPhase::Ready => self.one(list(&root.waits_for), "workers"),
             TaskPhase::Claimed => {
                 self.one("its worker's readiness, or the end of the time for it", "workers")

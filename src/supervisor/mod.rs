@@ -11,6 +11,7 @@ mod launch;
 mod mailbox;
 mod perform;
 mod probe;
+mod remnants;
 mod resume;
 mod run;
 mod signals;
@@ -25,6 +26,7 @@ mod tests;
 
 use std::fmt;
 
+use crate::engine::evidence::ChildExit;
 use crate::engine::state::RunState;
 use crate::engine::{Corrupt, Rejection};
 use crate::journal::{JournalError, Recorded};
@@ -37,6 +39,10 @@ pub use run::{End, Supervisor};
 pub trait Listener {
     /// A batch was committed; `state` is the fold after it.
     fn committed(&mut self, state: &RunState, batch: &[Recorded]);
+
+    /// What became of the workers of an earlier life: after the first commit, before the
+    /// batch is told.
+    fn resumed(&mut self, _resumed: &[Resumed]) {}
 
     /// Something that is no event, but that a person may want to know.
     fn note(&mut self, note: &Note);
@@ -55,10 +61,52 @@ pub enum Note {
     Polling(String),
     /// The substrate couldn't be asked. The reason.
     ProbeFailed(String),
-    /// A worker of an earlier supervisor was found alive and goes on.
-    Adopted(String),
-    /// A launch that an earlier supervisor left half made.
-    HalfMade(String),
+}
+
+/// What became of one worker while nobody supervised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resumed {
+    /// `<task>.<attempt>`.
+    pub worker: String,
+    /// What was found.
+    pub fate: Fate,
+    /// What follows for its task.
+    pub then: Then,
+}
+
+/// What was found of a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// Alive: it goes on undisturbed.
+    Adopted,
+    /// It ended, and left how.
+    Settled(ChildExit),
+    /// Session and process are proven gone, and left no end. What was looked at.
+    Gone(String),
+    /// Its launch was interrupted: it is listed, and never tried again in place.
+    HalfMade,
+    /// It couldn't be looked at. Why.
+    Unknown(String),
+}
+
+/// What follows from what was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// Nothing by itself.
+    Nothing,
+    /// Its evidence is checked.
+    Checked,
+    /// The task is tried again.
+    Again {
+        /// The next attempt.
+        attempt: u32,
+        /// The highest ordinal it may reach.
+        allowed: u32,
+    },
+    /// No attempt is left.
+    Failed,
+    /// A person is needed.
+    Person,
 }
 
 /// What ends a supervisor against its will.

@@ -126,10 +126,7 @@ impl Supervisor {
         let grace = (!force).then_some(self.engine.state().workflow().limits.grace);
         let (world, token, session) = (self.world.clone(), worker.token, self.session_of(id));
         let (folder, id) = (world.home.mail(&world.run, id), id.to_owned());
-        self.elsewhere(effect, move || match session.or_else(|| stop::find(&world, &id)) {
-            Some(session) => stop::stop(&world, &session, &folder, (token, grace)),
-            None => Seen::Stopped { trouble: None },
-        });
+        self.elsewhere(effect, move || stop::find_and_stop(&world, (&id, session), &folder, (token, grace)));
     }
 
     fn capture(&self, id: &str, effect: Effect) {

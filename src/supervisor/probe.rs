@@ -6,7 +6,7 @@ use ilchul_substrate::{Exit, Handle, Observation, State};
 
 use super::Note;
 use super::run::{Message, Probed, Supervisor};
-use super::stop::end_orphan;
+use super::stop::end_remains;
 use super::world::handle;
 use crate::engine::effect::Effect;
 use crate::engine::evidence::ChildExit;
@@ -22,7 +22,8 @@ impl Supervisor {
         let (mut whose, mut handles) = (Vec::new(), Vec::new());
         for id in &self.engine.state().active {
             let Some(worker) = self.engine.state().workers.get(id) else { continue };
-            let open = worker.phase.is_live() && worker.exit.is_none() && !worker.stopped;
+            let open =
+                worker.at_large || (worker.phase.is_live() && worker.exit.is_none() && !worker.stopped);
             if let (true, Some(place), Ok(mark)) = (open, &worker.session, self.world.mark(id)) {
                 whose.push(Probed::Worker(id.clone()));
                 handles.push(handle(mark, place));
@@ -65,16 +66,24 @@ impl Supervisor {
     }
 
     fn probed_worker(&mut self, id: &str, state: &State) {
+        if let Some(detail) = self.judge_session(id, state) {
+            self.bury(id, detail);
+        }
+    }
+
+    /// What the look at one worker's session leads to; the detail of a death that nobody
+    /// recorded, which is to be told once what it left is ended.
+    pub(super) fn judge_session(&mut self, id: &str, state: &State) -> Option<String> {
         let (exit, detail) = match state {
-            State::Queued(_) | State::Live(_) | State::Unknown(_) => return,
+            State::Queued(_) | State::Live(_) | State::Unknown(_) => return None,
             State::Ended(exit) => (*exit, "its session has ended, and no end was recorded"),
             State::Absent => (None, "its session is gone"),
         };
         // What it wrote before its end comes first: an end on record is no death.
         self.read_mail(id, None);
-        let Some(worker) = self.engine.state().workers.get(id) else { return };
-        if worker.exit.is_some() || !worker.phase.is_live() {
-            return;
+        let worker = self.engine.state().workers.get(id)?;
+        if !worker.at_large && (worker.exit.is_some() || !worker.phase.is_live()) {
+            return None;
         }
         let own = matches!(self.engine.state().planned(worker.task).kind, TaskKind::Worker(_));
         let ended = match exit {
@@ -82,23 +91,36 @@ impl Supervisor {
             Some(Exit::Signal(signal)) => Some(ChildExit::Signal(signal)),
             None => None,
         };
-        if let (true, Some(exit)) = (own, ended) {
+        // One that speaks for itself and has reported is over; how it ended nobody may know.
+        let reported = worker.report.as_ref().map(|_| ChildExit::Unknown);
+        if let (true, Some(exit), false) = (own, ended.or(reported), worker.at_large) {
             let seen = Seen::Ended { token: None, exit, survivors: Vec::new(), error: None };
             self.see(id, seen);
-            return;
+            return None;
         }
-        let detail = ended.map_or_else(|| detail.to_owned(), |exit| format!("{detail} ({})", exit.words()));
-        self.bury(id, detail);
+        Some(ended.map_or_else(|| detail.to_owned(), |exit| format!("{detail} ({})", exit.words())))
     }
 
     /// Ends what a dead shim left, then tells of the death: its successor never runs beside it.
     fn bury(&self, id: &str, detail: String) {
-        let folder = self.world.home.mail(&self.world.run, id);
-        let (id, sender) = (id.to_owned(), self.sender.clone());
+        let (id, sender, burial) = (id.to_owned(), self.sender.clone(), self.burial(id));
         tokio::task::spawn_blocking(move || {
-            end_orphan(&folder);
+            burial();
             let _ = sender.send(Message::Seen(id, Seen::Gone { detail }));
         });
+    }
+
+    /// What ends whatever a session left that is gone.
+    pub(super) fn burial(&self, id: &str) -> impl FnOnce() + Send + use<> {
+        let folder = self.world.home.mail(&self.world.run, id);
+        let state = self.engine.state();
+        let token = state.workers.get(id).map_or(0, |worker| worker.token);
+        let (session, grace) = (self.session_of(id), state.workflow().limits.grace);
+        move || {
+            if let Some(session) = session {
+                end_remains(&session, &folder, (token, grace));
+            }
+        }
     }
 
     /// Lets go of workers to whom nothing is owed any more; their sessions are still reaped.

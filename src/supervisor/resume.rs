@@ -1,17 +1,21 @@
 //! Starting a life: a new run, or one that another life left unfinished.
 //!
-//! A run that goes on is folded from its journal; what lives is found by its mark
-//! and adopted; what was half made is left alone and listed.
+//! A run that goes on is folded from its journal; then the world is observed, and only
+//! then is anything decided. What lives is adopted undisturbed, what ended is settled from
+//! its files, what is proven dead fails its attempt; anything else waits. It leaves out
+//! what was left by a journal that is no longer there (`remnants.rs`).
 
-use ilchul_substrate::{Handle, State, Substrate};
+use ilchul_substrate::{Error, Handle, Mark, Observation, State, Substrate};
 
 use super::clock::{Clock, boot_id};
-use super::run::{Parts, Supervisor};
+use super::run::{Message, Parts, Supervisor};
 use super::world::{World, place};
-use super::{Listener, Note, SupervisorError};
+use super::{Fate, Listener, Note, Resumed, SupervisorError, Then, remnants};
 use crate::engine::Engine;
 use crate::engine::event::Started;
-use crate::engine::input::Seen;
+use crate::engine::input::{Input, Seen};
+use crate::engine::state::RunState;
+use crate::engine::task_table::TaskPhase;
 use crate::journal::Journal;
 
 /// What a life is opened with.
@@ -27,6 +31,9 @@ pub struct Opened {
     /// Nobody attends: end where only a person can go on.
     pub unattended: bool,
 }
+
+/// What exists of the run, as the substrate said; or why it couldn't say.
+pub(super) type Found = Result<Vec<(Mark, Handle)>, Error>;
 
 /// The first life of a new run.
 #[must_use]
@@ -69,45 +76,172 @@ fn parts(opened: Opened, engine: Engine) -> Parts {
 impl Supervisor {
     /// Finds what lives by its mark, and reads what it wrote while nobody looked.
     fn adopt(&mut self) {
-        let active: Vec<String> = self.engine.state().active.iter().cloned().collect();
-        let found = match self.world.sessions.discover(&self.world.run) {
-            Ok(found) => found,
-            Err(error) => {
-                // Nothing is concluded from a look that failed: the probe asks again.
-                self.listener.note(&Note::ProbeFailed(super::launch::words(&error)));
-                Vec::new()
+        let found = self.world.sessions.discover(&self.world.run);
+        let mut fates = Vec::new();
+        for id in self.lay_claim(&found) {
+            if let Some(fate) = self.fate(&id, &found) {
+                fates.push((id, fate));
             }
+        }
+        self.bury_the_dead(&fates);
+        self.take_found(&found);
+        let state = self.engine.state();
+        let resumed = |(worker, fate): (String, Fate)| Resumed { then: then(state, &worker), worker, fate };
+        self.resumed = fates.into_iter().map(resumed).collect();
+        if let Err(error) = found {
+            // Nothing is concluded from a look that failed: it is taken again.
+            self.listener.note(&Note::ProbeFailed(super::launch::words(&error)));
+            self.undiscovered = true;
+        }
+    }
+
+    /// Opens the mail of every worker that the journal holds for active, and hears where those
+    /// are whose launch nobody could journal. Nothing is decided on what they wrote yet.
+    fn lay_claim(&mut self, found: &Found) -> Vec<String> {
+        let active: Vec<String> = self.engine.state().active.iter().cloned().collect();
+        for id in &active {
+            self.open_mailbox(id);
+            if let Some(mailbox) = self.mailboxes.get(id) {
+                self.watch.add(mailbox.folder());
+            }
+        }
+        if let Ok(found) = found {
+            self.hear_launches(found);
+        }
+        active
+    }
+
+    /// A session was started, and the life that started it ended before it could say so.
+    fn hear_launches(&mut self, found: &[(Mark, Handle)]) {
+        for (mark, session) in found {
+            let id = mark.worker();
+            let unplaced =
+                self.engine.state().workers.get(&id).is_some_and(|worker| worker.session.is_none());
+            if unplaced {
+                let workspace = self.workspace_of(&id);
+                self.see(&id, Seen::Launched { workspace, session: place(session) });
+            }
+        }
+    }
+
+    /// What became of one worker while nobody looked; none where its end was known before.
+    fn fate(&mut self, id: &str, found: &Found) -> Option<Fate> {
+        let worker = self.engine.state().workers.get(id)?;
+        if !worker.phase.is_live() || worker.is_over() {
+            self.read_mail(id, None);
+            return None;
+        }
+        let Some(session) = self.session_of(id) else {
+            return Some(match found {
+                Ok(_) => Fate::HalfMade,
+                Err(error) => Fate::Unknown(super::launch::words(error)),
+            });
         };
-        for id in active {
+        let observed = self.world.sessions.observe(std::slice::from_ref(&session));
+        self.read_mail(id, None);
+        let state = observed.into_iter().next().map(|Observation { state, .. }| state);
+        let state = state.unwrap_or_else(|| State::Unknown("it wasn't looked at".to_owned()));
+        if let State::Unknown(why) = &state {
+            return Some(Fate::Unknown(why.clone()));
+        }
+        // The exit that it recorded counts more than what is left of its session.
+        if let Some(exit) = self.engine.state().workers.get(id).and_then(|worker| worker.exit) {
+            return Some(Fate::Settled(exit));
+        }
+        let Some(detail) = self.judge_session(id, &state) else {
+            let exit = self.engine.state().workers.get(id).and_then(|worker| worker.exit);
+            return Some(exit.map_or(Fate::Adopted, Fate::Settled));
+        };
+        Some(Fate::Gone(detail))
+    }
+
+    /// Ends what the dead left, all at once, because each may take a whole grace; only then
+    /// are their attempts failed and tried again.
+    fn bury_the_dead(&mut self, fates: &[(String, Fate)]) {
+        let dead = fates.iter().filter_map(|(id, fate)| match fate {
+            Fate::Gone(detail) => Some((id, detail)),
+            Fate::Adopted | Fate::Settled(_) | Fate::HalfMade | Fate::Unknown(_) => None,
+        });
+        let dead: Vec<(&String, &String)> = dead.collect();
+        std::thread::scope(|scope| {
+            for (id, _) in &dead {
+                scope.spawn(self.burial(id));
+            }
+        });
+        for (id, detail) in dead {
+            self.see(id, Seen::Gone { detail: detail.clone() });
+        }
+    }
+
+    /// What is there beyond what the journal tells, in one input: nothing may be claimed
+    /// between two of them.
+    fn take_found(&mut self, found: &Found) {
+        let remnants = remnants::scan(&self.world, self.engine.state(), found);
+        if remnants.is_empty() {
+            return;
+        }
+        self.handle(&Input::Remnants(remnants));
+        let at_large: Vec<String> = self.engine.state().at_large.iter().cloned().collect();
+        for id in at_large {
             self.open_mailbox(&id);
             if let Some(mailbox) = self.mailboxes.get(&id) {
                 self.watch.add(mailbox.folder());
             }
-            let session = found.iter().find(|(mark, _)| mark.worker() == id).map(|(_, handle)| handle);
-            let launched =
-                self.engine.state().workers.get(&id).is_some_and(|worker| worker.session.is_some());
-            if let (Some(session), false) = (session, launched) {
-                // It was started, and the life that started it ended before it could say so.
-                let workspace = self.workspace_of(&id);
-                self.see(&id, Seen::Launched { workspace, session: place(session) });
-            }
-            if session.is_some_and(|session| self.lives(session)) {
-                self.listener.note(&Note::Adopted(id.clone()));
-            } else if session.is_none() && !launched {
-                self.listener.note(&Note::HalfMade(id.clone()));
-            }
-            self.read_mail(&id, None);
         }
     }
 
-    fn lives(&self, session: &Handle) -> bool {
-        let observed = self.world.sessions.observe(std::slice::from_ref(session));
-        matches!(observed.first().map(|seen| &seen.state), Some(State::Live(_)))
+    /// Looks once more for what a resume couldn't look for.
+    pub(super) fn discover(&mut self) {
+        if !std::mem::take(&mut self.undiscovered) {
+            return;
+        }
+        let (world, sender) = (self.world.clone(), self.sender.clone());
+        tokio::task::spawn_blocking(move || {
+            let _ = sender.send(Message::Discovered(world.sessions.discover(&world.run)));
+        });
+    }
+
+    /// What that look found.
+    pub(super) fn discovered(&mut self, found: &Found) {
+        match found {
+            Ok(sessions) => {
+                self.hear_launches(sessions);
+                self.take_found(found);
+            }
+            Err(error) => {
+                self.listener.note(&Note::ProbeFailed(super::launch::words(error)));
+                self.undiscovered = true;
+            }
+        }
     }
 
     fn workspace_of(&self, id: &str) -> Option<crate::engine::event::Place> {
         let repository = self.world.repository.as_ref()?;
         let found = repository.discover(&self.world.run).ok()?;
         found.iter().find(|(mark, _)| mark.worker() == id).map(|(_, handle)| place(handle))
+    }
+}
+
+/// What follows for the task of a worker whose fate was found.
+fn then(state: &RunState, id: &str) -> Then {
+    let Some(worker) = state.workers.get(id) else { return Then::Nothing };
+    let task = &state.tasks[worker.task];
+    match task.phase {
+        TaskPhase::Ready => Then::Again { attempt: task.next_attempt(), allowed: task.allowed },
+        TaskPhase::Claimed if task.attempt > worker.attempt => {
+            Then::Again { attempt: task.attempt, allowed: task.allowed }
+        }
+        TaskPhase::Verifying => Then::Checked,
+        TaskPhase::Failed => Then::Failed,
+        TaskPhase::Blocked => Then::Person,
+        TaskPhase::Claimed | TaskPhase::InProgress if worker.expired => Then::Person,
+        TaskPhase::Pending
+        | TaskPhase::Claimed
+        | TaskPhase::InProgress
+        | TaskPhase::RepairRequired
+        | TaskPhase::Completed
+        | TaskPhase::Partial
+        | TaskPhase::Skipped
+        | TaskPhase::Cancelled => Then::Nothing,
     }
 }

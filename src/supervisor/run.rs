@@ -13,10 +13,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use super::clock::Clock;
 use super::mailbox::Mailbox;
+use super::resume::Found;
 use super::turn::SHARE_WITHIN;
 use super::watch::{Ring, Watch};
 use super::world::World;
-use super::{Listener, Note, SupervisorError};
+use super::{Listener, Note, Resumed, SupervisorError};
 use crate::engine::Engine;
 use crate::engine::effect::Effect;
 use crate::engine::event::Event;
@@ -42,6 +43,8 @@ pub(super) enum Message {
     Seen(String, Seen),
     /// A look at all sessions.
     Probed(Vec<(Probed, Observation)>),
+    /// What a look for sessions found that a resume couldn't take.
+    Discovered(Found),
     /// A signal's name.
     Signal(&'static str),
 }
@@ -93,6 +96,10 @@ pub struct Supervisor {
     /// Decided and not yet on the disk.
     pub(super) fresh: Vec<(Stamp, Event)>,
     pub(super) waiting_since: Option<Moment>,
+    /// What became of the workers of an earlier life, until it is told.
+    pub(super) resumed: Vec<Resumed>,
+    /// A resume couldn't look for sessions: it is still to be done.
+    pub(super) undiscovered: bool,
     /// The last turn came because nothing else did.
     pub(super) napped: bool,
     /// The time of this turn: what is decided in it is journaled with it, so that a replay
@@ -141,6 +148,8 @@ impl Supervisor {
             looked_at: None,
             fresh: Vec::new(),
             waiting_since: None,
+            resumed: Vec::new(),
+            undiscovered: false,
             napped: false,
             turn,
         }
@@ -231,6 +240,9 @@ impl Supervisor {
             Message::Done(effect, seen) => {
                 let worker = effect.worker().to_owned();
                 self.doing.remove(&effect);
+                if let Seen::NotStopped { detail } = &seen {
+                    self.listener.note(&Note::ProbeFailed(detail.clone()));
+                }
                 let launched = matches!(seen, Seen::Launched { .. });
                 self.see(&worker, seen);
                 if launched {
@@ -240,6 +252,7 @@ impl Supervisor {
             }
             Message::Seen(worker, seen) => self.see(&worker, seen),
             Message::Probed(observations) => self.probed(observations),
+            Message::Discovered(found) => self.discovered(&found),
             Message::Signal(name) => self.handle(&Input::Interrupted { reason: name.to_owned() }),
         }
     }
@@ -288,6 +301,7 @@ impl Supervisor {
         }
         self.rescan();
         self.read_requests();
+        self.discover();
         self.probe();
         self.handle(&Input::Tick);
         self.listener.tick(self.engine.state());

@@ -21,30 +21,54 @@ const LOOK_EVERY: Duration = Duration::from_millis(25);
 const MARGIN: Duration = Duration::from_secs(2);
 
 /// Ends one session: asked first, unless it is `at_once`.
-pub fn stop(world: &World, handle: &Handle, folder: &Path, (token, grace): (u64, Option<Duration>)) -> Seen {
-    if let Some(grace) = grace {
-        let order = Stop {
-            schema: WORKER_SCHEMA.to_owned(),
-            token: Some(token),
-            grace_ms: Some(u64::try_from(grace.as_millis()).unwrap_or(u64::MAX)),
-        };
-        // A worker that can't be asked any more is ended below.
-        if mail::write_json(folder, protocol::STOP, &order, false).is_ok() {
-            await_end(world, handle, grace + MARGIN);
-        }
+fn stop(world: &World, handle: &Handle, folder: &Path, (token, grace): (u64, Option<Duration>)) -> Seen {
+    // A worker that can't be asked any more is ended below.
+    if let Some(grace) = grace.filter(|grace| order(folder, token, *grace)) {
+        await_end(world, handle, grace + MARGIN);
     }
     let urgency = if grace.is_some() { Urgency::Asked } else { Urgency::AtOnce };
     // What wouldn't end when asked is ended; what even that couldn't end is told.
     let released =
         world.sessions.release(handle, urgency).or_else(|_| world.sessions.release(handle, Urgency::AtOnce));
-    end_orphan(folder);
+    end_remains(handle, folder, (token, Duration::ZERO));
     Seen::Stopped { trouble: released.err().map(|error| format!("stop: {}", words(&error))) }
 }
 
-/// The session of a worker whose launch nobody could journal, found by its mark.
-pub fn find(world: &World, id: &str) -> Option<Handle> {
-    let found = world.sessions.discover(&world.run).ok()?;
-    found.into_iter().find(|(mark, _)| mark.worker() == id).map(|(_, handle)| handle)
+/// How long a look for a session is tried again before that is said.
+const FIND_PATIENCE: Duration = Duration::from_secs(5);
+/// How long after a look that failed the next is taken.
+const FIND_EVERY: Duration = Duration::from_millis(250);
+
+/// Ends a worker's session, which is found by its mark where nobody could journal it.
+pub fn find_and_stop(
+    world: &World,
+    (id, session): (&str, Option<Handle>),
+    folder: &Path,
+    order: (u64, Option<Duration>),
+) -> Seen {
+    let found = match session {
+        Some(session) => Ok(Some(session)),
+        None => find(world, id),
+    };
+    match found {
+        Ok(Some(session)) => stop(world, &session, folder, order),
+        Ok(None) => Seen::Stopped { trouble: None },
+        Err(error) => Seen::NotStopped { detail: words(&error) },
+    }
+}
+
+/// Looks for a worker's session. A look that failed proves nothing (law L9), so it is taken again.
+fn find(world: &World, id: &str) -> Result<Option<Handle>, ilchul_substrate::Error> {
+    let deadline = Instant::now() + FIND_PATIENCE;
+    loop {
+        match world.sessions.discover(&world.run) {
+            Ok(found) => {
+                return Ok(found.into_iter().find(|(mark, _)| mark.worker() == id).map(|(_, handle)| handle));
+            }
+            Err(error) if Instant::now() >= deadline => return Err(error),
+            Err(_) => std::thread::sleep(FIND_EVERY),
+        }
+    }
 }
 
 fn await_end(world: &World, handle: &Handle, limit: Duration) {
@@ -62,9 +86,48 @@ fn await_end(world: &World, handle: &Handle, limit: Duration) {
     }
 }
 
-/// Ends the child of a shim that is gone: nobody is left to record its end, and the
-/// next attempt must not run beside it. Only the identity that the shim recorded counts.
-pub fn end_orphan(folder: &Path) {
+/// Ends what a session left that is gone: a shim that outlived its terminal records the end
+/// itself, and of one that is dead the child is ended. The next attempt must not run beside
+/// either. Only identities that were recorded in this very boot count (law L19).
+pub fn end_remains(session: &Handle, folder: &Path, (token, grace): (u64, Duration)) {
+    let here = process::boot_id().ok();
+    if session.fields.get("boot_id").is_some_and(|boot| Some(boot) != here.as_ref()) {
+        return;
+    }
+    let lives = |shim: &Identity| process::is_running(*shim).unwrap_or(false);
+    let shim = shim_of(session).filter(lives);
+    if let Some(shim) = &shim
+        && order(folder, token, grace)
+    {
+        let deadline = Instant::now() + grace + MARGIN;
+        while Instant::now() < deadline && lives(shim) {
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+    end_orphan(folder);
+    if let Some(shim) = shim {
+        let _ = process::end_tree(shim, Duration::ZERO);
+    }
+}
+
+/// The process that the session was started with.
+fn shim_of(session: &Handle) -> Option<Identity> {
+    let pid = session.fields.get("pid").unwrap_or(&session.id).parse().ok()?;
+    Some(Identity { pid, start_ticks: session.fields.get("start_ticks")?.parse().ok()? })
+}
+
+/// Asks a shim to end its child's tree; false where it can't be asked any more.
+fn order(folder: &Path, token: u64, grace: Duration) -> bool {
+    let order = Stop {
+        schema: WORKER_SCHEMA.to_owned(),
+        token: Some(token),
+        grace_ms: Some(u64::try_from(grace.as_millis()).unwrap_or(u64::MAX)),
+    };
+    mail::write_json(folder, protocol::STOP, &order, false).is_ok()
+}
+
+/// Ends the child of a shim that is gone, as its last heartbeat identifies it.
+fn end_orphan(folder: &Path) {
     let Ok(Some(bytes)) = mail::read_bounded(folder, protocol::HEARTBEAT) else { return };
     let Ok(beat) = protocol::parse::<Heartbeat>(&bytes) else { return };
     let Some(child) = beat.child else { return };

@@ -51,6 +51,10 @@ impl Supervisor {
         let events = std::mem::take(&mut self.fresh);
         if !events.is_empty() {
             let recorded = self.journal.append_batch(&self.world.run, events)?;
+            let resumed = std::mem::take(&mut self.resumed);
+            if !resumed.is_empty() {
+                self.listener.resumed(&resumed);
+            }
             self.listener.committed(self.engine.state(), &recorded);
             self.forget_ended();
         }
@@ -88,5 +92,7 @@ fn waits_for_a_person(state: &RunState) -> bool {
         let lost = state.current_worker(*task).is_some_and(|(_, worker)| worker.expired);
         state.tasks[*task].phase == TaskPhase::Blocked || (state.tasks[*task].phase.is_held() && lost)
     };
-    state.ready.is_empty() && !state.moving.is_empty() && state.moving.iter().all(asks)
+    let held = |task: &usize| state.held_by(*task).is_some();
+    let waits = !state.ready.is_empty() || !state.moving.is_empty();
+    waits && state.ready.iter().all(held) && state.moving.iter().all(asks)
 }

@@ -6,10 +6,12 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of a test may panic as the test may")]
 
 mod evidence;
+mod laws;
 mod life;
 mod main_job;
 mod policies;
 mod recovery;
+mod resumed;
 mod retention;
 mod trouble;
 mod up_again;

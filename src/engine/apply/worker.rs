@@ -1,7 +1,5 @@
 //! The fold of what happens to workers. It leaves out what that means for their tasks.
 
-use std::time::Duration;
-
 use super::{Corrupt, find_task, find_worker};
 use crate::engine::event::{WorkerEvent, WorkerStep};
 use crate::engine::moment::Stamp;
@@ -12,6 +10,7 @@ pub(super) fn apply_worker(state: &mut RunState, at: Stamp, event: &WorkerEvent)
     if let WorkerStep::Provisioning { token, start, nonce_sha256 } = &event.step {
         return provision(state, at, &event.worker, *token, (start, nonce_sha256));
     }
+    find(state, at, event)?;
     let worker = find_worker(state, &event.worker)?;
     if let Some(step) = event.step.table() {
         let to = worker_table::next(worker.phase, step)
@@ -21,6 +20,7 @@ pub(super) fn apply_worker(state: &mut RunState, at: Stamp, event: &WorkerEvent)
         }
         worker.phase = to;
         worker.reason.clone_from(&event.reason);
+        worker.stalled = step == WorkerMove::Stalled;
         if step == WorkerMove::Dispatched {
             worker.dispatched_at = Some(at.moment);
         }
@@ -30,20 +30,32 @@ pub(super) fn apply_worker(state: &mut RunState, at: Stamp, event: &WorkerEvent)
             worker.workspace.clone_from(workspace);
             worker.session = Some(session.clone());
             worker.launched_at = Some(at.moment);
+            // Given up before anybody knew that it was made: nothing is started beside it.
+            worker.at_large |=
+                worker.phase == WorkerPhase::StaleRegistry && worker.exit.is_none() && !worker.stopped;
         }
         WorkerStep::Echoed { pid, .. } => worker.pid = Some(*pid),
         WorkerStep::Ended { exit, .. } => worker.exit = Some(*exit),
         WorkerStep::Stopping { force } => worker.stop = Some(*force || worker.stop == Some(true)),
-        WorkerStep::Stopped => worker.stopped = true,
+        WorkerStep::Stopped => {
+            worker.stopped = true;
+            worker.at_large = false;
+        }
+        WorkerStep::Departed => worker.at_large = false,
         WorkerStep::Captured { snapshot } => worker.captured = Some(snapshot.clone()),
         WorkerStep::Released { observations } => worker.observations.clone_from(observations),
-        WorkerStep::Provisioning { .. } | WorkerStep::Moved { .. } => {}
+        WorkerStep::Provisioning { .. } | WorkerStep::Found { .. } | WorkerStep::Moved { .. } => {}
     }
     let head = match &event.step {
         WorkerStep::Captured { snapshot: Some(snapshot) } => Some((worker.attempt, snapshot.commit.clone())),
         _ => None,
     };
-    let task = worker.task;
+    let (task, at_large) = (worker.task, worker.at_large);
+    if at_large {
+        state.at_large.insert(event.worker.clone());
+    } else {
+        state.at_large.remove(&event.worker);
+    }
     if state.workers[&event.worker].is_active(state.planned(task).workspace) {
         state.active.insert(event.worker.clone());
     } else {
@@ -64,9 +76,7 @@ fn provision(
     token: u64,
     (start, nonce_sha256): (&str, &str),
 ) -> Result<(), Corrupt> {
-    let (task_id, attempt) = id.rsplit_once('.').ok_or_else(|| Corrupt(format!("`{id}` is no worker")))?;
-    let task = find_task(state, task_id)?;
-    let attempt = attempt.parse().map_err(|_| Corrupt(format!("`{id}` is no worker")))?;
+    let (task, attempt) = parts(state, id)?;
     if token <= state.last_token || state.workers.contains_key(id) {
         return Err(Corrupt(format!("token {token} or worker `{id}` twice")));
     }
@@ -75,34 +85,43 @@ fn provision(
     state.last_token = token;
     state.active.insert(id.to_owned());
     let worker = WorkerState {
-        task,
-        attempt,
-        phase: WorkerPhase::Provisioning,
-        reason: String::new(),
-        since: at,
-        token,
         token_live: true,
-        expired: false,
-        expires: at.moment,
         start: start.to_owned(),
         nonce_sha256: nonce_sha256.to_owned(),
-        workspace: None,
-        session: None,
-        launched_at: None,
-        pid: None,
-        dispatched_at: None,
-        paused: Duration::ZERO,
-        paused_since: None,
-        acknowledged: false,
-        report: None,
-        seen_reports: Vec::new(),
-        exit: None,
-        stop: None,
-        stopped: false,
-        settled: false,
-        captured: None,
-        observations: Vec::new(),
+        recovered_from: state.tasks[task].recovers.take(),
+        ..WorkerState::new((task, attempt), at, WorkerPhase::Provisioning, token)
     };
     state.workers.insert(id.to_owned(), worker);
     Ok(())
+}
+
+/// Something of the run that the journal doesn't tell of: neither its ordinal nor its token is
+/// used again. Told once more, it corrects what the first look couldn't see.
+fn find(state: &mut RunState, at: Stamp, event: &WorkerEvent) -> Result<(), Corrupt> {
+    let WorkerStep::Found { token, workspace, session, lives } = &event.step else { return Ok(()) };
+    let (task, attempt) = parts(state, &event.worker)?;
+    let known = state.workers.get(&event.worker);
+    if known.is_some_and(|known| !known.at_large) || attempt <= state.tasks[task].attempt {
+        return Err(Corrupt(format!("`{}` was found, and is known", event.worker)));
+    }
+    state.tasks[task].found = state.tasks[task].found.max(attempt);
+    state.last_token = state.last_token.max(token.unwrap_or_default());
+    let token = token.unwrap_or_default();
+    let worker = WorkerState {
+        reason: event.reason.clone(),
+        workspace: workspace.clone(),
+        session: session.clone(),
+        at_large: *lives,
+        settled: true,
+        ..WorkerState::new((task, attempt), at, WorkerPhase::StaleRegistry, token)
+    };
+    state.workers.insert(event.worker.clone(), worker);
+    Ok(())
+}
+
+/// A worker id's task and ordinal.
+fn parts(state: &RunState, id: &str) -> Result<(usize, u32), Corrupt> {
+    let bad = || Corrupt(format!("`{id}` is no worker"));
+    let (task, attempt) = id.rsplit_once('.').ok_or_else(bad)?;
+    Ok((find_task(state, task)?, attempt.parse().map_err(|_| bad())?))
 }

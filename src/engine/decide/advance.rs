@@ -53,7 +53,7 @@ fn of_worker(view: View<'_>, id: &str, worker: &WorkerState) -> Vec<Event> {
 /// The work is over and what the tree held is kept: the worker is retained, or free to go.
 fn retain(view: View<'_>, id: &str, worker: &WorkerState) -> Vec<Event> {
     let planned = view.state.planned(worker.task);
-    if worker.owes_capture(planned.workspace) {
+    if worker.at_large || worker.owes_capture(planned.workspace) {
         return Vec::new();
     }
     if worker.phase == WorkerPhase::StaleRegistry {
@@ -158,7 +158,9 @@ fn claim(view: View<'_>) -> Vec<Event> {
     }
     let now = view.now.stamp.moment;
     let due = |task: &&usize| {
-        state.tasks[**task].defer_until.is_none_or(|until| until <= now) && !ready::awaits_base(state, **task)
+        state.tasks[**task].defer_until.is_none_or(|until| until <= now)
+            && !ready::awaits_base(state, **task)
+            && state.held_by(**task).is_none()
     };
     let Some(&task) = state.ready.iter().find(due) else { return Vec::new() };
     if let Some(limit) = state.workflow().limits.attempts
@@ -168,7 +170,8 @@ fn claim(view: View<'_>) -> Vec<Event> {
         let reason = format!("denied: attempts: all {limit} attempts of the run are used up");
         return vec![task_event(view, task, TaskStep::Denied { stage }, reason)];
     }
-    let attempt = state.tasks[task].attempt + 1;
+    let attempt = state.tasks[task].next_attempt();
+    let recovered_from = state.tasks[task].recovers.clone();
     let id = worker_id(&state.planned(task).id, attempt);
     let token = state.last_token + 1;
     let start = state.tasks[task].restart_at.clone().unwrap_or_else(|| state.base_of(task));
@@ -176,7 +179,7 @@ fn claim(view: View<'_>) -> Vec<Event> {
     let limits = &state.workflow().limits;
     let expires = now.after(limits.ready + state.workflow().heartbeat.lost_after);
     vec![
-        task_event(view, task, TaskStep::Claimed { attempt }, ""),
+        task_event(view, task, TaskStep::Claimed { attempt, recovered_from }, ""),
         worker_event(&id, String::new(), WorkerStep::Provisioning { token, start, nonce_sha256 }),
         Event::Claim(ClaimEvent {
             task: state.planned(task).id.clone(),
@@ -185,6 +188,19 @@ fn claim(view: View<'_>) -> Vec<Event> {
             step: ClaimStep::Granted { expires },
         }),
     ]
+}
+
+/// Every task has ended: whoever was given up as lost and still lives can do nothing for the
+/// run any more, and is asked to end before it does.
+fn give_up(view: View<'_>) -> Vec<Event> {
+    let state = view.state;
+    let lives = |id: &&String| {
+        let worker = state.workers.get(*id);
+        worker.is_some_and(|worker| worker.phase.is_live() && worker.settled && !worker.is_over())
+    };
+    let unasked = state.active.iter().filter(lives).filter(|id| state.workers[*id].stop.is_none());
+    let reason = || "the run has ended, and its claim is no longer live".to_owned();
+    unasked.map(|id| worker_event(id, reason(), WorkerStep::Stopping { force: false })).collect()
 }
 
 /// Every task has ended and nothing is owed any more; or a person asked for the end.
@@ -198,6 +214,10 @@ fn end(view: View<'_>) -> Vec<Event> {
         return Vec::new();
     }
     if state.open_count == 0 {
+        let given_up = give_up(view);
+        if !given_up.is_empty() {
+            return given_up;
+        }
         let success = state.tasks.iter().all(|task| match task.phase {
             TaskPhase::Completed => true,
             TaskPhase::Skipped => task.by_design,

@@ -11,8 +11,10 @@ use crate::engine::state::WorkerState;
 use crate::engine::task_table::TaskPhase;
 use crate::engine::worker_table::WorkerPhase;
 
-/// How long the gate holds a task back after the host failed it.
-pub(super) const HOST_PAUSE: Duration = Duration::from_secs(5);
+/// How long the gate holds a task back after the host failed it, for the first time.
+const HOST_PAUSE: Duration = Duration::from_secs(5);
+/// How often that doubles where the host fails again and again: to five minutes and a third.
+const HOST_DOUBLINGS: u32 = 6;
 
 /// Tree and session were made. Said twice it is no news. A worker whose end was seen first
 /// still has a tree to keep, so its place is taken down too.
@@ -30,7 +32,12 @@ pub(super) fn launched(
         return vec![ignored(Some(id), "launch", "late", format!("`{id}` is {}", worker.phase))];
     }
     let step = WorkerStep::Launched { workspace: workspace.cloned(), session: session.clone() };
-    vec![worker_event(id, String::new(), step)]
+    let mut events = vec![worker_event(id, String::new(), step)];
+    if worker.phase == WorkerPhase::StaleRegistry && worker.exit.is_none() && !worker.stopped {
+        // It was given up, and nobody will ever give it work.
+        events.push(worker_event(id, worker.reason.clone(), WorkerStep::Stopping { force: false }));
+    }
+    events
 }
 
 /// A launch step failed: the claim is rolled back; a host's trouble spends no attempt.
@@ -50,7 +57,8 @@ pub(super) fn failed(
         events.push(claim_event(view, id, worker, ClaimStep::Revoked { reason: reason.clone() }));
         let step = if host {
             // Our own end says nothing about the host: there is nothing to wait for.
-            let pause = if step == "interrupted" { Duration::ZERO } else { HOST_PAUSE };
+            let failures = view.state.tasks[worker.task].host_failures.min(HOST_DOUBLINGS);
+            let pause = if step == "interrupted" { Duration::ZERO } else { HOST_PAUSE * (1 << failures) };
             TaskStep::HostFailed { until: view.now.stamp.moment.after(pause) }
         } else {
             TaskStep::LaunchFailed { again: view.state.tasks[worker.task].may_try_again() }

@@ -47,6 +47,10 @@ pub(super) fn beat(view: View<'_>, id: &str, worker: &WorkerState, beat: &Beat) 
         let to = if worker.dispatched_at.is_some() { PlainMove::BeatBusy } else { PlainMove::BeatWaiting };
         events.push(moved(id, to, ""));
     }
+    let progressed = view.pulses.get(id).is_some_and(|pulse| pulse.progressed == now);
+    if worker.stalled && progressed && worker.phase == WorkerPhase::Busy {
+        events.push(moved(id, PlainMove::Progressed, ""));
+    }
     let life = view.state.workflow().heartbeat.lost_after;
     // A commit per beat would cost a sync per worker and second: renew when half of the life is gone.
     let low = worker.expires.since(now) < life / 2;

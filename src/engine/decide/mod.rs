@@ -6,6 +6,7 @@
 pub(super) mod advance;
 mod launch;
 mod mail;
+mod remnant;
 mod request;
 mod silence;
 
@@ -58,6 +59,7 @@ pub(super) fn decide(view: View<'_>, input: &Input) -> Result<Vec<Event>, Reject
             Ok(Vec::new())
         }
         Input::Blind => Ok(Vec::new()),
+        Input::Remnants(remnants) => Ok(remnant::decide(view, remnants)),
         Input::Worker { worker, seen } => Ok(match view.state.workers.get(worker) {
             Some(state) => of_worker(view, worker, state, seen),
             None => {
@@ -92,13 +94,15 @@ fn of_worker(view: View<'_>, id: &str, worker: &WorkerState, seen: &Seen) -> Vec
         Seen::Gone { detail } => silence::gone(view, id, worker, detail),
         // Its exit may have come first, or the order was given twice: then it is no news.
         Seen::Stopped { trouble } if worker.stop.is_some() => {
-            let news = worker.phase.is_live() && !worker.stopped;
+            let news = worker.at_large || (worker.phase.is_live() && !worker.stopped);
             let event = || worker_event(id, trouble.clone().unwrap_or_default(), WorkerStep::Stopped);
             news.then(event).into_iter().collect()
         }
         Seen::Stopped { .. } => {
             vec![ignored(Some(id), "stop", "not_asked_for", "nobody asked for the end of its session")]
         }
+        // The effect is owed until somebody could look.
+        Seen::NotStopped { .. } => Vec::new(),
         Seen::Captured { snapshot } => mail::captured(view, id, worker, snapshot),
         Seen::Judged { checked } => mail::judged(view, id, worker, checked),
     }

@@ -86,7 +86,9 @@ fn cancel(view: View<'_>, id: &str) -> Result<Vec<Event>, Rejection> {
     }
     // An older attempt's worker too: it may have been given up as lost, and live on.
     for id in &view.state.active {
-        let live = |worker: &&WorkerState| worker.task == task && worker.phase.is_live() && !worker.is_over();
+        let live = |worker: &&WorkerState| {
+            worker.task == task && (worker.at_large || (worker.phase.is_live() && !worker.is_over()))
+        };
         if view.state.workers.get(id).filter(live).is_some_and(|worker| worker.stop.is_none()) {
             events.push(worker_event(id, String::new(), WorkerStep::Stopping { force: false }));
         }
@@ -106,7 +108,7 @@ fn down(view: View<'_>, force: bool) -> Vec<Event> {
     }
     for id in &view.state.active {
         let Some(worker) = view.state.workers.get(id) else { continue };
-        if !worker.phase.is_live() || worker.exit.is_some() {
+        if !worker.at_large && (!worker.phase.is_live() || worker.exit.is_some()) {
             continue;
         }
         if worker.token_live {
@@ -161,6 +163,9 @@ fn retain(view: View<'_>, id: &str) -> Result<Vec<Event>, Rejection> {
 /// A person's word on what can't be known: only for a worker that is silent or lost.
 fn choose(view: View<'_>, id: &str, choice: Choice) -> Result<Vec<Event>, Rejection> {
     let task = task_index(view, id)?;
+    if let Some(found) = view.state.held_by(task) {
+        return choose_found(view, id, found, choice);
+    }
     let phase = view.state.tasks[task].phase;
     let doubtful = view
         .state
@@ -180,6 +185,27 @@ fn choose(view: View<'_>, id: &str, choice: Choice) -> Result<Vec<Event>, Reject
         task_event(view, task, step, "decided by a person"),
         worker_event(&worker_id, String::new(), WorkerStep::Stopping { force: false }),
     ])
+}
+
+/// A task that waits beside something that was found alive: nobody can tell what that did or
+/// will do, so all that can be decided is its end.
+fn choose_found(view: View<'_>, id: &str, found: &str, choice: Choice) -> Result<Vec<Event>, Rejection> {
+    match choice {
+        Choice::Rerun => {
+            let known = view.state.workers.get(found).is_some_and(|worker| worker.stop.is_none());
+            let stopping = WorkerStep::Stopping { force: false };
+            Ok(known
+                .then(|| worker_event(found, "decided by a person".to_owned(), stopping))
+                .into_iter()
+                .collect())
+        }
+        Choice::Skip | Choice::Accept => {
+            let message = format!(
+                "`{id}` waits for `{found}`, which was found alive and isn't in this journal: only `rerun`, which ends it, can be decided"
+            );
+            Err(Rejection { code: "not_in_doubt", message })
+        }
+    }
 }
 
 fn revoked(choice: &str) -> ClaimStep {

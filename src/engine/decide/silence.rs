@@ -30,11 +30,17 @@ fn fire(view: View<'_>, timer: &Timer) -> Vec<Event> {
             let silence = view.pulses.silence(&id, view.now.stamp.moment).unwrap_or_default();
             fell_silent(&id, worker, &format!("silent: no heartbeat for {} s", silence.as_secs()))
         }),
+        Timer::Stalled(id) => vec![moved(id, PlainMove::Stalled, stalled(view))],
         Timer::Lost(id) => worker(id).map_or_else(Vec::new, |(id, worker)| lost(view, &id, worker)),
         Timer::Timeout(id) => worker(id).map_or_else(Vec::new, |(id, worker)| timed_out(view, &id, worker)),
         // The gate looks again by itself: being due is all that it waited for.
         Timer::Deferred(_) => Vec::new(),
     }
+}
+
+fn stalled(view: View<'_>) -> String {
+    let limit = view.state.workflow().heartbeat.stalled_after.as_secs();
+    format!("stalled: it beats, but has done nothing for {limit} s")
 }
 
 fn not_ready(view: View<'_>, id: &str, worker: &WorkerState) -> Vec<Event> {
@@ -92,6 +98,9 @@ fn timed_out(view: View<'_>, id: &str, worker: &WorkerState) -> Vec<Event> {
 
 /// Session and process are proven gone, and no end was recorded: the attempt fails at once.
 pub(super) fn gone(view: View<'_>, id: &str, worker: &WorkerState, detail: &str) -> Vec<Event> {
+    if worker.at_large {
+        return vec![worker_event(id, detail.to_owned(), WorkerStep::Departed)];
+    }
     if worker.exit.is_some() || !worker.phase.is_live() {
         return Vec::new();
     }

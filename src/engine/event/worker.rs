@@ -70,6 +70,20 @@ pub enum WorkerStep {
     },
     /// Its session was ended on our wish; the phase stays.
     Stopped,
+    /// Something of this run was found that the journal doesn't tell of: it is listed as
+    /// stale-registry, and its task isn't claimed beside it.
+    Found {
+        /// The token that its assignment names.
+        token: Option<u64>,
+        /// Where the files are, if there are any.
+        workspace: Option<Place>,
+        /// Where the process is, or was.
+        session: Option<Place>,
+        /// Its session lives, or nobody could look.
+        lives: bool,
+    },
+    /// The session of something that was found was seen to have ended; the phase stays.
+    Departed,
     /// What its tree held was kept as a commit; the phase stays.
     Captured {
         /// What was kept; none for an attempt without a worktree.
@@ -94,6 +108,10 @@ pub enum PlainMove {
     BeatWaiting,
     /// See [`WorkerMove::BeatBusy`].
     BeatBusy,
+    /// See [`WorkerMove::Stalled`].
+    Stalled,
+    /// See [`WorkerMove::Progressed`].
+    Progressed,
     /// See [`WorkerMove::WentStale`].
     WentStale,
     /// See [`WorkerMove::Retained`].
@@ -124,6 +142,8 @@ impl WorkerStep {
             | Self::Ended { .. }
             | Self::Stopping { .. }
             | Self::Stopped
+            | Self::Found { .. }
+            | Self::Departed
             | Self::Captured { .. } => None,
             Self::Echoed { .. } => Some(WorkerMove::Echoed),
             Self::Released { .. } => Some(WorkerMove::Released),
@@ -132,6 +152,8 @@ impl WorkerStep {
                 PlainMove::FellSilent => WorkerMove::FellSilent,
                 PlainMove::BeatWaiting => WorkerMove::BeatWaiting,
                 PlainMove::BeatBusy => WorkerMove::BeatBusy,
+                PlainMove::Stalled => WorkerMove::Stalled,
+                PlainMove::Progressed => WorkerMove::Progressed,
                 PlainMove::WentStale => WorkerMove::WentStale,
                 PlainMove::Retained => WorkerMove::Retained,
                 PlainMove::Freed => WorkerMove::Freed,

@@ -23,10 +23,11 @@ fn a_launch_that_failed_rolls_the_claim_back_and_spends_an_attempt() {
 #[test]
 fn the_hosts_trouble_spends_no_attempt_and_waits() {
     let mut play = Play::new(flow(vec![task("a")]));
-    for attempt in 1..=3 {
+    // Each time for twice as long: a host in trouble isn't helped by more launches.
+    for (attempt, pause_ms) in [(1, 5_000), (2, 10_000), (3, 20_000)] {
         play.see(&format!("a.{attempt}"), launch_failed(true));
         assert_eq!((play.phase("a"), play.owed()), (T::Ready, Vec::new()));
-        assert_eq!(play.tick(4_999), []);
+        assert_eq!(play.tick(pause_ms - 1), []);
         play.tick(1);
         assert_eq!((play.phase("a"), play.task("a").attempt), (T::Claimed, attempt + 1));
     }
@@ -173,4 +174,43 @@ fn j6_a_claim_whose_launch_was_lost_in_a_crash_is_owed_again() {
     assert!(play.engine.nonce("a.2").is_some());
     play.complete("a.2");
     assert_eq!(play.phase("a"), T::Completed);
+}
+
+#[test]
+fn the_hosts_trouble_is_forgotten_once_a_worker_works() {
+    let mut play = Play::new(flow(vec![task("a").retries(1)]));
+    play.see("a.1", launch_failed(true));
+    play.tick(5_000);
+    play.fail("a.2");
+    play.see("a.3", launch_failed(true));
+    assert_eq!(play.tick(4_999), []);
+    play.tick(1);
+    assert_eq!((play.phase("a"), play.task("a").attempt), (T::Claimed, 4));
+}
+
+#[test]
+fn the_hosts_trouble_is_tried_again_after_five_minutes_and_a_half_at_the_latest() {
+    let mut play = Play::new(flow(vec![task("a")]));
+    for attempt in 1..=12 {
+        play.see(&format!("a.{attempt}"), launch_failed(true));
+        play.tick(320_000);
+        assert_eq!((play.phase("a"), play.task("a").attempt), (T::Claimed, attempt + 1));
+    }
+}
+
+#[test]
+fn a_session_that_is_heard_of_after_its_worker_was_given_up_is_ended_before_the_next_is_made() {
+    let mut play = Play::new(flow(vec![task("a")]));
+    // A crash interrupted the launch, and nobody could look for its session.
+    play.see("a.1", Seen::LaunchFailed { step: "interrupted", detail: String::new(), host: true });
+    assert_eq!((play.worker_phase("a.1"), play.phase("a")), (W::StaleRegistry, T::Claimed));
+    let mut play = Play::new(flow(vec![task("a")]));
+    play.see("a.1", launch_failed(true));
+    assert_eq!(kinds(&play.launch("a.1")), ["worker.launched", "worker.stopping"]);
+    assert_eq!(play.owed(), ["stop a.1"]);
+    play.tick(60_000);
+    assert_eq!(play.phase("a"), T::Ready, "claimed beside a live session");
+    play.stopped("a.1");
+    assert_eq!((play.phase("a"), play.task("a").attempt), (T::Claimed, 2));
+    assert_eq!(play.worker_phase("a.1"), W::CompletedRetained);
 }

@@ -12,6 +12,7 @@ mod plan;
 mod policies;
 mod properties;
 mod random;
+mod remnants;
 mod requests;
 mod retry;
 mod scale;

@@ -49,6 +49,7 @@ fn check_state(state: &RunState) {
 fn check_journal(play: &Play) {
     let mut attempts: BTreeMap<&str, u32> = BTreeMap::new();
     let mut ended: BTreeMap<&str, bool> = BTreeMap::new();
+    let mut found: BTreeMap<&str, u32> = BTreeMap::new();
     let mut claimed: BTreeMap<&str, u64> = BTreeMap::new();
     let mut tokens = 0;
     for (_, event) in &play.journal {
@@ -59,8 +60,10 @@ fn check_journal(play: &Play) {
                     let by_retry = matches!(event.step, TaskStep::Reopened | TaskStep::Rearmed);
                     assert!(by_retry, "d1: `{id}` left its end by {:?}", event.step);
                 }
-                if let TaskStep::Claimed { attempt } = event.step {
-                    assert_eq!(attempts.insert(id, attempt).unwrap_or_default() + 1, attempt, "l2");
+                if let TaskStep::Claimed { attempt, .. } = event.step {
+                    let next = attempts.insert(id, attempt).unwrap_or_default() + 1;
+                    let found = found.get(id).copied().unwrap_or_default() + 1;
+                    assert_eq!(next.max(found), attempt, "l2");
                 }
                 let terminal = ["completed", "partial", "failed", "skipped", "cancelled"];
                 let kind = Event::Task(event.clone()).kind();
@@ -71,12 +74,20 @@ fn check_journal(play: &Play) {
                     assert!(token > tokens, "l6");
                     tokens = token;
                 }
+                if let (WorkerStep::Found { token, .. }, Some((task, ordinal))) =
+                    (&event.step, event.worker.rsplit_once('.'))
+                {
+                    tokens = tokens.max(token.unwrap_or_default());
+                    let highest = found.entry(task).or_default();
+                    *highest = ordinal.parse::<u32>().unwrap().max(*highest);
+                }
             }
-            Event::Claim(event) => match event.step {
+            Event::Claim(event) => match &event.step {
                 ClaimStep::Granted { .. } => {
                     assert_eq!(claimed.insert(&event.task, event.token), None, "l2: intervals overlap");
                 }
-                ClaimStep::Revoked { .. } | ClaimStep::Closed => {
+                step @ (ClaimStep::Revoked { .. } | ClaimStep::Closed) => {
+                    assert!(names_an_observation(step), "l8: {step:?}");
                     assert_eq!(claimed.remove(event.task.as_str()), Some(event.token), "l3: settled twice");
                 }
                 ClaimStep::Renewed { .. } | ClaimStep::Expired => {
@@ -85,6 +96,32 @@ fn check_journal(play: &Play) {
             },
             Event::Run(_) | Event::Report(_) | Event::Evidence(_) | Event::Ignored(_) => {}
         }
+    }
+}
+
+/// The observations that may end a claim, as codes; that its time is up is none of them.
+const OBSERVATIONS: [&str; 13] = [
+    "launch_",
+    "lost: no heartbeat for ",
+    "worker_died: ",
+    "timeout: ",
+    "no_report: ",
+    "reported_failed: ",
+    "fatal_exit: ",
+    "ended_",
+    "stopped: `down`",
+    "cancelled by a person",
+    "decided by a person: ",
+    "recovered: ",
+    "start_failed: ",
+];
+
+fn names_an_observation(step: &ClaimStep) -> bool {
+    match step {
+        ClaimStep::Revoked { reason } => OBSERVATIONS.iter().any(|known| reason.starts_with(known)),
+        // A report and the exit that came with it: both are events of their own.
+        ClaimStep::Closed => true,
+        ClaimStep::Granted { .. } | ClaimStep::Renewed { .. } | ClaimStep::Expired => false,
     }
 }
 
@@ -136,6 +173,10 @@ fn nudge(play: &mut Play) {
     });
     if let Some(id) = waits.map(|(id, _)| id.clone()) {
         play.beat(&id);
+        return;
+    }
+    if let Some(id) = play.state().at_large.first().cloned() {
+        play.gone(&id);
         return;
     }
     let working = play.state().workers.iter().find(|(_, worker)| worker.token_live && worker.acknowledged);

@@ -6,7 +6,7 @@ use proptest::{collection, sample};
 use super::{Plan, Play, artifact, flow, place, started, task};
 use crate::engine::event::{Snapshot, Started};
 use crate::engine::evidence::{Checked, ChildExit, Verdict};
-use crate::engine::input::{Beat, Choice, Input, Request, Seen};
+use crate::engine::input::{Beat, Choice, Input, Remnant, Request, Seen};
 use crate::protocol::ReportStatus;
 use crate::workflow::{OnLost, Task, When};
 
@@ -22,6 +22,12 @@ pub(super) enum Move {
     /// To a worker of the run, or to one that it never had.
     Worker(u8, Said),
     Ask(u8, Asked),
+    /// A new life finds an attempt of a task that the journal doesn't tell of, so much further on.
+    Found {
+        task: u8,
+        beyond: u32,
+        lives: bool,
+    },
 }
 
 /// What is seen of a worker; `off` makes the token another one.
@@ -108,6 +114,8 @@ pub(super) fn moves() -> impl Strategy<Value = Vec<Move>> {
         1 => Just(Move::Blind),
         1 => Just(Move::Crash),
         1 => Just(Move::Interrupt),
+        1 => (any::<u8>(), 1..4_u32, any::<bool>())
+            .prop_map(|(task, beyond, lives)| Move::Found { task, beyond, lives }),
         30 => (any::<u8>(), said()).prop_map(|(worker, said)| Move::Worker(worker, said)),
         3 => (any::<u8>(), asked()).prop_map(|(task, asked)| Move::Ask(task, asked)),
     ];
@@ -173,6 +181,15 @@ impl Play {
                 let known: Vec<String> = self.state().workers.keys().cloned().collect();
                 let worker = known.get(usize::from(*n) % (known.len() + 1)).cloned();
                 self.say(&worker.unwrap_or_else(|| "ghost.1".to_owned()), said);
+            }
+            Move::Found { task, beyond, lives } => {
+                let index = usize::from(*task) % self.state().tasks.len();
+                let ordinal = self.state().tasks[index].next_attempt() + beyond - 1;
+                let worker = format!("{}.{ordinal}", self.state().planned(index).id);
+                let token = Some(self.state().last_token + u64::from(*beyond));
+                let session = Some(place("p", &worker));
+                let found = Remnant { worker, token, workspace: None, session, lives: *lives };
+                drop(self.give(&Input::Remnants(vec![found])));
             }
             Move::Ask(n, asked) => {
                 let index = usize::from(*n) % self.state().tasks.len();

@@ -292,6 +292,8 @@ fn what_was_decided_to_accept_is_judged_though_its_launch_failed_and_was_seen_la
     play.see("a.1", Seen::LaunchFailed { step: "session", detail, host: false });
     play.launch("a.1");
     play.crash_and_resume();
+    assert_eq!((play.owed(), play.phase("a")), (vec!["stop a.1".to_owned()], T::Verifying));
+    play.stopped("a.1");
     // Its worker is kept and over; nobody saw how it ended, so the exit can't be verified.
     assert_eq!((play.worker_phase("a.1"), play.phase("a")), (W::CompletedRetained, T::Failed));
     assert_eq!(play.ended(), Some(false));

@@ -231,13 +231,6 @@ fn l10_an_attested_death_fails_the_attempt_at_once() {
 }
 
 #[test]
-fn a_lost_worker_whose_attempt_was_given_up_does_not_hold_the_run() {
-    let mut play = busy(on_lost(OnLost::Fail, task("a")));
-    play.tick(60_000);
-    assert_eq!((play.ended(), play.worker_phase("a.1")), (Some(false), W::Unhealthy));
-}
-
-#[test]
 fn nothing_is_due_in_a_run_that_nobody_holds() {
     let mut play = Play::busy(task("a"));
     play.give(&Input::Interrupted { reason: "SIGINT".to_owned() }).expect("never refused");
@@ -276,4 +269,106 @@ fn a_deadline_that_nothing_can_follow_from_wakes_nobody() {
     play.ask(Request::Cancel { task: "b".to_owned() }).expect("granted");
     play.stopped("b.1");
     assert_eq!(play.phase("a"), T::Claimed);
+}
+
+/// A beat of `a.1` that says how much was done; what follows but for the claim's renewal.
+fn beat(play: &mut Play, seq: u64, progress: u64) -> Vec<String> {
+    let token = Some(play.worker("a.1").token);
+    let events = kinds(&play.see("a.1", Seen::Beat(Beat { token, seq, alive: Some(true), progress })));
+    events.into_iter().filter(|kind| kind != "claim.renewed").collect()
+}
+
+#[test]
+fn l18_alive_is_not_progressing_beats_without_work_are_stalled_and_nothing_more() {
+    let mut play = Play::busy(task("a"));
+    for seq in 1..450 {
+        play.tick(2_000);
+        assert_eq!(beat(&mut play, seq, 7), Vec::<String>::new());
+    }
+    assert_eq!(kinds(&play.tick(2_000)), ["worker.busy"]);
+    assert!(play.worker("a.1").reason.starts_with("stalled:"), "{}", play.worker("a.1").reason);
+    // It is said once, and nothing follows from it.
+    assert_eq!(beat(&mut play, 450, 7), Vec::<String>::new());
+    play.tick(2_000);
+    assert_eq!((play.phase("a"), play.worker_phase("a.1")), (T::InProgress, W::Busy));
+    assert_eq!(beat(&mut play, 451, 8), ["worker.busy"]);
+    assert_eq!(play.worker("a.1").reason, "");
+}
+
+#[test]
+fn l17_a_new_life_gives_a_stalled_worker_a_whole_fresh_time_before_it_says_so() {
+    let mut play = Play::busy(task("a"));
+    for seq in 1..=449 {
+        play.tick(2_000);
+        beat(&mut play, seq, 7);
+    }
+    play.crash_and_resume();
+    play.tick(2_000);
+    beat(&mut play, 450, 7);
+    assert!(!play.worker("a.1").stalled);
+}
+
+#[test]
+fn whoever_waits_for_a_person_is_not_stalled() {
+    let mut play = Play::busy(task("a"));
+    play.report("a.1", Status::NeedsInput);
+    for seq in 1..=500 {
+        play.tick(2_000);
+        beat(&mut play, seq, 7);
+    }
+    assert!(!play.worker("a.1").stalled);
+}
+
+#[test]
+fn a_lost_worker_that_still_lives_is_asked_to_end_before_the_run_does() {
+    for policy in [OnLost::Retry, OnLost::Fail] {
+        let mut play = busy(on_lost(policy, task("a").retries(1)));
+        play.tick(10_000);
+        play.tick(50_000);
+        if policy == OnLost::Retry {
+            play.complete("a.2");
+        }
+        assert_eq!(play.ended(), None, "{policy:?}");
+        assert_eq!(play.owed(), ["stop a.1"]);
+        play.stopped("a.1");
+        assert_eq!(play.ended(), Some(policy == OnLost::Retry));
+        assert_eq!(play.worker_phase("a.1"), W::CompletedRetained);
+    }
+}
+
+#[test]
+fn the_successor_of_a_recovered_claim_says_whose_it_was() {
+    let mut play = busy(on_lost(OnLost::Retry, task("a").retries(1)));
+    play.tick(60_000);
+    assert_eq!(play.worker("a.2").recovered_from.as_deref(), Some("a.1"));
+    let mut play = Play::busy(task("a"));
+    play.tick(60_000);
+    play.ask(Request::Decide { task: "a".to_owned(), choice: crate::engine::input::Choice::Rerun }).unwrap();
+    assert_eq!(play.worker("a.2").recovered_from.as_deref(), Some("a.1"));
+    // A failure is no recovery.
+    let mut play = Play::busy(task("a").retries(1));
+    play.report("a.1", Status::Failed);
+    play.exit("a.1", 0);
+    assert_eq!(play.worker("a.2").recovered_from, None);
+}
+
+#[test]
+fn l8_no_claim_ends_for_its_lease_alone_each_end_names_what_was_observed() {
+    // Expired is not ended: whatever the policy, the end says what was seen or who decided.
+    let mut play = Play::busy(task("a"));
+    play.tick(60_000);
+    assert!(play.worker("a.1").expired && play.worker("a.1").token_live);
+    for (policy, retries) in [(OnLost::Retry, 1), (OnLost::Fail, 0)] {
+        let mut play = busy(on_lost(policy, task("a").retries(retries)));
+        play.tick(10_000);
+        let events = play.tick(50_000);
+        let reason = events.iter().find_map(|event| match event {
+            crate::engine::event::Event::Claim(claim) => match &claim.step {
+                crate::engine::event::ClaimStep::Revoked { reason } => Some(reason.clone()),
+                _ => None,
+            },
+            _ => None,
+        });
+        assert_eq!(reason.as_deref(), Some("lost: no heartbeat for 60 s"));
+    }
 }

@@ -12,7 +12,7 @@ use ilchul_conformance::PATIENCE;
 use ilchul_substrate::{Exit, Mark, SessionSpec, State};
 use serde_json::{Value, json};
 
-use super::stage::Backstage;
+use super::stage::{Acting, Backstage};
 use crate::engine::event::{Event, WorkerStep};
 use crate::mail;
 use crate::protocol::{self, Assignment, Launch, REPORT_SCHEMA, WORKER_SCHEMA};
@@ -66,7 +66,11 @@ impl Actor {
     }
 
     /// Waits; false when the stage was struck or the session ended meanwhile.
-    pub(super) fn wait(&self, mut met: impl FnMut() -> bool) -> bool {
+    pub(super) fn wait(&self, met: impl FnMut() -> bool) -> bool {
+        Acting::idle(&self.backstage, || self.await_cue(met))
+    }
+
+    fn await_cue(&self, mut met: impl FnMut() -> bool) -> bool {
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until {
             if met() {

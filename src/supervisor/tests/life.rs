@@ -14,7 +14,7 @@ use super::stage::Stage;
 use crate::engine::input::{Input, Request};
 use crate::engine::state::RunState;
 use crate::journal::{Answer, Journal, Recorded};
-use crate::supervisor::{End, Listener, Note, Opened, open_new, open_old};
+use crate::supervisor::{End, Listener, Note, Opened, Resumed, open_new, open_old};
 
 /// Where a life is cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,7 @@ pub(super) enum Outcome {
 struct Told {
     state: Option<RunState>,
     notes: Vec<Note>,
+    resumed: Vec<Resumed>,
     ticks: usize,
     commits: usize,
 }
@@ -67,6 +68,10 @@ impl Listener for Ear {
             Some(Cut::AfterActing(k)) if k == commits => self.end.notify_one(),
             Some(Cut::BeforeActing(_) | Cut::AfterActing(_)) | None => {}
         }
+    }
+
+    fn resumed(&mut self, resumed: &[Resumed]) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).resumed.extend_from_slice(resumed);
     }
 
     fn note(&mut self, note: &Note) {
@@ -169,6 +174,11 @@ impl Life {
     /// What it told that is no event.
     pub(super) fn notes(&self) -> Vec<Note> {
         self.told(|told| told.notes.clone())
+    }
+
+    /// What it told of the workers of an earlier life.
+    pub(super) fn resumed(&self) -> Vec<Resumed> {
+        self.told(|told| told.resumed.clone())
     }
 
     /// Whether it is over.

@@ -5,14 +5,21 @@
 use std::collections::BTreeMap;
 
 use ilchul_conformance::{PATIENCE, Verb, wait_until};
-use ilchul_substrate::ErrorKind;
+use ilchul_substrate::{ErrorKind, State};
 
 use super::DONE;
 use super::life::{Birth, Cut, Life, Outcome};
 use super::stage::{Stage, told};
-use crate::supervisor::{End, Note};
+use crate::engine::evidence::ChildExit;
+use crate::engine::input::{Choice, Request};
+use crate::engine::worker_table::WorkerPhase;
+use crate::supervisor::{End, Fate, Note, Resumed, Then};
 
 const THREE: &str = "tasks: { a: { run: x }, b: { run: x, needs: [a] }, c: { run: x, needs: [a] } }";
+
+fn resumed(worker: &str, fate: Fate, then: Then) -> Resumed {
+    Resumed { worker: worker.to_owned(), fate, then }
+}
 
 /// How often each task's body ran, over all attempts.
 fn per_task(ran: &BTreeMap<String, u32>) -> BTreeMap<String, u32> {
@@ -61,13 +68,13 @@ fn cut_and_go_on(cut: Cut) -> bool {
 #[test]
 fn l13_cut_off_after_any_commit_before_acting_on_it_the_end_is_the_same() {
     let cuts = (1..100).take_while(|k| cut_and_go_on(Cut::BeforeActing(*k))).count();
-    assert!(cuts >= 5, "only {cuts} commits were cut at");
+    assert!(cuts >= 3, "only {cuts} commits were cut at");
 }
 
 #[test]
 fn l13_cut_off_while_effects_are_under_way_the_end_is_the_same() {
     let cuts = (1..100).take_while(|k| cut_and_go_on(Cut::AfterActing(*k))).count();
-    assert!(cuts >= 5, "only {cuts} commits were cut at");
+    assert!(cuts >= 3, "only {cuts} commits were cut at");
 }
 
 #[test]
@@ -111,7 +118,7 @@ fn a_live_session_is_adopted_and_its_task_completed_by_the_same_attempt() {
     assert_eq!(life.kill(), Outcome::Cut);
     let life = Life::next(&stage);
     life.await_state("the new life", |_| true);
-    assert_eq!(life.notes(), [Note::Adopted("a.1".to_owned())]);
+    assert_eq!(life.resumed(), [resumed("a.1", Fate::Adopted, Then::Nothing)]);
     stage.call("finish");
     assert_eq!(life.join(), DONE);
     assert_eq!(stage.ran(), [("a.1".to_owned(), 1)].into());
@@ -127,7 +134,10 @@ fn j3_what_a_worker_finished_while_nobody_looked_is_settled_by_the_next_life() {
     assert_eq!(life.kill(), Outcome::Cut);
     stage.call("finish");
     wait_until("the end on record", PATIENCE, || stage.mail("a.1").join("exit.json").exists());
-    assert_eq!(Life::next(&stage).join(), DONE);
+    let life = Life::next(&stage);
+    wait_until("the end", PATIENCE, || life.is_over());
+    assert_eq!(life.resumed(), [resumed("a.1", Fate::Settled(ChildExit::Code(0)), Then::Nothing)]);
+    assert_eq!(life.join(), DONE);
     assert_eq!(stage.ran(), [("a.1".to_owned(), 1)].into());
 }
 
@@ -139,7 +149,11 @@ fn a_worker_that_died_while_nobody_looked_is_retried() {
     life.await_task("a", "in_progress");
     assert_eq!(life.kill(), Outcome::Cut);
     stage.sessions().lose(&Stage::mark("a.1"));
-    assert_eq!(to_the_end(&stage), DONE);
+    let life = Life::next(&stage);
+    stage.pass_until("the end of the resumed life", &life, || life.is_over());
+    let gone = Fate::Gone("its session is gone".to_owned());
+    assert_eq!(life.resumed(), [resumed("a.1", gone, Then::Again { attempt: 2, allowed: 2 })]);
+    assert_eq!(life.join(), DONE);
     let state = stage.state();
     assert!(state.workers["a.1"].reason.starts_with("worker_died"), "{:?}", stage.history("a.1"));
     assert_eq!(state.tasks[0].attempt, 2);
@@ -157,8 +171,10 @@ fn l9_when_nobody_can_say_what_lives_a_resume_waits_and_repeats_nothing() {
     let life = Life::next(&stage);
     let blind = |note: &Note| matches!(note, Note::ProbeFailed(_));
     stage.pass_until("the failed looks", &life, || {
-        life.notes().iter().filter(|note| blind(note)).count() >= 3
+        life.notes().iter().filter(|note| blind(note)).count() >= 2
     });
+    let told = life.resumed();
+    assert!(matches!(&told[..], [Resumed { fate: Fate::Unknown(_), then: Then::Nothing, .. }]), "{told:?}");
     assert_eq!(stage.told("a"), "in_progress");
     stage.call("finish");
     stage.pass_until("the end", &life, || life.is_over());
@@ -196,4 +212,66 @@ fn a_launch_that_finishes_after_its_supervisor_is_found_by_its_mark() {
     wait_until("the orphan", PATIENCE, || stage.mail("a.1").join("ready.json").exists());
     assert_eq!(to_the_end(&stage), DONE);
     assert_eq!(stage.ran(), [("a.1".to_owned(), 1)].into());
+}
+
+#[test]
+fn l2_l6_an_older_journal_put_back_repeats_no_number_and_starts_nothing_beside_what_lives() {
+    let stage = Stage::new("tasks: { a: { run: x, retries: 1 } }");
+    stage.cast("a", |actor| actor.until("finish"));
+    let life = Life::begin(&stage, Birth { cut: Some(Cut::BeforeActing(1)), ..Birth::default() });
+    assert_eq!(life.join(), Outcome::Cut);
+    let journal = stage.backstage.home.journal();
+    let old = std::fs::read(&journal).unwrap();
+    let life = Life::next(&stage);
+    life.await_task("a", "in_progress");
+    assert_eq!(stage.state().last_token, 2);
+    assert_eq!(life.kill(), Outcome::Cut);
+    for name in ["journal.db-wal", "journal.db-shm"] {
+        // A life that ended in order has removed both.
+        let _ = std::fs::remove_file(journal.with_file_name(name));
+    }
+    std::fs::write(&journal, old).unwrap();
+    let life = Life::next(&stage);
+    life.await_state("what was found", |state| state.workers.contains_key("a.2"));
+    stage.pass(&life, std::time::Duration::from_secs(400));
+    assert_eq!(
+        (stage.told("a").as_str(), stage.state().tasks[0].attempt),
+        ("ready (launch_interrupted: the supervisor ended while it was being made)", 1)
+    );
+    let reason = stage.state().workers["a.2"].reason.clone();
+    assert!(reason.starts_with("unknown_to_journal"), "{reason}");
+    let answer = Life::ask(&stage, &Request::Decide { task: "a".to_owned(), choice: Choice::Rerun });
+    assert!(answer.accepted, "{}", answer.message);
+    stage.pass_until("the third attempt", &life, || life.is(|state| state.workers.contains_key("a.3")));
+    assert_eq!(stage.state().workers["a.3"].token, 3);
+    stage.call("finish");
+    stage.pass_until("the end", &life, || life.is_over());
+    assert_eq!(life.join(), DONE);
+    assert_eq!(stage.ran(), [("a.2".to_owned(), 1), ("a.3".to_owned(), 1)].into());
+}
+
+#[test]
+fn l9_a_session_that_a_resume_could_not_look_for_is_found_by_a_later_look_and_ended() {
+    let stage = Stage::new(super::ONE);
+    stage.cast("a.1", |actor| {
+        actor.ready(None);
+        actor.wait_or_stop("never");
+        actor.leave(143);
+    });
+    stage.cast("a.2", |actor| actor.until("finish"));
+    let gate = stage.sessions().hold_only(Verb::Ensure, &Stage::mark("a.1"));
+    let life = Life::first(&stage);
+    gate.wait_for_arrivals(1);
+    assert_eq!(life.kill(), Outcome::Cut);
+    gate.open();
+    wait_until("the orphan", PATIENCE, || stage.mail("a.1").join("ready.json").exists());
+    stage.sessions().fail_next(Verb::Discover, 1, ErrorKind::Unavailable);
+    let life = Life::next(&stage);
+    stage.pass_until("the orphan's end", &life, || {
+        life.is(|state| state.workers["a.1"].phase == WorkerPhase::CompletedRetained)
+    });
+    stage.call("finish");
+    stage.pass_until("the end", &life, || life.is_over());
+    assert_eq!(life.join(), DONE);
+    assert!(!matches!(stage.sessions().state(&Stage::mark("a.1")), Some(State::Live(_))));
 }

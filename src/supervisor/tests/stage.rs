@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Child;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -41,6 +41,32 @@ pub(super) struct Backstage {
     cues: Mutex<Vec<String>>,
     faults: Mutex<Vec<String>>,
     standing: Mutex<Vec<Child>>,
+    /// Actors that do something right now: time stands still for them.
+    acting: AtomicUsize,
+}
+
+/// Somebody acts for as long as this is there.
+pub(super) struct Acting(Arc<Backstage>);
+
+impl Acting {
+    pub(super) fn new(backstage: &Arc<Backstage>) -> Self {
+        backstage.acting.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(backstage))
+    }
+
+    /// Does something that takes as long as somebody else does.
+    pub(super) fn idle<T>(backstage: &Backstage, wait: impl FnOnce() -> T) -> T {
+        backstage.acting.fetch_sub(1, Ordering::SeqCst);
+        let waited = wait();
+        backstage.acting.fetch_add(1, Ordering::SeqCst);
+        waited
+    }
+}
+
+impl Drop for Acting {
+    fn drop(&mut self) {
+        self.0.acting.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// Locks though another thread may have panicked: its own message is the one to read.
@@ -105,6 +131,7 @@ impl Stage {
             cues: Mutex::default(),
             faults: Mutex::default(),
             standing: Mutex::default(),
+            acting: AtomicUsize::new(0),
         });
         // Weak: the substrate lives in the backstage, which would else never end.
         let weak = Arc::downgrade(&backstage);
@@ -171,6 +198,10 @@ impl Stage {
     /// Lets `span` pass in the same way.
     pub(super) fn pass(&self, life: &Life, span: Duration) {
         for _ in 0..span.as_secs() {
+            // An actor whose thread waits for a core must not grow old meanwhile.
+            wait_until("the actors to have acted", PATIENCE, || {
+                self.backstage.acting.load(Ordering::SeqCst) == 0 || life.is_over()
+            });
             let ticks = life.ticks();
             self.jump(Duration::from_secs(1));
             wait_until("the loop to look", PATIENCE, || life.ticks() > ticks || life.is_over());
@@ -254,7 +285,11 @@ fn enter(backstage: &Arc<Backstage>, mark: &Mark, spec: &SessionSpec) {
     let actor = Actor::new(Arc::clone(backstage), mark.clone(), spec);
     let part = backstage.part(&mark.worker());
     let actor_mail = actor.mail.clone();
-    std::thread::spawn(move || part(&actor));
+    let acting = Acting::new(backstage);
+    std::thread::spawn(move || {
+        let _acting = acting;
+        part(&actor);
+    });
     if backstage.is_called("late answer") {
         // A slow host: its worker is ready, and the loop was rung and turned, before it says
         // that anything was made. The answer to a request tells that the loop has turned.

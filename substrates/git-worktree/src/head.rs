@@ -56,6 +56,26 @@ impl GitWorktree {
     }
 }
 
+impl GitWorktree {
+    /// The last parts of the references directly below `prefix`, which ends in `/`; in no
+    /// order. A reference deeper down isn't among them.
+    ///
+    /// # Errors
+    /// What git says.
+    pub fn references_below(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        let wrong = |error| trouble("list references", format!("`{prefix}`"), error);
+        let repo = self.repository()?;
+        let found = repo.references_glob(&format!("{prefix}*")).map_err(wrong)?;
+        let mut names = Vec::new();
+        for reference in found {
+            let reference = reference.map_err(wrong)?;
+            let name = String::from_utf8_lossy(reference.name_bytes()).into_owned();
+            names.extend(name.strip_prefix(prefix).filter(|last| !last.contains('/')).map(str::to_owned));
+        }
+        Ok(names)
+    }
+}
+
 /// The reference that an entry's `HEAD` names, if it names one.
 fn symbolic(entry: &Path) -> Result<Option<String>, Error> {
     let text = small_file(&entry.join("HEAD"))?.unwrap_or_default();
