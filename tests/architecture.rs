@@ -461,3 +461,50 @@ fn the_readme_tells_of_every_command_and_of_no_other() {
     known.remove("help");
     assert_eq!(told(&read("README.md")), known);
 }
+
+/// The laws on which tests stand, by the name that begins a test's own.
+const LAWS: &[(&str, &[&str])] = &[
+    ("law_", &["1", "2", "3"]),
+    (
+        "l",
+        &[
+            "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17",
+            "18", "19", "20", "21",
+        ],
+    ),
+    ("j", &["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "11a", "11b", "11c", "12"]),
+    ("r", &["1", "2", "3", "4b"]),
+    ("e", &["1", "2", "3", "5"]),
+    ("d", &["1", "2"]),
+];
+
+/// The laws that a test's name begins with: `l2_l6_ordinals_go_on` is about two.
+fn laws_of(name: &str) -> Vec<String> {
+    let known = |word: &str| {
+        LAWS.iter().any(|(kind, numbers)| {
+            word.strip_prefix(kind.trim_end_matches('_')).is_some_and(|number| numbers.contains(&number))
+        })
+    };
+    if let Some(number) = name.strip_prefix("law_").and_then(|rest| rest.split('_').next()) {
+        return vec![format!("law_{number}")];
+    }
+    name.split('_').take_while(|word| known(word)).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_law_has_a_test_that_names_it() {
+    assert_eq!(laws_of("l2_l6_ordinals_go_on"), ["l2", "l6"]);
+    assert_eq!(laws_of("law_2_no_evidence"), ["law_2"]);
+    assert!(laws_of("a_law_1").is_empty());
+    let mut named = BTreeSet::new();
+    for source in sources() {
+        for test in source.text.split("#[test]").skip(1) {
+            let name = test.split("fn ").nth(1).and_then(|rest| rest.split('(').next()).unwrap_or_default();
+            named.extend(laws_of(name));
+        }
+    }
+    let all =
+        LAWS.iter().flat_map(|(kind, numbers)| numbers.iter().map(move |number| format!("{kind}{number}")));
+    let unnamed: Vec<String> = all.filter(|law| !named.contains(law)).collect();
+    assert!(unnamed.is_empty(), "no test names {unnamed:?}");
+}

@@ -7,15 +7,19 @@ use super::output::Output;
 use super::place::{self, Place};
 use super::request::{self, Granted};
 use crate::engine::input::Request;
+use crate::journal::JournalError;
 use crate::render::words;
 
 /// The place and the run that a command is about.
 ///
 /// # Errors
-/// When there is no repository, no journal, or no such run.
+/// When there is no repository, no journal or no such run, or the journal is a later ilchul's.
 pub fn target(global: &Global, run: Option<&str>) -> Result<(Place, String), CliError> {
     let place = place::find(global.home.as_deref())?;
     let journal = place.journal()?;
+    if let Some(found) = journal.newer() {
+        return Err(JournalError::Newer { found }.into());
+    }
     let run = place.run_id(&journal, run)?;
     Ok((place, run))
 }

@@ -126,8 +126,14 @@ pub fn run(
     let ended = runtime.block_on(async {
         let mut supervisor = open()?;
         prepare(&mut supervisor)?;
-        let end = supervisor.run().await?;
-        Ok((end, supervisor))
+        match supervisor.run().await {
+            Ok(end) => Ok((end, supervisor)),
+            Err(error) => {
+                // The journal is read again by a new handle, and this one must be gone by then.
+                drop(supervisor);
+                Err(error.into())
+            }
+        }
     });
     // A job that hangs (a stuck git) must not keep us: nothing that it does is undone by leaving.
     runtime.shutdown_background();

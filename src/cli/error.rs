@@ -75,7 +75,11 @@ impl std::error::Error for CliError {}
 
 impl From<JournalError> for CliError {
     fn from(error: JournalError) -> Self {
-        let exit = if error.is_damage() { Exit::Journal } else { Exit::Wrong };
+        let exit = match &error {
+            JournalError::Busy { .. } => Exit::Held,
+            error if error.is_damage() => Exit::Journal,
+            _ => Exit::Wrong,
+        };
         let hint = match &error {
             JournalError::Missing { .. } => "Run `ilchul up` to start a run; there has been none here.",
             JournalError::Lost { .. } => {
@@ -91,6 +95,7 @@ impl From<JournalError> for CliError {
             JournalError::Indeterminate { .. } => {
                 "Free space or rights on the disk, then run `ilchul up`: it reads again what is there."
             }
+            JournalError::Busy { .. } => "End what holds the journal, then try again. Nothing was written.",
             JournalError::Store { .. } | JournalError::Io { .. } | JournalError::Encode { .. } => "",
         };
         Self::new("journal", words(&error)).exit(exit).hint(hint)
@@ -101,6 +106,7 @@ impl From<SupervisorError> for CliError {
     fn from(error: SupervisorError) -> Self {
         match error {
             SupervisorError::Journal(error) => error.into(),
+            SupervisorError::Unrecorded(unrecorded) => super::unrecorded::explain(&unrecorded),
             SupervisorError::Corrupt(corrupt) => Self::new("journal", corrupt.to_string())
                 .exit(Exit::Journal)
                 .hint("Nothing was changed. Keep the journal for a report of this bug."),

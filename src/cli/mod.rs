@@ -38,6 +38,7 @@ mod schema;
 mod session;
 mod start;
 mod status;
+mod unrecorded;
 mod up;
 mod validate;
 mod wait;

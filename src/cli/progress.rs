@@ -120,6 +120,10 @@ impl Listener for Progress {
         }
         self.told.push(note.clone());
         let text = match note {
+            Note::LogGrows(bytes) => format!(
+                "the journal's log has grown to {} MiB: another process reads it without an end",
+                bytes >> 20
+            ),
             Note::Polling(why) => format!("watching by polling: {why}"),
             Note::ProbeFailed(why) => {
                 format!("the workers' sessions can't be looked at: {why}; nothing is concluded from that")

@@ -66,7 +66,14 @@ pub struct Follower {
 pub fn journal(global: &Global) -> Result<Option<(Place, Journal)>, CliError> {
     let place = place::find(global.home.as_deref())?;
     match Journal::open_read(&place.home) {
-        Ok(journal) => Ok(Some((place, journal))),
+        Ok(journal) => {
+            if let Some(found) = journal.newer() {
+                output::talk(&format!(
+                    "The journal is a later ilchul's (its schema is {found}): it is read as far as this one can, and never written."
+                ));
+            }
+            Ok(Some((place, journal)))
+        }
         Err(JournalError::Missing { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }

@@ -9,9 +9,13 @@ use super::drive;
 use super::error::CliError;
 use super::exit_code::Exit;
 use super::place::Place;
+use crate::engine::Engine;
+use crate::engine::event::Event;
 use crate::engine::input::Request;
+use crate::engine::moment::Stamp;
 use crate::journal::lock;
 use crate::journal::{Answer, Journal};
+use crate::supervisor::Unrecorded;
 use crate::supervisor::clock::{Clock, wall_ms};
 
 /// How long a short command waits for the lock.
@@ -90,7 +94,7 @@ fn refusal(request: &Request, message: &str) -> String {
 fn decide_here(place: &Place, run: &str, request: &Request) -> Result<Granted, CliError> {
     let mut lock = drive::lock(place, PATIENCE)?;
     drive::sign(&mut lock, "")?;
-    let mut journal = Journal::open(&place.home)?;
+    let journal = Journal::open(&place.home)?;
     let mut engine = place.run_of(&journal, run)?.engine;
     let clock = Clock::kernel().on_line(&engine.state().anchor, engine.state().last_at.moment);
     engine
@@ -98,7 +102,29 @@ fn decide_here(place: &Place, run: &str, request: &Request) -> Result<Granted, C
         .map_err(|rejection| CliError::new(rejection.code, refusal(request, &rejection.message)))?;
     let events = engine.take_events();
     if !events.is_empty() {
-        journal.append(run, clock.stamp(), events)?;
+        record(place, journal, &engine, (clock.stamp(), events))?;
     }
     Ok(Granted { supervised: false })
+}
+
+/// Appends what was decided; where that fails, says what became of it.
+fn record(
+    place: &Place,
+    mut journal: Journal,
+    engine: &Engine,
+    (at, events): (Stamp, Vec<Event>),
+) -> Result<(), CliError> {
+    let started = &engine.state().started;
+    let after = journal.last_seq();
+    let mut events = events.into_iter().map(|event| (at, event)).collect();
+    let Err(error) = journal.append_batch(&started.run, &mut events) else { return Ok(()) };
+    drop(journal);
+    Err(super::unrecorded::explain(&Unrecorded {
+        error,
+        home: place.home.clone(),
+        run: started.run.clone(),
+        path: started.path.clone(),
+        after,
+        events,
+    }))
 }

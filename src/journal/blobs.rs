@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
@@ -50,17 +50,49 @@ pub fn keep(home: &Home, source: &mut impl Read, cap: u64) -> io::Result<Blob> {
         hash.update(&buffer[..count]);
         temporary.write_all(&buffer[..count])?;
     }
-    let sha256: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    let target = path(home, &sha256);
-    if let Some(parent) = target.parent() {
-        private_dir(parent)?;
-        if !target.exists() {
-            temporary.as_file().sync_all()?;
-            temporary.persist(&target).map_err(|error| error.error)?;
-            File::open(parent)?.sync_all()?;
+    let sha256 = hex(hash);
+    let blob = Blob { sha256, bytes };
+    let target = path(home, &blob.sha256);
+    let folder = target.parent().unwrap_or(&root);
+    private_dir(folder)?;
+    // What stands under that name is trusted only after a look: a disk may have lost a part
+    // of it. The bytes at hand are the right ones, so they take its place.
+    if !is_whole(&target, &blob)? {
+        temporary.as_file().sync_all()?;
+        temporary.persist(&target).map_err(|error| error.error)?;
+    }
+    // Also where it was there already: whoever wrote it may have died before this.
+    File::open(folder)?.sync_all()?;
+    File::open(&root)?.sync_all()?;
+    Ok(blob)
+}
+
+/// Whether the file at `path` is that blob, byte for byte.
+///
+/// # Errors
+/// What the system says; a file that isn't there isn't whole.
+pub fn is_whole(path: &Path, blob: &Blob) -> io::Result<bool> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let metadata = file.metadata()?;
+    if !metadata.is_file() || metadata.len() != blob.bytes {
+        return Ok(false);
+    }
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hex(hash) == blob.sha256),
+            count => hash.update(&buffer[..count]),
         }
     }
-    Ok(Blob { sha256, bytes })
+}
+
+fn hex(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -77,6 +109,48 @@ mod tests {
         // What `sha256sum` says of the same bytes.
         assert!(blob.sha256.starts_with("ee8250fb76e094b3"), "{}", blob.sha256);
         assert_eq!(std::fs::read(path(&home, &blob.sha256)).unwrap(), b"evidence");
+    }
+
+    #[test]
+    fn j1_a_blob_that_a_disk_damaged_is_never_trusted_but_written_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        let blob = keep(&home, &mut &b"evidence"[..], 100).unwrap();
+        let path = path(&home, &blob.sha256);
+        // Other bytes of the same length, a part, nothing: each with the right name.
+        for damaged in [&b"evidencE"[..], b"evid", b""] {
+            std::fs::write(&path, damaged).unwrap();
+            assert!(!is_whole(&path, &blob).unwrap());
+            assert_eq!(keep(&home, &mut &b"evidence"[..], 100).unwrap(), blob);
+            assert_eq!(std::fs::read(&path).unwrap(), b"evidence");
+        }
+        assert!(is_whole(&path, &blob).unwrap());
+    }
+
+    #[test]
+    fn j1_a_whole_blob_is_left_as_it_is() {
+        use std::os::unix::fs::MetadataExt;
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        let blob = keep(&home, &mut &b"evidence"[..], 100).unwrap();
+        let inode = || std::fs::metadata(path(&home, &blob.sha256)).unwrap().ino();
+        let before = inode();
+        keep(&home, &mut &b"evidence"[..], 100).unwrap();
+        assert_eq!(inode(), before);
+    }
+
+    #[test]
+    fn j1_a_source_that_fails_halfway_leaves_no_blob() {
+        struct Torn;
+        impl Read for Torn {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("torn"))
+            }
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        keep(&home, &mut (&b"evi"[..]).chain(Torn), 100).unwrap_err();
+        assert_eq!(std::fs::read_dir(home.blobs()).unwrap().count(), 0);
     }
 
     #[test]

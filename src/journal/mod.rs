@@ -6,7 +6,10 @@
 //! It leaves out policy: what an event means is the engine's.
 
 pub mod blobs;
+mod file;
 pub mod lock;
+mod open;
+pub mod pending;
 mod record;
 mod requests;
 pub mod schema;
@@ -31,6 +34,8 @@ pub enum JournalError {
     Lost {
         /// Where it was looked for.
         path: PathBuf,
+        /// What is the matter with it: that it is missing, or that it is empty.
+        what: &'static str,
     },
     /// It is there and isn't what we wrote.
     Damaged {
@@ -49,6 +54,15 @@ pub enum JournalError {
     },
     /// A write failed: whether it is there is unknown until it is read again (law J11a).
     Indeterminate {
+        /// Which file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// Another process kept it from being written for longer than anybody should.
+    Busy {
+        /// Which file.
+        path: PathBuf,
         /// What SQLite said.
         source: rusqlite::Error,
     },
@@ -77,6 +91,19 @@ pub enum JournalError {
     },
 }
 
+/// Why a write failed, as far as that tells what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// No room is left on the file system.
+    DiskFull,
+    /// Nothing may be written there.
+    ReadOnly,
+    /// Reading or writing failed.
+    Io,
+    /// Anything else.
+    Other,
+}
+
 impl JournalError {
     /// Whether the journal itself is the trouble (exit code 6), not the machine.
     #[must_use]
@@ -85,9 +112,25 @@ impl JournalError {
             Self::Lost { .. } | Self::Damaged { .. } | Self::Newer { .. } | Self::Replaced { .. } => true,
             Self::Missing { .. }
             | Self::Indeterminate { .. }
+            | Self::Busy { .. }
             | Self::Store { .. }
             | Self::Io { .. }
             | Self::Encode { .. } => false,
+        }
+    }
+
+    /// What kept a write from being done, where SQLite said so.
+    #[must_use]
+    pub fn trouble(&self) -> Trouble {
+        use rusqlite::ErrorCode as Code;
+        let (Self::Indeterminate { source, .. } | Self::Store { source, .. }) = self else {
+            return Trouble::Other;
+        };
+        match source.sqlite_error_code() {
+            Some(Code::DiskFull) => Trouble::DiskFull,
+            Some(Code::ReadOnly) => Trouble::ReadOnly,
+            Some(Code::SystemIoFailure | Code::CannotOpen) => Trouble::Io,
+            _ => Trouble::Other,
         }
     }
 }
@@ -96,9 +139,9 @@ impl fmt::Display for JournalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing { path } => write!(f, "open the journal `{}`: there is none", path.display()),
-            Self::Lost { path } => write!(
+            Self::Lost { path, what } => write!(
                 f,
-                "open the journal `{}`: it is missing, but the runs that it told of have left files beside it",
+                "open the journal `{}`: it {what}, but the runs that it told of have left files beside it",
                 path.display()
             ),
             Self::Damaged { what } => write!(f, "read the journal: {what}"),
@@ -110,7 +153,15 @@ impl fmt::Display for JournalError {
             Self::Replaced { path } => {
                 write!(f, "write the journal `{}`: another file stands there now", path.display())
             }
-            Self::Indeterminate { source } => write!(f, "commit to the journal: {source}"),
+            Self::Indeterminate { path, source } => {
+                write!(f, "commit to the journal `{}`: {source}", path.display())
+            }
+            Self::Busy { path, .. } => write!(
+                f,
+                "write the journal `{}`: another process has held it for more than {} s",
+                path.display(),
+                open::BUSY.as_secs()
+            ),
             Self::Store { action, source } => write!(f, "{action} the journal: {source}"),
             Self::Io { action, path, source } => write!(f, "{action} `{}`: {source}", path.display()),
             Self::Encode { kind, .. } => write!(f, "write a `{kind}` event"),
@@ -121,7 +172,9 @@ impl fmt::Display for JournalError {
 impl std::error::Error for JournalError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Indeterminate { source } | Self::Store { source, .. } => Some(source),
+            Self::Indeterminate { source, .. } | Self::Busy { source, .. } | Self::Store { source, .. } => {
+                Some(source)
+            }
             Self::Io { source, .. } => Some(source),
             Self::Encode { source, .. } => Some(source),
             Self::Missing { .. }

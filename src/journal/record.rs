@@ -6,7 +6,7 @@
 use sha2::{Digest, Sha256};
 
 use super::JournalError;
-use crate::engine::event::Event;
+use crate::engine::event::{Event, RunEvent};
 use crate::engine::moment::{Moment, Stamp};
 
 /// One journaled event.
@@ -81,10 +81,25 @@ impl Row {
             });
         }
         let event: Event = serde_json::from_str(&self.data).map_err(|error| JournalError::Damaged {
-            what: format!("row {} can't be read: {error}", self.seq),
+            what: format!(
+                "row {} is whole, but can't be read: {error}; a later ilchul may have written it",
+                self.seq
+            ),
         })?;
         let at =
             Stamp { moment: Moment(u64::try_from(self.moment).unwrap_or_default()), wall_ms: self.wall_ms };
         Ok(Recorded { seq: u64::try_from(self.seq).unwrap_or_default(), at, event })
+    }
+}
+
+/// A run has one root, its first event (law J2). The chain can't know that: whoever writes a
+/// second one may well have chained it.
+pub(super) fn check_roots(run: &str, from_first: bool, recorded: &[Recorded]) -> Result<(), JournalError> {
+    let is_root = |row: &&Recorded| matches!(row.event, Event::Run(RunEvent::Started(_)));
+    match recorded.iter().skip(usize::from(from_first)).find(is_root) {
+        None => Ok(()),
+        Some(row) => Err(JournalError::Damaged {
+            what: format!("row {} begins the run `{run}` a second time", row.seq),
+        }),
     }
 }

@@ -1,30 +1,27 @@
-//! The database: opened with care, appended to in one transaction per batch.
+//! The database: appended to in one transaction per batch, and read row by row.
+//!
+//! It leaves out how it is opened (`open.rs`).
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::record::{ROOT, Row};
-use super::schema::{self, migrations};
+use super::file::OnDisk;
+use super::record::{ROOT, Row, check_roots};
 use super::{JournalError, Recorded};
 use crate::engine::event::{Event, RunEvent};
 use crate::engine::moment::Stamp;
-use crate::home::{Home, private_dir};
-
-/// How long a writer waits for another (a short command) before it gives up.
-const BUSY: Duration = Duration::from_secs(10);
+use crate::home::Home;
 
 /// An open journal, for one thread.
 #[derive(Debug)]
 pub struct Journal {
     pub(super) connection: Connection,
-    path: PathBuf,
-    identity: (u64, u64),
-    last_seq: u64,
-    digests: BTreeMap<String, [u8; 32]>,
+    pub(super) on_disk: OnDisk,
+    pub(super) last_seq: u64,
+    pub(super) digests: BTreeMap<String, [u8; 32]>,
+    /// Its schema, where that is one of a later ilchul; such a journal is never written.
+    pub(super) newer: Option<u32>,
 }
 
 /// One run, as the journal lists it.
@@ -37,60 +34,6 @@ pub struct RunRow {
 }
 
 impl Journal {
-    /// Opens the journal for writing, making or migrating it where needed.
-    ///
-    /// # Errors
-    /// `Lost` when it is missing beside runs, `Damaged`, `Newer`, or what the system says.
-    pub fn open(home: &Home) -> Result<Self, JournalError> {
-        let path = home.journal();
-        private_dir(home.root()).map_err(|source| io("make the folder", home.root(), source))?;
-        if !path.exists() && home.root().join("runs").exists() {
-            return Err(JournalError::Lost { path });
-        }
-        // Made by us, so that it is never readable by others, not even for a moment.
-        std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|source| io("make the journal", &path, source))?;
-        let mut connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        let found = version(&connection)?;
-        if found > schema::VERSION {
-            return Err(JournalError::Newer { found });
-        }
-        set_up(&connection)?;
-        migrations()
-            .to_latest(&mut connection)
-            .map_err(|error| JournalError::Damaged { what: format!("migrating the schema: {error}") })?;
-        Self::over(connection, path)
-    }
-
-    /// Opens the journal for reading only.
-    ///
-    /// # Errors
-    /// `Missing` where there is none, `Lost` where there was one, or `Damaged`.
-    pub fn open_read(home: &Home) -> Result<Self, JournalError> {
-        let path = home.journal();
-        if !path.exists() {
-            let lost = home.root().join("runs").exists();
-            return Err(if lost { JournalError::Lost { path } } else { JournalError::Missing { path } });
-        }
-        let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        version(&connection)?;
-        Self::over(connection, path)
-    }
-
-    fn over(connection: Connection, path: PathBuf) -> Result<Self, JournalError> {
-        let identity = identity(&path)?;
-        connection.set_prepared_statement_cache_capacity(16);
-        let last_seq: i64 = connection
-            .query_row("SELECT coalesce(max(seq), 0) FROM events", [], |row| row.get(0))
-            .map_err(|source| damage_or("read", source))?;
-        let last_seq = u64::try_from(last_seq).unwrap_or_default();
-        Ok(Self { connection, path, identity, last_seq, digests: BTreeMap::new() })
-    }
-
     /// The highest sequence number, 0 when empty.
     #[must_use]
     pub fn last_seq(&self) -> u64 {
@@ -107,27 +50,27 @@ impl Journal {
         at: Stamp,
         events: Vec<Event>,
     ) -> Result<Vec<Recorded>, JournalError> {
-        self.append_batch(run, events.into_iter().map(|event| (at, event)).collect())
+        self.append_batch(run, &mut events.into_iter().map(|event| (at, event)).collect())
     }
 
     /// Appends a batch of one run's events in one transaction, and returns what was recorded
-    /// once it is on the disk.
+    /// once it is on the disk. Only then are they taken out of `events`: what couldn't be
+    /// recorded is still the caller's to keep.
     ///
     /// # Errors
-    /// `Replaced` when the file isn't ours any more; `Indeterminate` when the commit failed:
-    /// then this journal must be dropped, opened and read again.
+    /// `Replaced` when the file isn't ours any more; `Busy` when another process kept it from
+    /// being written; `Indeterminate` when the commit failed: then this journal must be
+    /// dropped, opened and read again ([`Journal::holds`]).
     pub fn append_batch(
         &mut self,
         run: &str,
-        events: Vec<(Stamp, Event)>,
+        events: &mut Vec<(Stamp, Event)>,
     ) -> Result<Vec<Recorded>, JournalError> {
-        if identity(&self.path)? != self.identity {
-            return Err(JournalError::Replaced { path: self.path.clone() });
-        }
+        self.on_disk.check()?;
         let mut digest = self.last_digest(run)?;
-        let mut recorded = Vec::with_capacity(events.len());
         let mut seq = self.last_seq;
-        let failed = |source| JournalError::Indeterminate { source };
+        let on_disk = &self.on_disk;
+        let failed = |source| on_disk.write_failed(source);
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         {
@@ -136,13 +79,13 @@ impl Journal {
                     "INSERT INTO events (seq, run, moment, wall_ms, kind, data, digest) VALUES (?,?,?,?,?,?,?)",
                 )
                 .map_err(failed)?;
-            for (at, event) in events {
+            for (at, event) in events.iter() {
                 seq += 1;
-                let row = Row::new(run, seq, at, &event, &digest)?;
+                let row = Row::new(run, seq, *at, event, &digest)?;
                 insert
                     .execute(params![row.seq, run, row.moment, row.wall_ms, row.kind, row.data, row.digest])
                     .map_err(failed)?;
-                if let Event::Run(RunEvent::Started(started)) = &event {
+                if let Event::Run(RunEvent::Started(started)) = event {
                     transaction
                         .execute(
                             "INSERT INTO runs (id, path, first_seq) VALUES (?, ?, ?)",
@@ -151,13 +94,46 @@ impl Journal {
                         .map_err(failed)?;
                 }
                 digest = row.digest;
-                recorded.push(Recorded { seq, at, event });
             }
         }
         transaction.commit().map_err(failed)?;
+        // Once more: what went into a file that was taken away meanwhile is recorded nowhere.
+        self.on_disk.check()?;
+        self.on_disk.check_log()?;
+        self.on_disk.written(&self.connection)?;
+        let first = self.last_seq + 1;
         self.last_seq = seq;
         self.digests.insert(run.to_owned(), digest);
-        Ok(recorded)
+        let numbered = (first..).zip(events.drain(..));
+        Ok(numbered.map(|(seq, (at, event))| Recorded { seq, at, event }).collect())
+    }
+
+    /// Whether a batch whose commit failed is on the disk all the same, after the row `after`:
+    /// by a handle of its own, because the one that failed can't know (law J11a).
+    ///
+    /// # Errors
+    /// When the journal can't be read: then nobody knows.
+    pub fn holds(
+        home: &Home,
+        run: &str,
+        after: u64,
+        events: &[(Stamp, Event)],
+    ) -> Result<bool, JournalError> {
+        let recorded = Self::open_read(home)?.read_run(run)?;
+        let rows = recorded.iter().filter(|row| row.seq > after).map(|row| (row.at, &row.event));
+        Ok(rows.eq(events.iter().map(|(at, event)| (*at, event))))
+    }
+
+    /// The size of the write-ahead log, where it has doubled beyond what is usual since this
+    /// was last asked: somebody reads without an end, so that it can't be folded back.
+    pub fn grown_log(&mut self) -> Option<u64> {
+        self.on_disk.grown_log()
+    }
+
+    /// Its schema, where a later ilchul wrote it.
+    #[must_use]
+    pub fn newer(&self) -> Option<u32> {
+        self.newer
     }
 
     fn last_digest(&mut self, run: &str) -> Result<[u8; 32], JournalError> {
@@ -215,6 +191,7 @@ impl Journal {
             let previous = std::mem::replace(&mut last, row.digest);
             recorded.push(row.read(run, &previous)?);
         }
+        check_roots(run, seq == 0, &recorded)?;
         Ok((recorded, last))
     }
 
@@ -242,39 +219,6 @@ impl Journal {
     }
 }
 
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, JournalError> {
-    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(|source| damage_or("open", source))?;
-    connection.busy_timeout(BUSY).map_err(|source| damage_or("open", source))?;
-    Ok(connection)
-}
-
-fn version(connection: &Connection) -> Result<u32, JournalError> {
-    connection
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .map_err(|source| damage_or("open", source))
-}
-
-fn set_up(connection: &Connection) -> Result<(), JournalError> {
-    let fail = |source| damage_or("open", source);
-    // WAL needs shared memory between processes: where it can't be had (a network file
-    // system) SQLite answers with another mode, and every commit is still synced.
-    let _mode: String =
-        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(fail)?;
-    connection.pragma_update(None, "synchronous", "FULL").map_err(fail)?;
-    connection.pragma_update(None, "wal_autocheckpoint", 4000).map_err(fail)
-}
-
-fn identity(path: &Path) -> Result<(u64, u64), JournalError> {
-    match std::fs::metadata(path) {
-        Ok(metadata) => Ok((metadata.dev(), metadata.ino())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err(JournalError::Replaced { path: path.to_owned() })
-        }
-        Err(source) => Err(io("look at the journal", path, source)),
-    }
-}
-
 pub(super) fn damage_or(action: &'static str, source: rusqlite::Error) -> JournalError {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
     let damaged = matches!(source.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
@@ -284,8 +228,4 @@ pub(super) fn damage_or(action: &'static str, source: rusqlite::Error) -> Journa
     } else {
         JournalError::Store { action, source }
     }
-}
-
-fn io(action: &'static str, path: &Path, source: std::io::Error) -> JournalError {
-    JournalError::Io { action, path: path.to_owned(), source }
 }

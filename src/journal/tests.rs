@@ -5,6 +5,9 @@ use crate::engine::event::{Event, Ignored};
 use crate::engine::moment::{Moment, Stamp};
 use crate::home::Home;
 
+mod opening;
+mod trouble;
+
 fn event(detail: &str) -> Event {
     Event::Ignored(Ignored { worker: None, input: "x".into(), code: "y".into(), detail: detail.into() })
 }

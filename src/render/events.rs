@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::table::{Screen, Tone, toned};
 use super::words::{line, reason, time};
-use crate::engine::event::{ClaimStep, Event, ReportStep, RunEvent, TaskStep, WorkerStep};
+use crate::engine::event::{ClaimStep, Event, ReportStep, RunEvent, Started, TaskStep, WorkerStep};
 use crate::engine::evidence::{ChildExit, Verdict};
 use crate::engine::moment::Stamp;
 use crate::engine::task_table::TaskPhase;
@@ -75,7 +75,7 @@ fn run(event: &RunEvent) -> Value {
             "run": started.run, "workflow": started.workflow.name, "path": started.path, "digest": started.digest,
             "base": started.base, "base_name": started.base_name, "bases": started.bases,
             "session": started.session.word(), "workers": started.workers, "only": started.only,
-            "pid": started.pid, "boot": started.boot,
+            "pid": started.pid, "boot": started.boot, "tasks": tasks(started),
         }),
         RunEvent::Resumed { .. }
         | RunEvent::Interrupted { .. }
@@ -83,6 +83,13 @@ fn run(event: &RunEvent) -> Value {
         | RunEvent::Ended { .. }
         | RunEvent::Reopened { .. } => step(event),
     }
+}
+
+/// The tasks that the run has, in the workflow's order: with them the lines of `events` are
+/// enough to know where every task is (law J4).
+fn tasks(started: &Started) -> Value {
+    let task = |task: &crate::workflow::Task| json!({"id": task.id, "kind": task.kind.word()});
+    started.workflow.tasks.iter().map(task).collect()
 }
 
 fn worker(found: &WorkerStep) -> Value {

@@ -17,6 +17,7 @@ mod run;
 mod signals;
 mod stop;
 mod turn;
+mod unrecorded;
 mod verify;
 mod watch;
 pub mod world;
@@ -34,6 +35,7 @@ use crate::journal::{JournalError, Recorded};
 pub use launch::words;
 pub use resume::{Opened, open_new, open_old};
 pub use run::{End, Supervisor};
+pub use unrecorded::Unrecorded;
 
 /// Who is told what happened, after it is on the disk.
 pub trait Listener {
@@ -61,6 +63,8 @@ pub enum Note {
     Polling(String),
     /// The substrate couldn't be asked. The reason.
     ProbeFailed(String),
+    /// The journal's log has grown to so many bytes: somebody reads it without an end.
+    LogGrows(u64),
 }
 
 /// What became of one worker while nobody supervised.
@@ -114,6 +118,8 @@ pub enum Then {
 pub enum SupervisorError {
     /// The journal can't be written or read any more.
     Journal(JournalError),
+    /// A batch couldn't be recorded: nothing is decided any more.
+    Unrecorded(Box<Unrecorded>),
     /// The journal's events aren't a legal past.
     Corrupt(Corrupt),
     /// A command was refused.
@@ -128,6 +134,7 @@ impl fmt::Display for SupervisorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Journal(error) => error.fmt(f),
+            Self::Unrecorded(unrecorded) => unrecorded.fmt(f),
             Self::Corrupt(error) => error.fmt(f),
             Self::Rejected(rejection) => rejection.fmt(f),
             Self::UnknownRun(run) => write!(f, "find the run `{run}`"),
@@ -140,6 +147,7 @@ impl std::error::Error for SupervisorError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Journal(error) => Some(error),
+            Self::Unrecorded(unrecorded) => Some(unrecorded),
             Self::Corrupt(error) => Some(error),
             Self::Rejected(error) => Some(error),
             Self::Io(_, error) => Some(error),

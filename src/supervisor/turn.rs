@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use super::SupervisorError;
 use super::run::{End, Supervisor};
+use super::{Note, SupervisorError};
 use crate::engine::effect::Effect;
 use crate::engine::event::{Event, TaskStep, WorkerStep};
 use crate::engine::state::{RunPhase, RunState};
@@ -48,14 +48,23 @@ impl Supervisor {
     /// One transaction for everything decided since the last, then the answers to who asked.
     pub(super) fn commit(&mut self) -> Result<(), SupervisorError> {
         self.waiting_since = None;
-        let events = std::mem::take(&mut self.fresh);
+        let mut events = std::mem::take(&mut self.fresh);
         if !events.is_empty() {
-            let recorded = self.journal.append_batch(&self.world.run, events)?;
+            let after = self.journal.last_seq();
+            let recorded = match self.journal.append_batch(&self.world.run, &mut events) {
+                Ok(recorded) => recorded,
+                Err(error) => {
+                    return Err(SupervisorError::Unrecorded(self.unrecorded(error, after, events)));
+                }
+            };
             let resumed = std::mem::take(&mut self.resumed);
             if !resumed.is_empty() {
                 self.listener.resumed(&resumed);
             }
             self.listener.committed(self.engine.state(), &recorded);
+            if let Some(bytes) = self.journal.grown_log() {
+                self.listener.note(&Note::LogGrows(bytes));
+            }
             self.forget_ended();
         }
         for (id, answer) in std::mem::take(&mut self.answers) {

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of a test may panic as the test may")]
 
 mod evidence;
+mod journal;
 mod laws;
 mod life;
 mod main_job;

@@ -236,3 +236,16 @@ fn an_unknown_workers_beats_leave_one_event() {
     assert_eq!(play.see("ghost.1", beat(2)), []);
     assert_eq!(ignored_code(&play.see("ghost.1", Seen::Acknowledged { token: 1 })), "unknown_worker");
 }
+
+#[test]
+fn j7_a_denial_is_an_event_and_is_replayed_not_decided_again() {
+    let mut workflow = flow(vec![task("a").retries(5)]);
+    workflow.limits.attempts = Some(1);
+    let mut play = Play::new(workflow);
+    play.fail("a.1");
+    let denied = |play: &Play| play.journal.iter().filter(|(_, event)| event.kind() == "task.failed").count();
+    assert_eq!((play.phase("a"), denied(&play)), (T::Failed, 1));
+    let before = play.state().clone();
+    play.crash_and_resume();
+    assert_eq!((play.state().tasks.clone(), denied(&play)), (before.tasks, 1));
+}
