@@ -61,7 +61,9 @@ fn lines(recorded: &[Recorded], output: Output) -> String {
 fn ends(row: &Recorded) -> Option<bool> {
     match &row.event {
         Event::Run(RunEvent::Ended { .. }) => Some(true),
-        Event::Run(RunEvent::Resumed { .. } | RunEvent::Reopened { .. }) => Some(false),
+        Event::Run(RunEvent::Resumed { .. } | RunEvent::Reopened { .. } | RunEvent::Adopted(_)) => {
+            Some(false)
+        }
         Event::Run(RunEvent::Started(_) | RunEvent::Interrupted { .. } | RunEvent::Stopping { .. })
         | Event::Task(_)
         | Event::Worker(_)

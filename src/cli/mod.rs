@@ -3,6 +3,7 @@
 //! It leaves out how things are done (supervisor) and how they look (render).
 
 mod act;
+mod adopt;
 mod ask;
 mod attach;
 mod cancel;

@@ -1,7 +1,7 @@
-//! `ilchul plan`: what `up` would do with a workflow that has no run yet.
+//! `ilchul plan`: what `up` would do with a workflow, and with the last run of an edited one.
 //!
-//! It asks git and tmux and touches nothing. It leaves out the runs that there were:
-//! whether `up` would go on with one is `runs`' and `up`'s to say.
+//! It asks git, tmux and the journal, and touches nothing. It leaves out a last run that has
+//! just this file: whether `up` goes on with it is `runs`' and `up`'s to say.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -15,9 +15,10 @@ use super::describe::{self, count};
 use super::error::{CliError, words};
 use super::exit_code::Exit;
 use super::output::Output;
-use super::place::{self, Place};
+use super::place::{self, Place, Run};
 use super::workflow_file::{self, File};
-use super::{Global, start};
+use super::{Global, adopt, start, up};
+use crate::journal::{Journal, JournalError};
 use crate::render::words;
 use crate::workflow::{Task, TaskBase, Workflow};
 
@@ -51,6 +52,8 @@ struct Plan<'a> {
     workers: u32,
     home: &'a Path,
     layers: Vec<Vec<Placed<'a>>>,
+    /// The last run, where the file has been edited since, and what that means for it.
+    edited: Option<(Run, adopt::Change)>,
 }
 
 /// Runs it.
@@ -72,10 +75,27 @@ pub fn run(global: &Global, args: &PlanArgs, output: Output) -> Result<Exit, Cli
         workers: choose::workers(args.workers, workflow.limits.workers),
         home: place.home.root(),
         layers: layers(&place, workflow)?,
+        edited: edited(&place, &path, (&file, args.workers))?,
         file: &file,
     };
     output.result(|| plan.json(), || crate::render::clean(&plan.text()));
     Ok(Exit::Done)
+}
+
+/// The last run of the workflow, if its file was another one.
+fn edited(
+    place: &Place,
+    path: &Path,
+    (file, workers): (&File, Option<u32>),
+) -> Result<Option<(Run, adopt::Change)>, CliError> {
+    let journal = match Journal::open_read(&place.home) {
+        Err(JournalError::Missing { .. }) => return Ok(None),
+        opened => opened?,
+    };
+    let identity = workflow_file::identity(path, place.repository.main_checkout());
+    let Some(last) = up::last_run(place, &journal, &identity)? else { return Ok(None) };
+    let change = adopt::change(place, last.engine.state(), file, workers)?;
+    Ok(change.map(|change| (last, change)))
 }
 
 /// What isn't committed in the checkout that the user stands in.
@@ -149,7 +169,18 @@ impl Plan<'_> {
                 task_text(&mut text, task, commit.as_deref());
             }
         }
-        text.push_str("\nNothing was started. Run `ilchul up` to start it.\n");
+        let Some((last, change)) = &self.edited else {
+            text.push_str("\nNothing was started. Run `ilchul up` to start it.\n");
+            return text;
+        };
+        let started = &last.engine.state().started;
+        let _ = writeln!(text, "\nWhat the edited file would mean for the run {}:", started.run);
+        text.push_str(&change.text());
+        let up = words::up(&started.path);
+        let _ = writeln!(
+            text,
+            "\nNothing was started. Run `{up} --adopt` to go on with that run so, or `{up} --new` to start another."
+        );
         text
     }
 
@@ -175,6 +206,7 @@ impl Plan<'_> {
             "home": self.home,
             "home_exists": self.home.exists(),
             "tasks": tasks,
+            "adoption": self.edited.as_ref().map(|(last, change)| change.json(last.engine.state())),
             "warnings": workflow_file::details(&self.name, &self.file.loaded.warnings),
         })
     }

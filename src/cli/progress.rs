@@ -237,7 +237,8 @@ fn run_words(event: &RunEvent) -> Option<(&'static str, String)> {
         | RunEvent::Resumed { .. }
         | RunEvent::Interrupted { .. }
         | RunEvent::Ended { .. }
-        | RunEvent::Reopened { .. } => None,
+        | RunEvent::Reopened { .. }
+        | RunEvent::Adopted(_) => None,
     }
 }
 
@@ -248,13 +249,16 @@ fn task_words(step: &TaskStep) -> Option<(&'static str, &'static str)> {
         TaskStep::DecidedAccept => Some((">", "taken as done by a person, checking its evidence")),
         TaskStep::Verified { .. } => Some(("ok", "completed")),
         TaskStep::WentPartial => Some(("x", "partial")),
-        TaskStep::NeedsImpossible { .. } | TaskStep::DecidedSkip => Some(("-", "skipped")),
+        TaskStep::NeedsImpossible { .. } | TaskStep::DecidedSkip | TaskStep::Withdrawn => {
+            Some(("-", "skipped"))
+        }
         TaskStep::Blocked => Some(("!", "waits for you")),
         TaskStep::Unblocked => Some((">", "goes on")),
         TaskStep::Requeued => Some((">", "back to ready")),
         TaskStep::Cancelled => Some(("-", "cancelled")),
         TaskStep::Reopened => Some((">", "reopened")),
         TaskStep::Rearmed => Some((">", "waits for its needs again")),
+        TaskStep::Replanned => Some((">", "planned again")),
         TaskStep::HostFailed { .. } | TaskStep::Deferred { .. } => Some(("!", "deferred")),
         TaskStep::LaunchFailed { again: true }
         | TaskStep::AttemptFailed { again: true }

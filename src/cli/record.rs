@@ -31,7 +31,7 @@ fn text(state: &RunState, view: &RunView, output: Output) -> String {
             "{trees} {noun} {verb} kept: see `ilchul workers`. Evidence: `ilchul evidence TASK`.\n"
         ));
     }
-    if let Some(failed) = view.tasks.iter().find(|task| task.phase == TaskPhase::Failed) {
+    if let Some(failed) = view.tasks.iter().find(|task| task.phase == TaskPhase::Failed && !task.removed) {
         text.push_str(&format!(
             "Next: `ilchul why {0}`, `ilchul logs {0}`, or `ilchul retry {0}` and `ilchul up`.\n",
             failed.id

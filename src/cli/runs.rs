@@ -58,6 +58,13 @@ fn line(id: &str, recorded: &[Recorded]) -> Option<RunLine> {
             RunEvent::Started(_) | RunEvent::Stopping { .. } => {}
             RunEvent::Resumed { .. } => line.phase = RunPhase::Running,
             RunEvent::Reopened { .. } => (line.phase, line.ended_at) = (RunPhase::Interrupted, None),
+            RunEvent::Adopted(adopted) => {
+                line.workflow.clone_from(&adopted.workflow.name);
+                (line.base, line.base_name) = (adopted.base.clone(), adopted.base_name.clone());
+                if line.ended_at.take().is_some() {
+                    line.phase = RunPhase::Interrupted;
+                }
+            }
             RunEvent::Interrupted { .. } => line.phase = RunPhase::Interrupted,
             RunEvent::Ended { success } => {
                 (line.phase, line.ended_at) = (RunPhase::Ended { success: *success }, Some(row.at));

@@ -1,4 +1,4 @@
-//! What a new run starts from: base, ids, the frozen file. And what changed since an old one did.
+//! What a new run starts from: base, ids, the frozen file.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +16,8 @@ use crate::workflow::{SessionKind, TaskBase, Workflow};
 
 /// How many uncommitted paths are named.
 const NAMED: usize = 5;
+/// Copies of edited files in one run's folder.
+const COPIES_MAX: usize = 10_000;
 
 /// The commit that a workflow's base names now.
 ///
@@ -31,7 +33,11 @@ pub fn base_name(workflow: &Workflow) -> &str {
     workflow.base.as_deref().unwrap_or("HEAD")
 }
 
-fn commit(place: &Place, name: &str) -> Result<String, CliError> {
+/// The commit that a name stands for now.
+///
+/// # Errors
+/// When it stands for none.
+pub fn commit(place: &Place, name: &str) -> Result<String, CliError> {
     place.repository.resolve_commit(name).map_err(|error| {
         CliError::new("base", format!("find the base `{}`: {}", name.escape_debug(), words(&error)))
             .hint("Name a commit, branch or tag of this repository with `base:`.")
@@ -106,13 +112,46 @@ fn run_id() -> String {
 /// # Errors
 /// What the system says.
 pub fn freeze(place: &Place, run: &str, bytes: &[u8]) -> Result<(), CliError> {
-    let fail = |error: std::io::Error| CliError::new("home", format!("keep a copy of the workflow: {error}"));
-    crate::home::private_dir(&place.home.run(run)).map_err(fail)?;
-    let mut file = tempfile::NamedTempFile::new_in(place.home.run(run)).map_err(fail)?;
-    std::io::Write::write_all(&mut file, bytes).map_err(fail)?;
-    file.as_file().sync_all().map_err(fail)?;
-    file.persist(place.home.workflow(run)).map_err(|error| fail(error.error))?;
+    let path = place.home.workflow(run);
+    whole_file(place, run, bytes)?.persist(path).map_err(|error| unkept(&error.error))?;
     Ok(())
+}
+
+/// A name in the run's folder for the copy of an edited file: none that is taken.
+///
+/// # Errors
+/// When there is no name left.
+pub fn copy_name(place: &Place, run: &str) -> Result<String, CliError> {
+    let names = (2..=COPIES_MAX).map(|n| format!("workflow-{n}.yaml"));
+    let mut free = names.filter(|name| std::fs::symlink_metadata(place.home.run(run).join(name)).is_err());
+    free.next()
+        .ok_or_else(|| CliError::new("home", format!("keep more than {COPIES_MAX} copies of the workflow")))
+}
+
+/// Keeps an edited file beside the first, which is never replaced.
+///
+/// # Errors
+/// What the system says.
+pub fn freeze_copy(place: &Place, run: &str, name: &str, bytes: &[u8]) -> Result<(), CliError> {
+    let path = place.home.run(run).join(name);
+    whole_file(place, run, bytes)?.persist_noclobber(path).map_err(|error| unkept(&error.error))?;
+    Ok(())
+}
+
+fn whole_file(place: &Place, run: &str, bytes: &[u8]) -> Result<tempfile::NamedTempFile, CliError> {
+    let folder = place.home.run(run);
+    let write = || {
+        crate::home::private_dir(&folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(&folder)?;
+        std::io::Write::write_all(&mut file, bytes)?;
+        file.as_file().sync_all()?;
+        Ok(file)
+    };
+    write().map_err(|error| unkept(&error))
+}
+
+fn unkept(error: &std::io::Error) -> CliError {
+    CliError::new("home", format!("keep a copy of the workflow: {error}"))
 }
 
 /// Says what is about to happen, and what isn't part of it.
@@ -150,29 +189,4 @@ pub fn announce(place: &Place, started: &Started) {
 fn checkout(place: &Place) -> std::path::PathBuf {
     let here = workflow_file::here().ok().and_then(|here| workflow_file::root(&here));
     here.unwrap_or_else(|| place.repository.main_checkout().to_owned())
-}
-
-/// What differs between two forms of a workflow, by task.
-#[must_use]
-pub fn changes(old: &Workflow, new: &Workflow) -> Vec<String> {
-    let mut changes = Vec::new();
-    for task in &old.tasks {
-        match new.tasks.iter().find(|other| other.id == task.id) {
-            None => changes.push(format!("`{}` is gone", task.id)),
-            Some(other) if other != task => changes.push(format!("`{}` differs", task.id)),
-            Some(_) => {}
-        }
-    }
-    for task in &new.tasks {
-        if !old.tasks.iter().any(|other| other.id == task.id) {
-            changes.push(format!("`{}` is new", task.id));
-        }
-    }
-    if old.base != new.base {
-        changes.push("the base differs".to_owned());
-    }
-    if changes.is_empty() {
-        changes.push("no task differs, but the text or the limits do".to_owned());
-    }
-    changes
 }

@@ -14,7 +14,7 @@ use super::output::{self, Output};
 use super::place::{self, Place, Run};
 use super::progress::Progress;
 use super::workflow_file::{self, File};
-use super::{Global, choose, drive, record, start};
+use super::{Global, adopt, choose, drive, record, start};
 use crate::engine::state::{RunPhase, RunState};
 use crate::journal::Journal;
 use crate::render::words;
@@ -34,6 +34,9 @@ pub struct UpArgs {
     /// Start another run, though there is one of this workflow.
     #[arg(long)]
     pub(super) new: bool,
+    /// Go on with the last run under the edited file: what it changes reruns, the rest is kept.
+    #[arg(long, conflicts_with = "new")]
+    pub(super) adopt: bool,
     /// End with exit code 4 where only a person can go on.
     #[arg(long)]
     pub(super) unattended: bool,
@@ -71,18 +74,18 @@ pub fn run(global: &Global, args: &UpArgs, output: Output) -> Result<Exit, CliEr
     }
     let mut lock = drive::lock(&place, Duration::ZERO)?;
     drive::sign(&mut lock, "")?;
-    let journal = Journal::open(&place.home)?;
+    let mut journal = Journal::open(&place.home)?;
     let identity = workflow_file::identity(&path, place.repository.main_checkout());
     let last = last_run(&place, &journal, &identity)?;
     let exit = match last {
         Some(last) if !args.new => {
+            same_terms(last.engine.state(), args)?;
+            let last = under_this_file((&place, &mut journal), last, (&file, args), output)?;
             let state = last.engine.state();
             if let RunPhase::Ended { success } = state.phase {
                 return ended_before(&place, state, success, &file, output);
             }
-            unchanged(state, &file)?;
-            let run = state.started.run.clone();
-            drive::sign(&mut lock, &run)?;
+            drive::sign(&mut lock, &state.started.run)?;
             go_on(&place, journal, state, args, output)?
         }
         last => {
@@ -101,7 +104,11 @@ pub fn run(global: &Global, args: &UpArgs, output: Output) -> Result<Exit, CliEr
     Ok(exit)
 }
 
-fn last_run(place: &Place, journal: &Journal, identity: &str) -> Result<Option<Run>, CliError> {
+/// The latest run of the workflow that `identity` names.
+///
+/// # Errors
+/// When the journal is damaged.
+pub fn last_run(place: &Place, journal: &Journal, identity: &str) -> Result<Option<Run>, CliError> {
     let runs = journal.runs()?;
     let last = runs.iter().rev().find(|run| run.path == identity);
     last.map(|run| place.run_of(journal, &run.id)).transpose()
@@ -116,13 +123,6 @@ fn ended_before(
     output: Output,
 ) -> Result<Exit, CliError> {
     let hint = "Run `ilchul up --new` to start another, or `ilchul runs` to see the old ones.";
-    if state.started.digest != file.digest {
-        let message = format!(
-            "go on with the run `{}`: it has ended, and the file has changed since",
-            state.started.run
-        );
-        return Err(CliError::new("workflow_changed", message).hint(hint));
-    }
     let base = start::resolve(place, &file.loaded.workflow)?;
     if base != state.started.base {
         let message = format!(
@@ -142,20 +142,57 @@ fn ended_before(
     Ok(if success { Exit::Done } else { Exit::Failed })
 }
 
-/// An unfinished run goes on only with the file that it was started with.
-fn unchanged(state: &RunState, file: &File) -> Result<(), CliError> {
-    if state.started.digest == file.digest {
-        return Ok(());
+/// A run goes on only under the file that it has, or under an edited one that is adopted.
+fn under_this_file(
+    (place, journal): (&Place, &mut Journal),
+    last: Run,
+    (file, args): (&File, &UpArgs),
+    output: Output,
+) -> Result<Run, CliError> {
+    let quiet = output.json || args.output == Told::Json;
+    let say = |text: &str| {
+        if !quiet {
+            output::talk(text.trim_end());
+        }
+    };
+    let state = last.engine.state();
+    let run = state.started.run.clone();
+    let Some(change) = adopt::change(place, state, file, args.workers)? else {
+        if args.adopt {
+            say("There is nothing to adopt: the file is the one that the run has.");
+        }
+        return Ok(last);
+    };
+    if !args.adopt {
+        say(&format!("What the edited file would mean for the run {run}:\n{}", change.text()));
+        return Err(change.needed(state));
     }
-    let changes = start::changes(&state.started.workflow, &file.loaded.workflow);
-    let message = format!(
-        "go on with the run `{}`: the workflow file has changed since it started: {}",
-        state.started.run,
-        changes.join("; ")
-    );
-    Err(CliError::new("workflow_changed", message).hint(
-        "Put the file back to go on with the run, or end it with `ilchul down` and start another with `ilchul up --new`.",
-    ))
+    let text = format!("The run {run} adopts the edited file:\n{}", change.text());
+    let adopted = change.adopt(place, journal, last, file)?;
+    say(&text);
+    Ok(adopted)
+}
+
+/// What a run was started with on the command line, it goes on with (law L15).
+fn same_terms(state: &RunState, args: &UpArgs) -> Result<(), CliError> {
+    let run = &state.started.run;
+    let named = args.session.as_deref().map(choose::named).transpose()?;
+    // A run that only shows its record needs no session at all.
+    let starts = args.adopt || !matches!(state.phase, RunPhase::Ended { .. });
+    if starts && named.is_some_and(|named| named != state.started.session) {
+        let kind = state.started.session.word();
+        let message =
+            format!("go on with the run `{run}` in another kind of session: it was started with `{kind}`");
+        return Err(CliError::new("session_changed", message)
+            .hint("Leave `--session` out, or start another run with `ilchul up --new`."));
+    }
+    let tasks = |only: &[String]| only.iter().cloned().collect::<std::collections::BTreeSet<_>>();
+    if !args.only.is_empty() && tasks(&args.only) != tasks(&state.started.only) {
+        let message = format!("go on with the run `{run}`: it was started with other tasks in `--only`");
+        return Err(CliError::new("only_changed", message)
+            .hint("Leave `--only` out, or start another run with `ilchul up --new`."));
+    }
+    Ok(())
 }
 
 fn refuse_beside_live(place: &Place, journal: &Journal, last: Option<&Run>) -> Result<(), CliError> {
@@ -210,14 +247,6 @@ fn go_on(
     output: Output,
 ) -> Result<Exit, CliError> {
     let run = &state.started.run;
-    let named = args.session.as_deref().map(choose::named).transpose()?;
-    if named.is_some_and(|named| named != state.started.session) {
-        let kind = state.started.session.word();
-        let message =
-            format!("go on with the run `{run}` in another kind of session: it was started with `{kind}`");
-        return Err(CliError::new("session_changed", message)
-            .hint("Leave `--session` out, or start another run with `ilchul up --new`."));
-    }
     let world = drive::world(place, run, state.started.session, state.workflow().limits.grace)?;
     if args.output == Told::Text {
         output::talk(&format!(

@@ -119,8 +119,10 @@ impl Seen {
                     let name = row.event.kind();
                     let word = name.strip_prefix("task.").unwrap_or_default();
                     if let Some(phase) = TaskPhase::ALL.into_iter().find(|phase| phase.word() == word) {
-                        let by_design =
-                            matches!(event.step, TaskStep::NeedsImpossible { by_design: true, .. });
+                        let by_design = matches!(
+                            event.step,
+                            TaskStep::NeedsImpossible { by_design: true, .. } | TaskStep::Withdrawn
+                        );
                         self.tasks.insert(event.task.clone(), (phase, by_design));
                     }
                 }
@@ -138,6 +140,13 @@ impl Seen {
             RunEvent::Started(started) => {
                 let ids = started.workflow.tasks.iter().map(|task| task.id.clone());
                 self.tasks = ids.map(|id| (id, (TaskPhase::Pending, false))).collect();
+            }
+            RunEvent::Adopted(adopted) => {
+                // What the edit lost stays: somebody may wait for it by name.
+                for task in &adopted.workflow.tasks {
+                    self.tasks.entry(task.id.clone()).or_insert((TaskPhase::Pending, false));
+                }
+                self.ended = None;
             }
             RunEvent::Ended { success } => self.ended = Some(*success),
             RunEvent::Reopened { .. } | RunEvent::Resumed { .. } => self.ended = None,
@@ -243,6 +252,27 @@ mod tests {
         assert_eq!(run.verdict(&args(&[], false)), Some(true));
         run.take_run(&RunEvent::Reopened { task: "a".to_owned() });
         assert_eq!(run.verdict(&args(&[], false)), None);
+    }
+
+    #[test]
+    fn an_adopted_edit_makes_the_run_unfinished_and_its_new_tasks_known() {
+        let mut run = seen(&[("a", TaskPhase::Completed, false), ("old", TaskPhase::Failed, false)]);
+        run.take_run(&RunEvent::Ended { success: false });
+        let text = "version: 1\ntasks: { a: { run: x }, b: { run: x } }\n";
+        let workflow = crate::workflow::load("x.yaml", text.as_bytes()).unwrap().workflow;
+        run.take_run(&RunEvent::Adopted(Box::new(crate::engine::event::Adopted {
+            digest: String::new(),
+            copy: "workflow-2.yaml".to_owned(),
+            base: String::new(),
+            base_name: "HEAD".to_owned(),
+            bases: std::collections::BTreeMap::new(),
+            workers: 1,
+            workflow,
+        })));
+        assert_eq!(run.verdict(&args(&[], false)), None);
+        assert_eq!(run.verdict(&args(&["b"], false)), None);
+        assert_eq!(run.verdict(&args(&["a"], false)), Some(true));
+        assert_eq!(run.verdict(&args(&["old"], false)), Some(false));
     }
 
     #[test]

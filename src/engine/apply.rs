@@ -14,6 +14,7 @@ use super::state::{Anchor, KeptReport, RunPhase, RunState, WorkerState, worker_i
 use super::task_table::{self, TaskPhase};
 use std::fmt;
 
+mod adopt;
 mod worker;
 
 /// An event that doesn't fit the state: the journal isn't one that we wrote.
@@ -73,6 +74,7 @@ fn apply_run(state: &mut RunState, at: Stamp, event: &RunEvent) -> Result<(), Co
             state.phase = RunPhase::Ended { success: *success };
             state.ended_at = Some(at);
         }
+        RunEvent::Adopted(adopted) => adopt::adopt(state, adopted)?,
     }
     Ok(())
 }
@@ -117,12 +119,14 @@ fn apply_task(state: &mut RunState, at: Stamp, event: &TaskEvent) -> Result<(), 
             state.attempts_spent += 1;
             task.last_evidence = std::mem::take(&mut task.evidence);
             task.rounds = 0;
+            task.replanned = false;
         }
         TaskStep::Rearmed => {
             task.root = None;
             task.by_design = false;
         }
         TaskStep::Acknowledged => task.host_failures = 0,
+        TaskStep::Withdrawn => task.by_design = true,
         TaskStep::NeedsMet
         | TaskStep::Denied { .. }
         | TaskStep::LaunchFailed { .. }
@@ -137,9 +141,14 @@ fn apply_task(state: &mut RunState, at: Stamp, event: &TaskEvent) -> Result<(), 
         | TaskStep::Verified { .. }
         | TaskStep::Refuted
         | TaskStep::Repaired { .. }
-        | TaskStep::Cancelled => {}
+        | TaskStep::Cancelled
+        | TaskStep::Replanned => {}
     }
     follow_attempt(state, index, at, (from, to), &event.step);
+    if let TaskStep::Replanned = event.step {
+        let retries = state.planned(index).retries;
+        state.tasks[index].start_over(retries);
+    }
     reindex(state, index, from, to);
     Ok(())
 }
@@ -198,8 +207,8 @@ fn refuted(evidence: &[Checked], reason: &str) -> Vec<Checked> {
     if items.is_empty() { vec![Checked::new("report", Verdict::Refuted, reason)] } else { items }
 }
 
-/// Keeps the derived sets true after a task moved.
-fn reindex(state: &mut RunState, index: usize, from: TaskPhase, to: TaskPhase) {
+/// Puts a task into the derived sets that its phase belongs to, and out of the others.
+fn sort(state: &mut RunState, index: usize, to: TaskPhase) {
     let put = |set: &mut std::collections::BTreeSet<usize>, wanted: bool| {
         if wanted {
             set.insert(index)
@@ -211,6 +220,11 @@ fn reindex(state: &mut RunState, index: usize, from: TaskPhase, to: TaskPhase) {
     put(&mut state.moving, to.is_held() || matches!(to, TaskPhase::Verifying | TaskPhase::RepairRequired));
     let decidable = to == TaskPhase::Pending && ready::is_decided(state, index);
     put(&mut state.decidable, decidable);
+}
+
+/// Keeps everything derived true after a task moved.
+fn reindex(state: &mut RunState, index: usize, from: TaskPhase, to: TaskPhase) {
+    sort(state, index, to);
     if from.is_terminal() == to.is_terminal() {
         return;
     }

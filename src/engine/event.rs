@@ -14,8 +14,10 @@ use super::moment::Moment;
 use super::task_table::TaskMove;
 use crate::workflow::{SessionKind, Workflow};
 
+mod adopted;
 mod worker;
 
+pub use adopted::Adopted;
 pub use worker::{ClaimEvent, ClaimStep, Place, PlainMove, Snapshot, WorkerEvent, WorkerStep};
 
 /// One event.
@@ -73,6 +75,8 @@ pub enum RunEvent {
         /// The task they named.
         task: String,
     },
+    /// A person's `up --adopt`: the edited workflow takes the place of the old one.
+    Adopted(Box<Adopted>),
 }
 
 /// What a run starts from, frozen.
@@ -205,6 +209,10 @@ pub enum TaskStep {
     Reopened,
     /// See [`TaskMove::Rearmed`].
     Rearmed,
+    /// See [`TaskMove::Replanned`].
+    Replanned,
+    /// See [`TaskMove::Withdrawn`].
+    Withdrawn,
 }
 
 impl TaskStep {
@@ -235,6 +243,8 @@ impl TaskStep {
             Self::Cancelled => TaskMove::Cancelled,
             Self::Reopened => TaskMove::Reopened,
             Self::Rearmed => TaskMove::Rearmed,
+            Self::Replanned => TaskMove::Replanned,
+            Self::Withdrawn => TaskMove::Withdrawn,
         }
     }
 }

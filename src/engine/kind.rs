@@ -38,7 +38,8 @@ impl Event {
                 | RunEvent::Resumed { .. }
                 | RunEvent::Interrupted { .. }
                 | RunEvent::Stopping { .. }
-                | RunEvent::Ended { .. },
+                | RunEvent::Ended { .. }
+                | RunEvent::Adopted(_),
             ) => None,
         }
     }
@@ -68,6 +69,7 @@ fn run(event: &RunEvent) -> &'static str {
         RunEvent::Stopping { .. } => "stopping",
         RunEvent::Ended { .. } => "ended",
         RunEvent::Reopened { .. } => "reopened",
+        RunEvent::Adopted(_) => "adopted",
     }
 }
 
@@ -79,7 +81,7 @@ fn task(step: &TaskStep) -> T {
         | TaskStep::HostFailed { .. }
         | TaskStep::Requeued
         | TaskStep::Reopened => T::Ready,
-        TaskStep::NeedsImpossible { .. } | TaskStep::DecidedSkip => T::Skipped,
+        TaskStep::NeedsImpossible { .. } | TaskStep::DecidedSkip | TaskStep::Withdrawn => T::Skipped,
         TaskStep::Denied { .. } => T::Failed,
         TaskStep::Claimed { .. } => T::Claimed,
         TaskStep::Acknowledged | TaskStep::Unblocked => T::InProgress,
@@ -93,7 +95,7 @@ fn task(step: &TaskStep) -> T {
         TaskStep::Verified { .. } => T::Completed,
         TaskStep::Refuted => T::RepairRequired,
         TaskStep::Cancelled => T::Cancelled,
-        TaskStep::Rearmed => T::Pending,
+        TaskStep::Rearmed | TaskStep::Replanned => T::Pending,
     }
 }
 
@@ -180,6 +182,8 @@ mod tests {
             TaskStep::Cancelled,
             TaskStep::Reopened,
             TaskStep::Rearmed,
+            TaskStep::Replanned,
+            TaskStep::Withdrawn,
         ];
         // All but `Verified`, which only an accepted verdict can make.
         assert_eq!(steps.len() + 1, TaskMove::ALL.len());

@@ -15,6 +15,8 @@ pub mod moment;
 pub mod outstanding;
 pub mod pulse;
 mod ready;
+pub mod reshape;
+mod shape;
 pub mod state;
 pub mod task_table;
 pub mod timer;
@@ -32,7 +34,7 @@ pub use decide::Rejection;
 
 use decide::View;
 use effect::Effect;
-use event::{Event, RunEvent, Started, WorkerStep};
+use event::{Adopted, Event, RunEvent, Started, WorkerStep};
 use input::{Input, Request, Seen};
 use moment::{Moment, Now, Stamp};
 use pulse::Pulses;
@@ -153,6 +155,16 @@ impl Engine {
     pub fn request(&mut self, now: Now, request: &Request) -> Result<(), Rejection> {
         let view = View { state: &self.state, pulses: &self.pulses, now };
         let events = decide::decide(view, &Input::Request(request.clone()))?;
+        self.record(now, events).map_err(bug)
+    }
+
+    /// Takes an edited workflow while nobody drives the run: what follows waits for the next life.
+    ///
+    /// # Errors
+    /// A [`Rejection`] for an edit that needs another run; nothing changed then.
+    pub fn adopt(&mut self, now: Now, adopted: &Adopted) -> Result<(), Rejection> {
+        let view = View { state: &self.state, pulses: &self.pulses, now };
+        let events = decide::adopt(view, adopted)?;
         self.record(now, events).map_err(bug)
     }
 

@@ -49,6 +49,14 @@ pub fn decide(state: &RunState, task: usize) -> Event {
     }
 }
 
+/// Whether a task that was planned again still has a worker of its old plan that is being
+/// ended: nobody said that these two may be at work at once.
+#[must_use]
+pub fn awaits_end(state: &RunState, task: usize) -> bool {
+    let old = |id| state.workers.get(id).is_some_and(|worker| worker.task == task && worker.owes_stop());
+    state.tasks[task].replanned && state.active.iter().any(old)
+}
+
 /// Whether the tree that a ready task starts from isn't kept yet: the task before it has
 /// ended, its last snapshot is on its way.
 #[must_use]

@@ -31,7 +31,7 @@ pub enum RunPhase {
 /// The state of one run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunState {
-    /// What it started from.
+    /// What it started from, with what was adopted since.
     pub started: Started,
     /// When.
     pub started_at: Stamp,
@@ -47,7 +47,7 @@ pub struct RunState {
     pub interrupted: String,
     /// A person asked for the end of every live worker: with or without force.
     pub stopping: Option<bool>,
-    /// In the order of the workflow.
+    /// In the order of the workflow; those that an adopted edit lost stand behind the others.
     pub tasks: Vec<TaskState>,
     /// By id; an attempt's worker stays here for good.
     pub workers: BTreeMap<String, WorkerState>,
@@ -129,6 +129,10 @@ pub struct TaskState {
     pub root: Option<String>,
     /// How many of its needs haven't ended.
     pub unended: usize,
+    /// Planned again by an adopted edit, and not tried since.
+    pub replanned: bool,
+    /// An adopted edit of the workflow no longer has it: only its record is left.
+    pub removed: bool,
 }
 
 impl RunState {
@@ -148,7 +152,7 @@ impl RunState {
         }
         let tasks: Vec<TaskState> =
             started.workflow.tasks.iter().map(|task| TaskState::new(task, at)).collect();
-        let asked_for = asked_for(&started, &index);
+        let asked_for = asked_for(&started.only, &started.workflow.tasks, &index);
         let decidable = (0..count).filter(|&i| tasks[i].unended == 0 || !asked_for[i]).collect();
         let anchor = Anchor { boot: started.boot.clone(), mono_ms: started.mono_ms, moment: at.moment };
         Self {
@@ -270,6 +274,8 @@ impl TaskState {
             by_design: false,
             root: None,
             unended: task.needs.len(),
+            replanned: false,
+            removed: false,
         }
     }
 
@@ -277,6 +283,20 @@ impl TaskState {
     #[must_use]
     pub fn next_attempt(&self) -> u32 {
         self.attempt.max(self.found).saturating_add(1)
+    }
+
+    /// Nothing that was done counts any more; ordinals go on, and every attempt is granted anew.
+    pub(super) fn start_over(&mut self, retries: u32) {
+        self.allowed = self.attempt.saturating_add(retries).saturating_add(1);
+        (self.head, self.base, self.restart_at) = (None, None, None);
+        self.refuted.clear();
+        self.summary.clear();
+        self.outputs.clear();
+        self.last_evidence = std::mem::take(&mut self.evidence);
+        self.rounds = 0;
+        self.by_design = false;
+        self.root = None;
+        self.replanned = true;
     }
 
     /// Whether a failed attempt may be followed by another.
@@ -287,10 +307,9 @@ impl TaskState {
 }
 
 /// Which tasks `--only` leaves in: those named, and what they need through any number of steps.
-fn asked_for(started: &Started, index: &BTreeMap<String, usize>) -> Vec<bool> {
-    let tasks = &started.workflow.tasks;
-    let mut asked = vec![started.only.is_empty(); tasks.len()];
-    let mut open: Vec<usize> = started.only.iter().filter_map(|id| index.get(id).copied()).collect();
+pub(super) fn asked_for(only: &[String], tasks: &[Task], index: &BTreeMap<String, usize>) -> Vec<bool> {
+    let mut asked = vec![only.is_empty(); tasks.len()];
+    let mut open: Vec<usize> = only.iter().filter_map(|id| index.get(id).copied()).collect();
     while let Some(task) = open.pop() {
         if !std::mem::replace(&mut asked[task], true) {
             open.extend(tasks[task].needs.iter().filter_map(|need| index.get(&need.task).copied()));

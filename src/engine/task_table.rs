@@ -162,11 +162,15 @@ pub enum TaskMove {
     Reopened,
     /// What it was skipped for was reopened.
     Rearmed,
+    /// A person adopted an edit that changes what shapes it, or what it needs.
+    Replanned,
+    /// A person adopted an edit that no longer has it.
+    Withdrawn,
 }
 
 impl TaskMove {
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::NeedsMet,
         Self::NeedsImpossible,
         Self::Deferred,
@@ -194,6 +198,8 @@ impl TaskMove {
         Self::Cancelled,
         Self::Reopened,
         Self::Rearmed,
+        Self::Replanned,
+        Self::Withdrawn,
     ];
 }
 
@@ -243,16 +249,10 @@ pub fn next(from: TaskPhase, step: TaskMove) -> Result<TaskPhase, Illegal<TaskPh
         (M::Verified, P::Verifying) => P::Completed,
         (M::Refuted, P::Verifying) => P::RepairRequired,
         (M::Rearmed, P::Skipped) => P::Pending,
-        (
-            M::Cancelled,
-            P::Pending
-            | P::Ready
-            | P::Claimed
-            | P::InProgress
-            | P::Verifying
-            | P::RepairRequired
-            | P::Blocked,
-        ) => P::Cancelled,
+        // The person's adopted edit; which states are terminal is spelled out where it is asked.
+        (M::Replanned, from) if from != P::Pending => P::Pending,
+        (M::Withdrawn, from) if !from.is_terminal() => P::Skipped,
+        (M::Cancelled, from) if !from.is_terminal() => P::Cancelled,
         // Spelled out by step, so that whoever adds one decides its rows above.
         (
             M::NeedsMet
@@ -277,7 +277,9 @@ pub fn next(from: TaskPhase, step: TaskMove) -> Result<TaskPhase, Illegal<TaskPh
             | M::Repaired { .. }
             | M::Cancelled
             | M::Reopened
-            | M::Rearmed,
+            | M::Rearmed
+            | M::Replanned
+            | M::Withdrawn,
             _,
         ) => return Err(Illegal { from, tried: step }),
     };

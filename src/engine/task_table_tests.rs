@@ -45,6 +45,11 @@ fn legal() -> Vec<(TaskPhase, TaskMove, TaskPhase)> {
     }
     for open in TaskPhase::ALL.into_iter().filter(|phase| !phase.is_terminal()) {
         rows.push((open, M::Cancelled, P::Cancelled));
+        rows.push((open, M::Withdrawn, P::Skipped));
+    }
+    // An adopted edit, beside the laws: see ARCHITECTURE.md.
+    for planned in TaskPhase::ALL.into_iter().filter(|phase| *phase != P::Pending) {
+        rows.push((planned, M::Replanned, P::Pending));
     }
     rows
 }
@@ -84,11 +89,11 @@ fn law_2_only_a_verified_task_is_completed() {
 }
 
 #[test]
-fn d1_a_terminal_state_is_left_only_by_a_persons_retry() {
+fn d1_a_terminal_state_is_left_only_by_a_persons_retry_or_adopted_edit() {
     for from in TaskPhase::ALL.into_iter().filter(|phase| phase.is_terminal()) {
         for step in TaskMove::ALL {
             if next(from, step).is_ok() {
-                assert!(matches!(step, M::Reopened | M::Rearmed), "{from} {step:?}");
+                assert!(matches!(step, M::Reopened | M::Rearmed | M::Replanned), "{from} {step:?}");
             }
         }
     }

@@ -77,6 +77,8 @@ pub struct TaskView {
     pub outputs: Map<String, Value>,
     /// The last attempt's checks.
     pub evidence: Vec<Checked>,
+    /// An adopted edit of the workflow no longer has it.
+    pub removed: bool,
     /// What the workflow declares, by kind; the reason, where it is waived.
     pub declared: Result<Vec<&'static str>, String>,
 }
@@ -169,6 +171,7 @@ fn task_view(state: &RunState, index: usize) -> TaskView {
         summary: task.summary.clone(),
         outputs: task.outputs.clone(),
         evidence: task.evidence.clone(),
+        removed: task.removed,
         declared: match &planned.evidence {
             crate::workflow::Evidence::Items(items) => {
                 Ok(items.iter().map(crate::workflow::Item::kind).collect())
@@ -192,6 +195,9 @@ fn waits_for(state: &RunState, index: usize) -> Vec<String> {
             .collect(),
         TaskPhase::Ready => {
             let (live, limit) = (state.live_count(), state.started.workers);
+            if ready::awaits_end(state, index) {
+                return vec!["the end of its last attempt's session".to_owned()];
+            }
             if ready::awaits_base(state, index) {
                 return vec!["the last snapshot of the task that it starts from".to_owned()];
             }

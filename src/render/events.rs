@@ -77,6 +77,11 @@ fn run(event: &RunEvent) -> Value {
             "session": started.session.word(), "workers": started.workers, "only": started.only,
             "pid": started.pid, "boot": started.boot, "tasks": tasks(started),
         }),
+        RunEvent::Adopted(adopted) => json!({
+            "workflow": adopted.workflow.name, "digest": adopted.digest, "copy": adopted.copy,
+            "base": adopted.base, "base_name": adopted.base_name, "bases": adopted.bases,
+            "workers": adopted.workers, "tasks": adopted.workflow.tasks.len(),
+        }),
         RunEvent::Resumed { .. }
         | RunEvent::Interrupted { .. }
         | RunEvent::Stopping { .. }
@@ -177,7 +182,9 @@ fn said(event: &Event) -> String {
             | TaskStep::Repaired { .. }
             | TaskStep::Cancelled
             | TaskStep::Reopened
-            | TaskStep::Rearmed => String::new(),
+            | TaskStep::Rearmed
+            | TaskStep::Replanned
+            | TaskStep::Withdrawn => String::new(),
         },
         Event::Worker(event) if !event.reason.is_empty() => reason(&event.reason),
         Event::Worker(event) => worker_words(&event.step),
@@ -213,6 +220,10 @@ fn run_words(event: &RunEvent) -> String {
         RunEvent::Ended { success: true } => "with success".to_owned(),
         RunEvent::Ended { success: false } => "without success".to_owned(),
         RunEvent::Reopened { task } => format!("for a retry of `{}`", line(task)),
+        RunEvent::Adopted(adopted) => {
+            let tasks = super::words::count(adopted.workflow.tasks.len(), "task");
+            format!("the edited workflow, now of {tasks}, kept as {}", line(&adopted.copy))
+        }
     }
 }
 
@@ -245,7 +256,8 @@ fn tone(event: &Event) -> Tone {
             | RunEvent::Resumed { .. }
             | RunEvent::Interrupted { .. }
             | RunEvent::Stopping { .. }
-            | RunEvent::Reopened { .. },
+            | RunEvent::Reopened { .. }
+            | RunEvent::Adopted(_),
         )
         | Event::Worker(_)
         | Event::Claim(_) => Tone::Plain,

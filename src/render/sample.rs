@@ -46,6 +46,7 @@ pub(crate) fn task(id: &str, phase: TaskPhase, reason: &str, needs: &[&str]) -> 
         summary: String::new(),
         outputs: serde_json::Map::new(),
         evidence: Vec::new(),
+        removed: false,
         declared: Ok(vec!["exit"]),
     }
 }

@@ -149,6 +149,9 @@ impl<'v> Why<'v> {
         if open && run_state(self.view.phase, self.held) != "running" && !self.is_lost() {
             return self.one("a supervisor that goes on with the run", "up");
         }
+        if root.removed {
+            return self.one("a workflow file that has it again, adopted", "status");
+        }
         match root.phase {
             TaskPhase::Pending => self.one(format!("the end of {}", list(&quoted(&root.needs))), "status"),
             TaskPhase::Ready if root.waits_for.is_empty() => self.one("its launch, at any moment", "status"),

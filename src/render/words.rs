@@ -115,6 +115,7 @@ pub fn reason(reason: &str) -> String {
         "reported_failed" => format!("its worker reported a failure: {said}"),
         "reported" => format!("its worker reported a part: {said}"),
         "timeout" => format!("timed out: {said}"),
+        "replanned" => format!("planned again: {said}"),
         "not_asked_for" => format!("not asked for ({said})"),
         "denied" => format!("denied by the gate: {said}"),
         code => match code.split_once('_') {

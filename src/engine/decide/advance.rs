@@ -161,6 +161,7 @@ fn claim(view: View<'_>) -> Vec<Event> {
         state.tasks[**task].defer_until.is_none_or(|until| until <= now)
             && !ready::awaits_base(state, **task)
             && state.held_by(**task).is_none()
+            && !ready::awaits_end(state, **task)
     };
     let Some(&task) = state.ready.iter().find(due) else { return Vec::new() };
     if let Some(limit) = state.workflow().limits.attempts
@@ -218,7 +219,8 @@ fn end(view: View<'_>) -> Vec<Event> {
         if !given_up.is_empty() {
             return given_up;
         }
-        let success = state.tasks.iter().all(|task| match task.phase {
+        let planned = state.tasks.iter().filter(|task| !task.removed);
+        let success = planned.map(|task| (task, task.phase)).all(|(task, phase)| match phase {
             TaskPhase::Completed => true,
             TaskPhase::Skipped => task.by_design,
             TaskPhase::Pending

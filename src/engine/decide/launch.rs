@@ -104,7 +104,7 @@ pub(in crate::engine) fn nonce(now: Now, worker: &str) -> String {
 }
 
 /// SHA-256 in lowercase hex.
-pub(super) fn sha256_hex(bytes: &[u8]) -> String {
+pub(in crate::engine) fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 

@@ -3,6 +3,7 @@
 //! One file per kind of input; `advance.rs` holds what follows from the state
 //! alone. It leaves out the table (guards are here, rows there) and every act.
 
+mod adopt;
 pub(super) mod advance;
 mod launch;
 mod mail;
@@ -10,7 +11,8 @@ mod remnant;
 mod request;
 mod silence;
 
-pub(in crate::engine) use launch::nonce;
+pub(in crate::engine) use adopt::adopt;
+pub(in crate::engine) use launch::{nonce, sha256_hex};
 
 use std::fmt;
 

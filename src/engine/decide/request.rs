@@ -37,6 +37,10 @@ fn worker<'a>(view: View<'a>, id: &str) -> Result<&'a WorkerState, Rejection> {
 fn retry(view: View<'_>, id: &str) -> Result<Vec<Event>, Rejection> {
     let task = task_index(view, id)?;
     let phase = view.state.tasks[task].phase;
+    if view.state.tasks[task].removed {
+        let message = format!("the workflow no longer has `{id}`: put it back and adopt that");
+        return Err(Rejection { code: "not_retryable", message });
+    }
     if !matches!(phase, TaskPhase::Failed | TaskPhase::Partial | TaskPhase::Cancelled) {
         let message = format!("`{id}` is {phase}: only a failed, partial or cancelled task can be retried");
         return Err(Rejection { code: "not_retryable", message });
@@ -76,8 +80,15 @@ fn cancel(view: View<'_>, id: &str) -> Result<Vec<Event>, Rejection> {
         let message = format!("`{id}` has already ended: it is {phase}");
         return Err(Rejection { code: "already_ended", message });
     }
-    let mut events = Vec::new();
     let reason = "cancelled by a person";
+    let mut events = take_back(view, task, reason);
+    events.push(task_event(view, task, TaskStep::Cancelled, reason));
+    Ok(events)
+}
+
+/// The end of every claim and worker of a task, whatever becomes of the task.
+pub(super) fn take_back(view: View<'_>, task: usize, reason: &str) -> Vec<Event> {
+    let mut events = Vec::new();
     if let Some((worker_id, worker)) = view.state.current_worker(task)
         && worker.token_live
     {
@@ -93,8 +104,7 @@ fn cancel(view: View<'_>, id: &str) -> Result<Vec<Event>, Rejection> {
             events.push(worker_event(id, String::new(), WorkerStep::Stopping { force: false }));
         }
     }
-    events.push(task_event(view, task, TaskStep::Cancelled, reason));
-    Ok(events)
+    events
 }
 
 /// Every live worker is stopped, without spending a retry; nothing new starts.

@@ -3,6 +3,7 @@
 //! Every step is checked against a replay of the journal so far (laws J4, J5). It
 //! leaves out the shell: what a supervisor would do is said by the test itself.
 
+mod adopt;
 mod claims;
 mod dag;
 mod launching;
@@ -35,7 +36,7 @@ use crate::workflow::{Task, Workflow, WorkspaceKind};
 use plan::{Plan, artifact, diff, flow, started, task};
 
 /// Runs of more tasks aren't replayed after every step: that would be quadratic by itself.
-const REPLAYED_TASKS: usize = 12;
+const REPLAYED_TASKS: usize = 16;
 
 /// Some steps of a play.
 type Script = fn(&mut Play);

@@ -57,7 +57,8 @@ fn check_journal(play: &Play) {
             Event::Task(event) => {
                 let id = event.task.as_str();
                 if ended.get(id) == Some(&true) {
-                    let by_retry = matches!(event.step, TaskStep::Reopened | TaskStep::Rearmed);
+                    let by_retry =
+                        matches!(event.step, TaskStep::Reopened | TaskStep::Rearmed | TaskStep::Replanned);
                     assert!(by_retry, "d1: `{id}` left its end by {:?}", event.step);
                 }
                 if let TaskStep::Claimed { attempt, .. } = event.step {

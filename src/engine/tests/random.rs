@@ -7,8 +7,10 @@ use super::{Plan, Play, artifact, flow, place, started, task};
 use crate::engine::event::{Snapshot, Started};
 use crate::engine::evidence::{Checked, ChildExit, Verdict};
 use crate::engine::input::{Beat, Choice, Input, Remnant, Request, Seen};
+use crate::engine::reshape::{self, Fate};
+use crate::engine::state::TaskState;
 use crate::protocol::ReportStatus;
-use crate::workflow::{OnLost, Task, When};
+use crate::workflow::{OnLost, Task, TaskBase, When};
 
 const TASKS_MAX: usize = 12;
 
@@ -28,6 +30,19 @@ pub(super) enum Move {
         beyond: u32,
         lives: bool,
     },
+    /// A person edits the workflow while nobody drives the run, and adopts that.
+    Adopt(Vec<Edit>),
+}
+
+/// One edit; numbers choose among the tasks.
+#[derive(Debug, Clone)]
+pub(super) enum Edit {
+    Body(u8),
+    Drop(u8),
+    Add(u8),
+    When(u8, When),
+    Retries(u8, u32),
+    Reverse,
 }
 
 /// What is seen of a worker; `off` makes the token another one.
@@ -56,6 +71,50 @@ pub(super) enum Asked {
     Release,
     Retain,
     Decide(Choice),
+}
+
+fn edits() -> impl Strategy<Value = Vec<Edit>> {
+    let policy = sample::select(vec![When::Completed, When::Terminal, When::Failed]);
+    let one = prop_oneof![
+        4 => any::<u8>().prop_map(Edit::Body),
+        3 => any::<u8>().prop_map(Edit::Drop),
+        2 => any::<u8>().prop_map(Edit::Add),
+        1 => (any::<u8>(), policy).prop_map(|(task, when)| Edit::When(task, when)),
+        1 => (any::<u8>(), 0..4_u32).prop_map(|(task, retries)| Edit::Retries(task, retries)),
+        1 => Just(Edit::Reverse),
+    ];
+    collection::vec(one, 0..4)
+}
+
+/// The tasks as somebody would leave them in the file; ids that were gone may come back.
+fn edited(mut tasks: Vec<Task>, edits: &[Edit]) -> Vec<Task> {
+    for edit in edits {
+        let count = tasks.len().max(1);
+        let at = |n: u8| usize::from(n) % count;
+        match edit {
+            Edit::Body(n) => tasks.iter_mut().skip(at(*n)).take(1).for_each(|task| {
+                task.env.insert(format!("E{n}"), None);
+            }),
+            Edit::Drop(n) if tasks.len() > 1 => {
+                let gone = tasks.remove(at(*n)).id;
+                tasks.iter_mut().for_each(|task| task.needs.retain(|need| need.task != gone));
+                let lost = Some(TaskBase::Task(gone));
+                tasks.iter_mut().filter(|task| task.base == lost).for_each(|task| task.base = None);
+            }
+            Edit::Drop(_) => {}
+            Edit::Add(n) => {
+                let new = task(&format!("x{}", n % 3));
+                if tasks.iter().all(|task| task.id != new.id) {
+                    let needed = tasks[at(*n)].id.clone();
+                    tasks.insert(at(*n), new.needs(&[&needed]));
+                }
+            }
+            Edit::When(n, when) => tasks[at(*n)].when = *when,
+            Edit::Retries(n, retries) => tasks[at(*n)].retries = *retries,
+            Edit::Reverse => tasks.reverse(),
+        }
+    }
+    tasks
 }
 
 fn off() -> impl Strategy<Value = u64> {
@@ -116,6 +175,7 @@ pub(super) fn moves() -> impl Strategy<Value = Vec<Move>> {
         1 => Just(Move::Interrupt),
         1 => (any::<u8>(), 1..4_u32, any::<bool>())
             .prop_map(|(task, beyond, lives)| Move::Found { task, beyond, lives }),
+        1 => edits().prop_map(Move::Adopt),
         30 => (any::<u8>(), said()).prop_map(|(worker, said)| Move::Worker(worker, said)),
         3 => (any::<u8>(), asked()).prop_map(|(task, asked)| Move::Ask(task, asked)),
     ];
@@ -191,6 +251,7 @@ impl Play {
                 let found = Remnant { worker, token, workspace: None, session, lives: *lives };
                 drop(self.give(&Input::Remnants(vec![found])));
             }
+            Move::Adopt(edits) => self.edit(edits),
             Move::Ask(n, asked) => {
                 let index = usize::from(*n) % self.state().tasks.len();
                 let task = self.state().planned(index).id.clone();
@@ -210,6 +271,29 @@ impl Play {
                 }
             }
         }
+    }
+
+    /// What is kept keeps everything but how often it may be tried.
+    fn edit(&mut self, edits: &[Edit]) {
+        let planned = &self.state().workflow().tasks;
+        let there = |(task, known): (&Task, &TaskState)| (!known.removed).then(|| task.clone());
+        let tasks = planned.iter().zip(&self.state().tasks).filter_map(there).collect();
+        let mut workflow = self.state().workflow().clone();
+        workflow.tasks = edited(tasks, edits);
+        let adopted = self.edit_to(workflow);
+        let before = self.state().clone();
+        let plan = reshape::plan(&before, &adopted);
+        if let Err(code) = self.adopt(&adopted) {
+            assert!(["only_changed", "workspace_changed"].contains(&code), "{code}");
+            return;
+        }
+        for one in plan.iter().filter(|one| one.fate == Fate::Keep) {
+            let was = before.tasks[before.task_index(&one.task).expect("kept")].clone();
+            let now = self.task(&one.task).clone();
+            let TaskState { allowed, unended, .. } = now;
+            assert_eq!(now, TaskState { allowed, unended, ..was });
+        }
+        self.crash_and_resume();
     }
 
     fn say(&mut self, worker: &str, said: &Said) {
