@@ -79,6 +79,7 @@ fn await_release(place: &Place, patience: Duration) -> Result<(), CliError> {
 }
 
 fn drive_down(place: &Place, run: &str, force: bool, output: Output) -> Result<(), CliError> {
+    let signals = drive::signals()?;
     let mut lock = drive::lock(place, Duration::from_secs(5))?;
     drive::sign(&mut lock, run)?;
     let journal = Journal::open(&place.home)?;
@@ -87,6 +88,7 @@ fn drive_down(place: &Place, run: &str, force: bool, output: Output) -> Result<(
     let world = drive::world(place, run, started.session, started.workflow.limits.grace)?;
     let opened = drive::opened(world, journal, Box::new(Progress::new(false, output.color_err)), false);
     drive::run(
+        signals,
         || Ok(open_old(opened)?),
         |supervisor| {
             supervisor.tell(&Input::Request(Request::Down { force }));

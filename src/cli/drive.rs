@@ -12,6 +12,7 @@ use crate::journal::Journal;
 use crate::journal::lock::{self, Holder, Lock};
 use crate::supervisor::clock::Clock;
 use crate::supervisor::environment::Inherited;
+use crate::supervisor::signals::Signals;
 use crate::supervisor::world::World;
 use crate::supervisor::{End, Listener, Opened, Supervisor};
 use crate::workflow::SessionKind;
@@ -110,11 +111,20 @@ pub fn opened(world: World, journal: Journal, listener: Box<dyn Listener>, unatt
     Opened { world, journal, clock: Clock::kernel(), listener, unattended }
 }
 
-/// Runs a supervisor to its end. `open` is called inside the runtime.
+/// Hears the signals that ask for an end, from now on.
+///
+/// # Errors
+/// What the system says.
+pub fn signals() -> Result<Signals, CliError> {
+    Signals::take().map_err(|error| CliError::new("signals", format!("listen to signals: {error}")))
+}
+
+/// Runs a supervisor to its end, or until one of `signals`. `open` is called inside the runtime.
 ///
 /// # Errors
 /// What ended it against its will.
 pub fn run(
+    signals: Signals,
     open: impl FnOnce() -> Result<Supervisor, CliError>,
     prepare: impl FnOnce(&mut Supervisor) -> Result<(), CliError>,
 ) -> Result<(End, Supervisor), CliError> {
@@ -125,6 +135,7 @@ pub fn run(
         .map_err(|error| CliError::new("runtime", format!("start the runtime: {error}")))?;
     let ended = runtime.block_on(async {
         let mut supervisor = open()?;
+        supervisor.heed(signals);
         prepare(&mut supervisor)?;
         match supervisor.run().await {
             Ok(end) => Ok((end, supervisor)),

@@ -37,10 +37,10 @@ pub fn run(global: &Global, args: &EventsArgs, output: Output) -> Result<Exit, C
     loop {
         let recorded = follower.poll()?;
         ended = recorded.iter().fold(ended, |before, row| ends(row).unwrap_or(before));
-        if !read::emit(lines(&recorded, output).as_bytes()) || !args.follow || ended {
+        let read = read::emit(lines(&recorded, output).as_bytes());
+        if !read || !args.follow || ended || !read::pause_for_reader(LOOK_EVERY) {
             return Ok(Exit::Done);
         }
-        read::pause(LOOK_EVERY);
     }
 }
 

@@ -78,10 +78,8 @@ pub fn run(global: &Global, args: &LogsArgs, output: Output) -> Result<Exit, Cli
     // Looked at before the last drain, so that nothing written before the end is missed.
     while !over {
         over = is_over(&read.follower.poll()?, &worker.id) || mail.join(protocol::EXIT).exists();
-        if !over {
-            read::pause(LOOK_EVERY);
-        }
-        if !log.drain()? {
+        let read = over || read::pause_for_reader(LOOK_EVERY);
+        if !read || !log.drain()? {
             return Ok(Exit::Done);
         }
     }

@@ -163,6 +163,7 @@ pub fn main(args: Vec<OsString>) -> i32 {
             return error.exit_code();
         }
     };
+    crate::supervisor::signals::see_children();
     let output = Output::new(cli.global.json, cli.global.color);
     trace();
     match run(&cli, output) {
@@ -179,7 +180,9 @@ fn trace() {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_env("ILCHUL_TRACE").unwrap_or_else(|_| EnvFilter::new("error"));
     // A subscriber that is there already is a test's.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // On a terminal that is gone it would complain about itself there, which is a panic.
+    let _ = lines.log_internal_errors(false).try_init();
 }
 
 fn run(cli: &Cli, output: Output) -> Result<Exit, CliError> {

@@ -8,6 +8,7 @@ use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use clap::Args;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::Global;
 use super::error::CliError;
@@ -249,6 +250,24 @@ impl Follower {
 /// Waits a moment between two looks at files that ring no bell for readers.
 pub fn pause(span: Duration) {
     std::thread::sleep(span);
+}
+
+/// Lets time pass between two looks of what follows; `false` once nobody reads stdout any
+/// more, though nothing was there to be written.
+#[must_use]
+pub fn pause_for_reader(span: Duration) -> bool {
+    let stdout = std::io::stdout();
+    // No event is asked for: the end of a pipe's reader is told regardless.
+    let mut watched = [PollFd::new(&stdout, PollFlags::empty())];
+    let gone = match poll(&mut watched, Timespec::try_from(span).ok().as_ref()) {
+        Ok(_) => watched[0].revents().contains(PollFlags::ERR),
+        Err(_) => false,
+    };
+    if !gone && !watched[0].revents().is_empty() {
+        // A closed descriptor answers at once; the next look must not come sooner for it.
+        std::thread::sleep(span);
+    }
+    !gone
 }
 
 /// Where text for people goes, as of now.

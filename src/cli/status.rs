@@ -57,7 +57,9 @@ fn watch(global: &Global, mut read: Read, output: Output) -> Result<Exit, CliErr
         }
         let mut looks = 0;
         loop {
-            read::pause(LOOK_EVERY);
+            if !read::pause_for_reader(LOOK_EVERY) {
+                return Ok(Exit::Done);
+            }
             looks += 1;
             if !read.follower.poll()?.is_empty() || read::is_held(&read.place, &read.view.id)? != read.held {
                 read = Read::open(global, &of)?;

@@ -14,10 +14,11 @@ use super::output::{self, Output};
 use super::place::{self, Place, Run};
 use super::progress::Progress;
 use super::workflow_file::{self, File};
-use super::{Global, adopt, choose, drive, record, start};
+use super::{Global, adopt, choose, detach, drive, record, start};
 use crate::engine::state::{RunPhase, RunState};
 use crate::journal::Journal;
 use crate::render::words;
+use crate::supervisor::signals::Signals;
 use crate::supervisor::{End, open_new, open_old};
 
 /// Arguments of `up`.
@@ -69,9 +70,8 @@ pub fn run(global: &Global, args: &UpArgs, output: Output) -> Result<Exit, CliEr
     let path = workflow_file::locate(&workflow_file::here()?, args.file.as_deref());
     let file = workflow_file::load(&path, output)?;
     start::check_only(&file, &args.only)?;
-    if args.detach {
-        return super::detach::run(&place);
-    }
+    // What returns at once is ended by a signal as any other command.
+    let signals = if args.detach { Signals::none() } else { drive::signals()? };
     let mut lock = drive::lock(&place, Duration::ZERO)?;
     drive::sign(&mut lock, "")?;
     let mut journal = Journal::open(&place.home)?;
@@ -85,19 +85,30 @@ pub fn run(global: &Global, args: &UpArgs, output: Output) -> Result<Exit, CliEr
             if let RunPhase::Ended { success } = state.phase {
                 return ended_before(&place, state, success, &file, output);
             }
+            if args.detach {
+                let session = state.started.session;
+                drop((journal, lock));
+                return detach::run(&place, args, session);
+            }
             drive::sign(&mut lock, &state.started.run)?;
-            go_on(&place, journal, state, args, output)?
+            go_on(&place, (journal, signals), state, args, output)?
         }
         last => {
             refuse_beside_live(&place, &journal, last.as_ref())?;
             let named = args.session.as_deref().map(choose::named).transpose()?;
             let chosen = choose::session(named, file.loaded.workflow.session)?;
             let started = start::plan(&place, &file, (identity, chosen.kind), args)?;
-            drive::sign(&mut lock, &started.run)?;
             if let (Some(because), Told::Text) = (chosen.line(), args.output) {
                 output::talk(&because);
             }
-            begin(&place, journal, started, (&file, args), output)?
+            if args.detach {
+                // What can't be had is refused here, and not in a log.
+                drive::world(&place, &started.run, started.session, file.loaded.workflow.limits.grace)?;
+                drop((journal, lock));
+                return detach::run(&place, args, started.session);
+            }
+            drive::sign(&mut lock, &started.run)?;
+            begin(&place, (journal, signals), started, (&file, args), output)?
         }
     };
     drop(lock);
@@ -222,7 +233,7 @@ fn refuse_beside_live(place: &Place, journal: &Journal, last: Option<&Run>) -> R
 
 fn begin(
     place: &Place,
-    journal: Journal,
+    (journal, signals): (Journal, Signals),
     started: crate::engine::event::Started,
     (file, args): (&File, &UpArgs),
     output: Output,
@@ -235,13 +246,13 @@ fn begin(
     }
     let listener = Progress::new(args.output == Told::Json, output.color_err);
     let opened = drive::opened(world, journal, Box::new(listener), args.unattended);
-    let ended = drive::run(|| Ok(open_new(opened, started)), |_| Ok(()))?;
+    let ended = drive::run(signals, || Ok(open_new(opened, started)), |_| Ok(()))?;
     finish(&ended.0, ended.1.state(), args, output)
 }
 
 fn go_on(
     place: &Place,
-    journal: Journal,
+    (journal, signals): (Journal, Signals),
     state: &RunState,
     args: &UpArgs,
     output: Output,
@@ -257,7 +268,7 @@ fn go_on(
     }
     let listener = Progress::new(args.output == Told::Json, output.color_err);
     let opened = drive::opened(world, journal, Box::new(listener), args.unattended);
-    let ended = drive::run(|| Ok(open_old(opened)?), |_| Ok(()))?;
+    let ended = drive::run(signals, || Ok(open_old(opened)?), |_| Ok(()))?;
     finish(&ended.0, ended.1.state(), args, output)
 }
 

@@ -119,7 +119,6 @@ fn apply_task(state: &mut RunState, at: Stamp, event: &TaskEvent) -> Result<(), 
             state.attempts_spent += 1;
             task.last_evidence = std::mem::take(&mut task.evidence);
             task.rounds = 0;
-            task.replanned = false;
         }
         TaskStep::Rearmed => {
             task.root = None;

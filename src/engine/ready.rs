@@ -49,12 +49,18 @@ pub fn decide(state: &RunState, task: usize) -> Event {
     }
 }
 
-/// Whether a task that was planned again still has a worker of its old plan that is being
-/// ended: nobody said that these two may be at work at once.
+/// Whether something keeps a ready task from being claimed whose end wakes us by itself.
+#[must_use]
+pub fn is_held_back(state: &RunState, task: usize) -> bool {
+    awaits_base(state, task) || awaits_end(state, task) || state.held_by(task).is_some()
+}
+
+/// Whether an earlier attempt was told to end and hasn't yet: its successor never runs beside
+/// it (law J6). Only who was given up as lost and is left alone isn't waited for.
 #[must_use]
 pub fn awaits_end(state: &RunState, task: usize) -> bool {
     let old = |id| state.workers.get(id).is_some_and(|worker| worker.task == task && worker.owes_stop());
-    state.tasks[task].replanned && state.active.iter().any(old)
+    state.tasks[task].attempt > 0 && state.active.iter().any(old)
 }
 
 /// Whether the tree that a ready task starts from isn't kept yet: the task before it has

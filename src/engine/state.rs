@@ -129,8 +129,6 @@ pub struct TaskState {
     pub root: Option<String>,
     /// How many of its needs haven't ended.
     pub unended: usize,
-    /// Planned again by an adopted edit, and not tried since.
-    pub replanned: bool,
     /// An adopted edit of the workflow no longer has it: only its record is left.
     pub removed: bool,
 }
@@ -274,7 +272,6 @@ impl TaskState {
             by_design: false,
             root: None,
             unended: task.needs.len(),
-            replanned: false,
             removed: false,
         }
     }
@@ -287,7 +284,7 @@ impl TaskState {
 
     /// Nothing that was done counts any more; ordinals go on, and every attempt is granted anew.
     pub(super) fn start_over(&mut self, retries: u32) {
-        self.allowed = self.attempt.saturating_add(retries).saturating_add(1);
+        self.allowed = self.next_attempt().saturating_add(retries);
         (self.head, self.base, self.restart_at) = (None, None, None);
         self.refuted.clear();
         self.summary.clear();
@@ -296,7 +293,6 @@ impl TaskState {
         self.rounds = 0;
         self.by_design = false;
         self.root = None;
-        self.replanned = true;
     }
 
     /// Whether a failed attempt may be followed by another.

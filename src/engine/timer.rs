@@ -45,8 +45,7 @@ pub fn deadlines(state: &RunState, pulses: &Pulses) -> Vec<(Moment, Timer)> {
     // Where there is no room, the end of a worker wakes us; a deadline in the past would spin.
     let room = state.stopping.is_none() && state.has_room();
     for &task in state.ready.iter().filter(|_| room) {
-        let held_back = ready::awaits_base(state, task) || ready::awaits_end(state, task);
-        if let (Some(until), false) = (state.tasks[task].defer_until, held_back) {
+        if let (Some(until), false) = (state.tasks[task].defer_until, ready::is_held_back(state, task)) {
             all.push((until, Timer::Deferred(task)));
         }
         // Only the first few can start; a deadline of the ten-thousandth wakes nobody.

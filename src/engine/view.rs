@@ -198,6 +198,9 @@ fn waits_for(state: &RunState, index: usize) -> Vec<String> {
             if ready::awaits_end(state, index) {
                 return vec!["the end of its last attempt's session".to_owned()];
             }
+            if ready::awaits_end(state, index) {
+                return vec!["the end of its last attempt's session".to_owned()];
+            }
             if ready::awaits_base(state, index) {
                 return vec!["the last snapshot of the task that it starts from".to_owned()];
             }

@@ -4,7 +4,7 @@
 //! for nobody (law J8). Wall time is a label. It leaves out every decision by time.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
@@ -23,7 +23,7 @@ pub struct Clock {
 #[derive(Debug, Clone)]
 enum Source {
     Kernel,
-    Manual(Arc<AtomicU64>),
+    Manual(Arc<AtomicU64>, Arc<AtomicI64>),
 }
 
 impl Clock {
@@ -34,10 +34,10 @@ impl Clock {
         Self { mono_ms: source.mono_ms(), source, moment: Moment(0) }
     }
 
-    /// A clock that only moves when `millis` does, for tests.
+    /// A clock that only moves when `millis` does, for tests; `wall` is the label beside it.
     #[must_use]
-    pub fn manual(millis: Arc<AtomicU64>) -> Self {
-        let source = Source::Manual(millis);
+    pub fn manual(millis: Arc<AtomicU64>, wall: Arc<AtomicI64>) -> Self {
+        let source = Source::Manual(millis, wall);
         Self { mono_ms: source.mono_ms(), source, moment: Moment(0) }
     }
 
@@ -66,7 +66,19 @@ impl Clock {
     #[must_use]
     pub fn stamp(&self) -> Stamp {
         let passed = self.source.mono_ms().saturating_sub(self.mono_ms);
-        Stamp { moment: self.moment.after(Duration::from_millis(passed)), wall_ms: wall_ms() }
+        let wall_ms = match &self.source {
+            Source::Kernel => wall_ms(),
+            Source::Manual(_, wall) => wall.load(Ordering::SeqCst),
+        };
+        Stamp { moment: self.moment.after(Duration::from_millis(passed)), wall_ms }
+    }
+
+    /// Goes on from `last` where the source went back: a run's line never does.
+    pub fn never_before(&mut self, last: Moment) {
+        let now = self.source.mono_ms();
+        if now < self.mono_ms || self.stamp().moment < last {
+            (self.mono_ms, self.moment) = (now, last);
+        }
     }
 
     /// What a decision may know.
@@ -81,7 +93,7 @@ impl Clock {
         match self.source {
             Source::Kernel => wait,
             // A test moves the clock while we sleep, so look often.
-            Source::Manual(_) => wait.min(Duration::from_millis(5)),
+            Source::Manual(..) => wait.min(Duration::from_millis(5)),
         }
     }
 }
@@ -93,7 +105,7 @@ impl Source {
                 let time = Duration::from(time);
                 u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
             }),
-            Self::Manual(millis) => millis.load(Ordering::SeqCst),
+            Self::Manual(millis, _) => millis.load(Ordering::SeqCst),
         }
     }
 }
@@ -117,7 +129,7 @@ mod tests {
     #[test]
     fn j8_another_boot_goes_on_at_the_last_event_and_the_same_boot_counts_what_passed() {
         let millis = Arc::new(AtomicU64::new(50_000));
-        let clock = Clock::manual(Arc::clone(&millis));
+        let clock = Clock::manual(Arc::clone(&millis), Arc::default());
         let anchor = Anchor { boot: boot_id(), mono_ms: 10_000, moment: Moment(1_000) };
         let same = clock.on_line(&anchor, Moment(5_000));
         assert_eq!(same.stamp().moment, Moment(41_000));
@@ -129,8 +141,17 @@ mod tests {
 
     #[test]
     fn j8_the_line_never_runs_backwards_even_when_the_monotonic_clock_does() {
-        let clock = Clock::manual(Arc::new(AtomicU64::new(100)));
+        let clock = Clock::manual(Arc::new(AtomicU64::new(100)), Arc::default());
         let anchor = Anchor { boot: boot_id(), mono_ms: 10_000, moment: Moment(1_000) };
         assert_eq!(clock.on_line(&anchor, Moment(5_000)).stamp().moment, Moment(5_000));
+        let millis = Arc::new(AtomicU64::new(9_000));
+        let mut clock = Clock::manual(Arc::clone(&millis), Arc::default());
+        millis.store(9_700, Ordering::SeqCst);
+        let last = clock.stamp().moment;
+        millis.store(20, Ordering::SeqCst);
+        clock.never_before(last);
+        assert_eq!(clock.stamp().moment, last);
+        millis.store(70, Ordering::SeqCst);
+        assert_eq!(clock.stamp().moment, Moment(last.0 + 50));
     }
 }

@@ -25,6 +25,7 @@ pub struct Mailbox {
     folder: PathBuf,
     tree: PathBuf,
     seen: BTreeMap<&'static str, Version>,
+    retired: bool,
 }
 
 /// What tells one version of a file from the next.
@@ -39,7 +40,12 @@ impl Mailbox {
     /// The mail in `folder` of a worker that works in `tree`; none of it read.
     #[must_use]
     pub fn new(folder: PathBuf, tree: PathBuf) -> Self {
-        Self { folder, tree, seen: BTreeMap::new() }
+        Self { folder, tree, seen: BTreeMap::new(), retired: false }
+    }
+
+    /// Notes that its worker is over; answers whether that was noted before.
+    pub fn retire(&mut self) -> bool {
+        std::mem::replace(&mut self.retired, true)
     }
 
     /// The folder.

@@ -75,6 +75,11 @@ impl Supervisor {
 
     fn provision(&mut self, id: &str, effect: Effect) {
         let Some(job) = jobs::launch(&self.world, &self.engine, id) else {
+            if self.undiscovered {
+                // It may live, and have been given its work by a journal that is gone.
+                self.doing.remove(&effect);
+                return;
+            }
             // The life that granted the claim ended before anything was made, or halfway:
             // what there is stays and is listed, the next attempt gets fresh names.
             let detail = "the supervisor ended while it was being made".to_owned();

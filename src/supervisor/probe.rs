@@ -4,10 +4,11 @@
 
 use ilchul_substrate::{Exit, Handle, Observation, State};
 
-use super::Note;
+use super::mailbox::Mailbox;
 use super::run::{Message, Probed, Supervisor};
 use super::stop::end_remains;
 use super::world::handle;
+use super::{Note, leftover};
 use crate::engine::effect::Effect;
 use crate::engine::evidence::ChildExit;
 use crate::engine::input::Seen;
@@ -104,8 +105,10 @@ impl Supervisor {
     /// Ends what a dead shim left, then tells of the death: its successor never runs beside it.
     fn bury(&self, id: &str, detail: String) {
         let (id, sender, burial) = (id.to_owned(), self.sender.clone(), self.burial(id));
+        let run = self.world.run.clone();
         tokio::task::spawn_blocking(move || {
             burial();
+            let detail = leftover::added(detail, &run, &id);
             let _ = sender.send(Message::Seen(id, Seen::Gone { detail }));
         });
     }
@@ -128,7 +131,12 @@ impl Supervisor {
         let active = &self.engine.state().active;
         let gone: Vec<String> = self.mailboxes.keys().filter(|id| !active.contains(*id)).cloned().collect();
         for id in gone {
-            if let Some(mailbox) = self.mailboxes.remove(&id) {
+            if self.may_still_write(&id) {
+                // What it left may speak for it: that is refused and shown, not overlooked (law L7).
+                if self.mailboxes.get_mut(&id).is_none_or(Mailbox::retire) {
+                    continue;
+                }
+            } else if let Some(mailbox) = self.mailboxes.remove(&id) {
                 self.watch.remove(mailbox.folder());
             }
             // A stop under way goes on to its end, whatever was recorded meanwhile.
@@ -137,6 +145,12 @@ impl Supervisor {
                 self.over.push(session);
             }
         }
+    }
+
+    /// Whether nobody saw the end of a worker's tree: it had work, and no exit was recorded.
+    fn may_still_write(&self, id: &str) -> bool {
+        let worker = self.engine.state().workers.get(id);
+        worker.is_some_and(|worker| worker.exit.is_none() && worker.dispatched_at.is_some())
     }
 
     pub(super) fn session_of(&self, id: &str) -> Option<Handle> {

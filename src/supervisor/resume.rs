@@ -77,6 +77,9 @@ impl Supervisor {
     /// Finds what lives by its mark, and reads what it wrote while nobody looked.
     fn adopt(&mut self) {
         let found = self.world.sessions.discover(&self.world.run);
+        // Before anything else is heard, because whatever is heard may lead to a claim.
+        self.take_found(&found);
+        self.undiscovered = found.is_err();
         let mut fates = Vec::new();
         for id in self.lay_claim(&found) {
             if let Some(fate) = self.fate(&id, &found) {
@@ -84,14 +87,12 @@ impl Supervisor {
             }
         }
         self.bury_the_dead(&fates);
-        self.take_found(&found);
         let state = self.engine.state();
         let resumed = |(worker, fate): (String, Fate)| Resumed { then: then(state, &worker), worker, fate };
         self.resumed = fates.into_iter().map(resumed).collect();
         if let Err(error) = found {
             // Nothing is concluded from a look that failed: it is taken again.
             self.listener.note(&Note::ProbeFailed(super::launch::words(&error)));
-            self.undiscovered = true;
         }
     }
 
@@ -192,7 +193,7 @@ impl Supervisor {
 
     /// Looks once more for what a resume couldn't look for.
     pub(super) fn discover(&mut self) {
-        if !std::mem::take(&mut self.undiscovered) {
+        if !self.undiscovered || std::mem::replace(&mut self.discovering, true) {
             return;
         }
         let (world, sender) = (self.world.clone(), self.sender.clone());
@@ -203,15 +204,14 @@ impl Supervisor {
 
     /// What that look found.
     pub(super) fn discovered(&mut self, found: &Found) {
+        self.discovering = false;
         match found {
             Ok(sessions) => {
-                self.hear_launches(sessions);
                 self.take_found(found);
+                self.hear_launches(sessions);
+                self.undiscovered = false;
             }
-            Err(error) => {
-                self.listener.note(&Note::ProbeFailed(super::launch::words(error)));
-                self.undiscovered = true;
-            }
+            Err(error) => self.listener.note(&Note::ProbeFailed(super::launch::words(error))),
         }
     }
 

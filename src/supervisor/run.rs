@@ -14,6 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use super::clock::Clock;
 use super::mailbox::Mailbox;
 use super::resume::Found;
+use super::signals::Signals;
 use super::turn::SHARE_WITHIN;
 use super::watch::{Ring, Watch};
 use super::world::World;
@@ -32,6 +33,8 @@ use ilchul_substrate::{Handle, Observation};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The same where nothing can ring.
 const LOOK_DEAF: Duration = Duration::from_millis(100);
+/// The same where heartbeats are short; faster would only wear the machine.
+const LOOK_LEAST: Duration = Duration::from_millis(50);
 /// The most messages that one batch takes in.
 const BATCH_MAX: usize = 4096;
 
@@ -45,8 +48,6 @@ pub(super) enum Message {
     Probed(Vec<(Probed, Observation)>),
     /// What a look for sessions found that a resume couldn't take.
     Discovered(Found),
-    /// A signal's name.
-    Signal(&'static str),
 }
 
 /// Whose session was looked at.
@@ -100,8 +101,11 @@ pub struct Supervisor {
     pub(super) resumed: Vec<Resumed>,
     /// A resume couldn't look for sessions: it is still to be done.
     pub(super) undiscovered: bool,
+    /// That look is under way.
+    pub(super) discovering: bool,
     /// The last turn came because nothing else did.
     pub(super) napped: bool,
+    signals: Signals,
     /// The time of this turn: what is decided in it is journaled with it, so that a replay
     /// of the journal folds to the very state that was decided on (law J4).
     pub(super) turn: Now,
@@ -150,7 +154,9 @@ impl Supervisor {
             waiting_since: None,
             resumed: Vec::new(),
             undiscovered: false,
+            discovering: false,
             napped: false,
+            signals: Signals::none(),
             turn,
         }
     }
@@ -159,6 +165,11 @@ impl Supervisor {
     #[must_use]
     pub fn state(&self) -> &RunState {
         self.engine.state()
+    }
+
+    /// Stops where one of these asks for it.
+    pub fn heed(&mut self, signals: Signals) {
+        self.signals = signals;
     }
 
     /// Takes an input before the loop turns for the first time.
@@ -171,8 +182,10 @@ impl Supervisor {
     /// # Errors
     /// When the journal can't be written: nothing is decided any more, workers live on.
     pub async fn run(&mut self) -> Result<End, SupervisorError> {
-        super::signals::listen(self.sender.clone())
-            .map_err(|error| SupervisorError::Io("listen to signals", error))?;
+        // Who was asked to end before the first turn dispatches nothing in it.
+        if let Some(name) = self.signals.pending() {
+            self.interrupted(name);
+        }
         self.handle(&Input::Tick);
         loop {
             self.gather();
@@ -187,6 +200,7 @@ impl Supervisor {
             self.act(owed.unwrap_or_default());
             let wait = self.wait();
             tokio::select! {
+                name = self.signals.first() => { self.awake(); self.interrupted(name); }
                 Some(message) = self.messages.recv() => { self.awake(); self.take(message); }
                 Some(ring) = self.rings.recv() => { self.awake(); self.ring(&ring); }
                 () = tokio::time::sleep(wait) => { self.awake(); self.napped = true; }
@@ -198,12 +212,19 @@ impl Supervisor {
 
     /// Notices a gap of our own: nobody may be judged by what we didn't see (law L17).
     fn awake(&mut self) {
+        self.clock.never_before(self.turn.stamp.moment);
         let before = std::mem::replace(&mut self.turn, self.clock.now());
         let gap = self.turn.stamp.moment.since(before.stamp.moment);
-        let limit = self.state().workflow().heartbeat.unhealthy_after / 2;
-        if gap > LOOK_EVERY + limit {
+        if gap > self.patience() / 2 {
             self.handle(&Input::Blind);
         }
+    }
+
+    /// The shortest silence that anything follows from.
+    fn patience(&self) -> Duration {
+        let workflow = self.state().workflow();
+        let (heartbeat, limits) = (&workflow.heartbeat, &workflow.limits);
+        heartbeat.unhealthy_after.min(heartbeat.lost_after).min(limits.ready).min(limits.start)
     }
 
     /// Everything else that is waiting already goes into the same batch.
@@ -235,6 +256,10 @@ impl Supervisor {
         self.handle(&Input::Worker { worker: worker.to_owned(), seen });
     }
 
+    fn interrupted(&mut self, signal: &str) {
+        self.handle(&Input::Interrupted { reason: signal.to_owned() });
+    }
+
     fn take(&mut self, message: Message) {
         match message {
             Message::Done(effect, seen) => {
@@ -253,7 +278,6 @@ impl Supervisor {
             Message::Seen(worker, seen) => self.see(&worker, seen),
             Message::Probed(observations) => self.probed(observations),
             Message::Discovered(found) => self.discovered(&found),
-            Message::Signal(name) => self.handle(&Input::Interrupted { reason: name.to_owned() }),
         }
     }
 
@@ -290,6 +314,8 @@ impl Supervisor {
     fn look(&mut self) {
         let now = self.turn.stamp.moment;
         if self.engine.next_deadline().is_some_and(|at| at <= now) {
+            // What came in time and wasn't read yet counts first.
+            self.rescan();
             self.handle(&Input::Tick);
         }
         if self.looked_at.is_some_and(|at| now.since(at) < self.look_every()) {
@@ -308,7 +334,9 @@ impl Supervisor {
     }
 
     fn look_every(&self) -> Duration {
-        if self.watch.is_deaf() { LOOK_DEAF } else { LOOK_EVERY }
+        // Well below half the patience, or a nap of ours would pass for blindness.
+        let often = LOOK_EVERY.min(self.patience() / 4).max(LOOK_LEAST);
+        if self.watch.is_deaf() { often.min(LOOK_DEAF) } else { often }
     }
 
     fn wait(&self) -> Duration {

@@ -9,12 +9,15 @@ use std::time::{Duration, Instant};
 use ilchul_subprocess::process::{self, Identity};
 use ilchul_substrate::{Handle, State, Urgency};
 
+use super::clock::boot_id;
 use super::launch::words;
 use super::world::World;
 use crate::engine::input::Seen;
 use crate::mail;
 use crate::protocol::{self, Heartbeat, Stop, WORKER_SCHEMA};
 
+/// Where a session's handle keeps the boot in which its process identity means anything.
+const BOOT: &str = "boot_id";
 /// How often a stopping session is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 /// How much longer than its grace a shim may take to record the end.
@@ -90,8 +93,7 @@ fn await_end(world: &World, handle: &Handle, limit: Duration) {
 /// itself, and of one that is dead the child is ended. The next attempt must not run beside
 /// either. Only identities that were recorded in this very boot count (law L19).
 pub fn end_remains(session: &Handle, folder: &Path, (token, grace): (u64, Duration)) {
-    let here = process::boot_id().ok();
-    if session.fields.get("boot_id").is_some_and(|boot| Some(boot) != here.as_ref()) {
+    if session.fields.get(BOOT).is_some_and(|boot| *boot != boot_id()) {
         return;
     }
     let lives = |shim: &Identity| process::is_running(*shim).unwrap_or(false);
@@ -135,4 +137,30 @@ fn end_orphan(folder: &Path) {
     let identity = Identity { pid: child.pid, start_ticks };
     // Survivors are named by the next probe of the session; there is nothing to add here.
     let _ = process::end_tree(identity, Duration::ZERO);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn l19_a_recorded_child_of_another_boot_is_nobody_that_may_be_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let ticks = process::identify(child.id()).unwrap().unwrap().identity.start_ticks;
+        let beat = serde_json::json!({"schema": WORKER_SCHEMA, "token": 1, "seq": 1, "at": "now",
+            "child": {"pid": child.id(), "started_at": "now", "start_ticks": ticks, "alive": true}});
+        std::fs::write(dir.path().join(protocol::HEARTBEAT), beat.to_string()).unwrap();
+        let session = |boot: &str| Handle {
+            mark: "ilchul.r.a.1".parse().unwrap(),
+            kind: "subprocess".to_owned(),
+            id: "7".to_owned(),
+            fields: BTreeMap::from([(BOOT.to_owned(), boot.to_owned())]),
+        };
+        end_remains(&session("another"), dir.path(), (1, Duration::ZERO));
+        assert!(child.try_wait().unwrap().is_none(), "a process of this boot was ended");
+        end_remains(&session(&boot_id()), dir.path(), (1, Duration::ZERO));
+        assert!(!child.wait().unwrap().success());
+    }
 }

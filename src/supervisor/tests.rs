@@ -9,6 +9,7 @@ mod life;
 mod resume;
 mod silence;
 mod stage;
+mod time;
 
 use ilchul_conformance::{Verb, wait_until};
 use ilchul_substrate::ErrorKind;

@@ -225,7 +225,8 @@ impl World {
         self
     }
 
-    fn sealed(&self, program: impl AsRef<OsStr>) -> Command {
+    /// Any program in this world's environment, in the checkout.
+    pub fn sealed(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command.env_clear().current_dir(self.repo()).stdin(Stdio::null());
         command.env("PATH", &self.path).env("HOME", self.root().join("user"));
@@ -265,7 +266,11 @@ impl World {
 
     /// Starts `up` in the background.
     pub fn start(&self, args: &[&str]) -> Up {
-        let mut command = self.ilchul(args);
+        self.spawn(self.ilchul(args))
+    }
+
+    /// Starts a command in the background.
+    pub fn spawn(&self, mut command: Command) -> Up {
         // A group of its own, as a shell gives to each job.
         command.process_group(0);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -159,9 +159,7 @@ fn claim(view: View<'_>) -> Vec<Event> {
     let now = view.now.stamp.moment;
     let due = |task: &&usize| {
         state.tasks[**task].defer_until.is_none_or(|until| until <= now)
-            && !ready::awaits_base(state, **task)
-            && state.held_by(**task).is_none()
-            && !ready::awaits_end(state, **task)
+            && !ready::is_held_back(state, **task)
     };
     let Some(&task) = state.ready.iter().find(due) else { return Vec::new() };
     if let Some(limit) = state.workflow().limits.attempts

@@ -52,14 +52,13 @@ fn a_worker_that_is_not_ready_in_time_is_stopped_and_the_attempt_spent() {
     play.launch("a.1");
     assert_eq!(play.tick(59_999), []);
     play.tick(1);
-    assert_eq!((play.phase("a"), play.task("a").attempt), (T::Claimed, 2));
-    assert_eq!(
-        (play.worker_phase("a.1"), play.owed().contains(&"stop a.1".to_owned())),
-        (W::Unhealthy, true)
-    );
+    assert_eq!((play.phase("a"), play.worker_phase("a.1")), (T::Ready, W::Unhealthy));
+    assert_eq!(play.owed(), ["stop a.1"]);
     // What it says from now on finds a dead token.
     assert_eq!(play.ready("a.1"), []);
     assert_eq!(play.worker_phase("a.1"), W::Unhealthy);
+    play.stopped("a.1");
+    assert_eq!((play.phase("a"), play.task("a").attempt), (T::Claimed, 2));
 }
 
 #[test]
@@ -122,7 +121,9 @@ fn a_dispatch_that_failed_ends_the_session_that_waits_for_it() {
     play.launch("a.1");
     play.ready("a.1");
     play.see("a.1", Seen::LaunchFailed { step: "mail", detail: "no space".to_owned(), host: false });
-    assert_eq!((play.task("a").attempt, play.owed()), (2, vec!["stop a.1".into(), "provision a.2".into()]));
+    assert_eq!((play.task("a").attempt, play.owed()), (1, vec!["stop a.1".to_owned()]));
+    play.stopped("a.1");
+    assert_eq!((play.task("a").attempt, play.owed()), (2, vec!["provision a.2".to_owned()]));
 }
 
 #[test]

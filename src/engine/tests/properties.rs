@@ -101,7 +101,9 @@ fn check_journal(play: &Play) {
 }
 
 /// The observations that may end a claim, as codes; that its time is up is none of them.
-const OBSERVATIONS: [&str; 13] = [
+const OBSERVATIONS: [&str; 15] = [
+    "removed: ",
+    "replanned: ",
     "launch_",
     "lost: no heartbeat for ",
     "worker_died: ",

@@ -107,15 +107,16 @@ fn a_task_skipped_by_design_once_is_not_so_when_a_person_leaves_it_out_later() {
 }
 
 #[test]
-fn a_retry_while_the_old_worker_still_lives_shares_nothing_with_it() {
+fn j6_l21_a_retry_waits_for_the_end_of_the_old_worker_and_shares_nothing_with_it() {
     let mut play = Play::busy(task("a").tree());
     play.ask(Request::Cancel { task: "a".to_owned() }).expect("granted");
     retry(&mut play, "a");
-    assert_eq!(play.owed(), ["stop a.1", "provision a.2"]);
+    assert_eq!((play.phase("a"), play.owed()), (T::Ready, vec!["stop a.1".to_owned()]));
+    play.stopped("a.1");
+    assert_eq!(play.owed(), ["capture a.1", "provision a.2"]);
     assert!(play.worker("a.2").token > play.worker("a.1").token);
     play.start_work("a.2");
     assert_eq!(super::ignored_code(&play.ack("a.1")), "dead_token");
-    play.stopped("a.1");
     play.capture("a.1", "c1");
     play.finish("a.2");
     play.capture("a.2", "c2");

@@ -139,10 +139,10 @@ fn an_older_attempts_snapshot_never_becomes_the_tasks_head() {
     let mut play = Play::new(flow(vec![task("a").tree().retries(1).timeout(5)]));
     play.start_work("a.1");
     play.tick(5_000);
+    play.stopped("a.1");
     play.start_work("a.2");
     play.finish("a.2");
     play.capture("a.2", "c2");
-    play.stopped("a.1");
     play.capture("a.1", "c1");
     assert_eq!(play.task("a").head.as_deref(), Some("c2"));
     assert_eq!(play.worker_phase("a.1"), W::CompletedRetained);

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Child;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -112,6 +112,9 @@ impl Backstage {
 pub(super) struct Stage {
     pub(super) backstage: Arc<Backstage>,
     millis: Arc<AtomicU64>,
+    /// What the wall's clock says, which is nobody's time.
+    pub(super) wall: Arc<AtomicI64>,
+    boot: String,
     workflow: workflow::Workflow,
     _dir: tempfile::TempDir,
 }
@@ -140,7 +143,21 @@ impl Stage {
                 enter(&backstage, mark, spec);
             }
         });
-        Self { backstage, millis: Arc::new(AtomicU64::new(1_000_000)), workflow, _dir: dir }
+        Self {
+            backstage,
+            millis: Arc::new(AtomicU64::new(1_000_000)),
+            wall: Arc::new(AtomicI64::new(1_800_000_000_000)),
+            boot: boot_id(),
+            workflow,
+            _dir: dir,
+        }
+    }
+
+    /// The same, whose first life was in another boot than all later ones.
+    pub(super) fn before_reboot(text: &str) -> Self {
+        let mut stage = Self::new(text);
+        stage.boot = "another boot".to_owned();
+        stage
     }
 
     /// Gives a worker (`a.1`), or all attempts of a task (`a`), another part than the honest one.
@@ -183,6 +200,11 @@ impl Stage {
         self.millis.fetch_add(u64::try_from(span.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
+    /// Sets the machine's own clock, which a new boot begins anew.
+    pub(super) fn set(&self, millis: u64) {
+        self.millis.store(millis, Ordering::SeqCst);
+    }
+
     /// Lets time pass, second by second, until `enough`; each second is seen by `life`'s loop,
     /// so that it never takes a loaded machine for a gap of its own.
     pub(super) fn pass_until(&self, what: &str, life: &Life, mut enough: impl FnMut() -> bool) {
@@ -210,7 +232,7 @@ impl Stage {
 
     /// The clock of a new life.
     pub(super) fn clock(&self) -> Clock {
-        Clock::manual(Arc::clone(&self.millis))
+        Clock::manual(Arc::clone(&self.millis), Arc::clone(&self.wall))
     }
 
     /// The world of a new life.
@@ -239,7 +261,7 @@ impl Stage {
             workers: self.workflow.limits.workers.unwrap_or(4),
             only: Vec::new(),
             pid: std::process::id(),
-            boot: boot_id(),
+            boot: self.boot.clone(),
             mono_ms: self.millis.load(Ordering::SeqCst),
             workflow: self.workflow.clone(),
         }
