@@ -1,0 +1,257 @@
+//! The laws as properties, and the auditor that holds every decision against the world.
+//!
+//! What only a transition can show is noted in the state when it happens; the rest is
+//! read off a state. It leaves out laws that have no two sides here: retention, signals,
+//! files.
+
+use ilchul::engine::Engine;
+use ilchul::engine::event::{ClaimStep, Event, TaskEvent, TaskStep, WorkerStep};
+use ilchul::engine::task_table::TaskPhase;
+use ilchul::workflow::OnLost;
+use stateright::Property;
+
+use crate::machine::Machine;
+use crate::plan::{LOST_STEPS, Plan};
+use crate::state::{State, Whom};
+use crate::world::Shim;
+
+/// What a transition can break.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Law {
+    /// A token that somebody was told was given out again.
+    TokenTwice,
+    /// Something under a dead token changed a row.
+    DeadTokenSpoke,
+    /// A body was started beside another of its task.
+    Beside,
+    /// An attempt was settled twice, or an ended task moved.
+    SecondVerdict,
+    /// Silence alone failed an attempt, and nobody had asked for that.
+    SilenceKilled,
+    /// A claim expired before its holder was silent for long enough by our clock.
+    ExpiredEarly,
+    /// A replay folded to something else.
+    FoldDiffers,
+    /// A snapshot was taken while its worker could still write.
+    KeptTooEarly,
+    /// Evidence was refuted that was there, and could have been seen.
+    RefutedTruth,
+    /// The world was touched for a reason that wasn't on the disk.
+    ActedFirst,
+}
+
+/// One claim, one dispatch, in the names of the properties.
+pub const ONE_CLAIM: &str = "l4: at most one live claim for a task";
+/// See [`ONE_CLAIM`].
+pub const DISJOINT: &str = "l2: dispatch intervals of a task are disjoint";
+/// See [`ONE_CLAIM`].
+pub const TOKENS: &str = "l6: tokens never repeat";
+/// See [`ONE_CLAIM`].
+pub const DELIVERED_ONCE: &str = "l16: an assignment is delivered at most once";
+/// See [`ONE_CLAIM`].
+pub const FENCED: &str = "l7: nothing said under a dead token changes a row";
+/// See [`ONE_CLAIM`].
+pub const ALONE: &str = "j6: a body never runs beside another of its task";
+/// See [`ONE_CLAIM`].
+pub const EXPLAINED: &str = "j6: no crash of the supervisor costs an execution";
+/// See [`ONE_CLAIM`].
+pub const TRUE: &str = "law 2: completed only on evidence that holds";
+/// See [`ONE_CLAIM`].
+pub const FINAL: &str = "l3: the first verdict is final";
+/// See [`ONE_CLAIM`].
+pub const PATIENT: &str = "l10: silence alone fails nothing under `ask`";
+/// See [`ONE_CLAIM`].
+pub const OUR_CLOCK: &str = "l17: a claim expires only after a silence that we lived through";
+/// See [`ONE_CLAIM`].
+pub const FOLDS: &str = "j4: the journal folds to what was decided on";
+/// See [`ONE_CLAIM`].
+pub const ONE_SESSION: &str = "l21: an attempt has at most one session";
+/// See [`ONE_CLAIM`].
+pub const KEPT: &str = "r2: what is recorded as kept is kept";
+/// See [`ONE_CLAIM`].
+pub const SEEN: &str = "e5: nothing is refuted that is there and could be seen";
+/// See [`ONE_CLAIM`].
+pub const CAN_END: &str = "d1: every run can still end";
+
+/// See [`ONE_CLAIM`].
+pub const RECORDED: &str = "law 1: recorded, then done";
+
+/// Everything that must hold of `plan`.
+pub fn properties(plan: &Plan) -> Vec<Property<Machine>> {
+    let mut all = vec![
+        Property::always(ONE_CLAIM, |_, state: &State| most(state, |worker| worker.token_live) <= 1),
+        Property::always(DISJOINT, |_, state: &State| {
+            most(state, |worker| worker.dispatched_at.is_some() && worker.token_live && !worker.settled) <= 1
+        }),
+        Property::always(TOKENS, |_, state: &State| !state.broke(Law::TokenTwice)),
+        Property::always(DELIVERED_ONCE, |_, state: &State| state.world.iter().all(|w| w.deliveries <= 1)),
+        Property::always(FENCED, |_, state: &State| !state.broke(Law::DeadTokenSpoke)),
+        Property::always(ALONE, |_, state: &State| !state.broke(Law::Beside)),
+        Property::always(EXPLAINED, explained),
+        Property::always(TRUE, truthful),
+        Property::always(FINAL, |_, state: &State| !state.broke(Law::SecondVerdict)),
+        Property::always(PATIENT, |_, state: &State| !state.broke(Law::SilenceKilled)),
+        Property::always(OUR_CLOCK, |_, state: &State| !state.broke(Law::ExpiredEarly)),
+        Property::always(FOLDS, |_, state: &State| !state.broke(Law::FoldDiffers)),
+        Property::always(ONE_SESSION, |_, state: &State| {
+            state.world.iter().all(|worker| worker.sessions <= 1)
+        }),
+        Property::always(KEPT, |_, state: &State| kept(state) && !state.broke(Law::KeptTooEarly)),
+        Property::always(SEEN, |_, state: &State| !state.broke(Law::RefutedTruth)),
+        Property::always(RECORDED, |_, state: &State| !state.broke(Law::ActedFirst)),
+        Property::always(CAN_END, Machine::can_end),
+        Property::sometimes("every task completes", |_, state: &State| {
+            state.engine.state().tasks.iter().all(|task| task.phase == TaskPhase::Completed)
+        }),
+    ];
+    // Such a check proves nothing where what it is about never happens.
+    if plan.budget.crashes > 0 {
+        all.push(Property::sometimes(
+            "a worker outlives its supervisor and completes",
+            |_, state: &State| {
+                let one_run = state.world.iter().all(|worker| worker.executions == 1);
+                state.life > 1
+                    && state.world.len() == state.engine.state().tasks.len()
+                    && one_run
+                    && done(state)
+            },
+        ));
+    }
+    if plan.retries > 0 && plan.budget.excuses() > 0 {
+        all.push(Property::sometimes("a later attempt completes", |_, state: &State| {
+            state.engine.state().tasks.iter().any(|t| t.phase == TaskPhase::Completed && t.attempt > 1)
+        }));
+    }
+    if plan.budget.silences > 0 && plan.budget.clock >= 2 {
+        all.push(Property::sometimes("a claim expires and is renewed, or waits", |_, state: &State| {
+            state.engine.state().workers.values().any(|worker| worker.expired && worker.token_live)
+                || plan_retries_lost(state)
+        }));
+    }
+    all
+}
+
+fn plan_retries_lost(state: &State) -> bool {
+    state.engine.state().workflow().heartbeat.on_lost != OnLost::Ask
+}
+
+fn done(state: &State) -> bool {
+    state.engine.state().tasks.iter().all(|task| task.phase == TaskPhase::Completed)
+}
+
+/// The most workers of any one task of which `is` holds.
+fn most(state: &State, is: fn(&ilchul::engine::state::WorkerState) -> bool) -> usize {
+    let run = state.engine.state();
+    let of = |task| run.workers.values().filter(|worker| worker.task == task && is(worker)).count();
+    (0..run.tasks.len()).map(of).max().unwrap_or(0)
+}
+
+/// Every start of a body beyond a task's first is owed to a fault of the world.
+fn explained(machine: &Machine, state: &State) -> bool {
+    let plan = &machine.plan;
+    let timeouts = if plan.timeout < 100 { plan.budget.clock - state.left.clock } else { 0 };
+    let excuses = plan.budget.excuses() - state.left.excuses() + timeouts;
+    let runs = |task| -> u8 {
+        state.world.iter().filter(|worker| worker.task == task).map(|worker| worker.executions).sum()
+    };
+    (0..usize::from(plan.tasks)).all(|task| runs(task) <= 1 + excuses)
+}
+
+fn truthful(_: &Machine, state: &State) -> bool {
+    state.engine.state().tasks.iter().enumerate().all(|(index, task)| {
+        let there = || state.worker((index, task.attempt)).is_some_and(|worker| worker.artifact);
+        task.phase != TaskPhase::Completed || there()
+    })
+}
+
+fn kept(state: &State) -> bool {
+    state.engine.state().workers.values().all(|row| {
+        let there = || state.worker((row.task, row.attempt)).is_some_and(|worker| worker.kept);
+        !matches!(row.captured, Some(Some(_))) || there()
+    })
+}
+
+/// Holds what was just decided against the world and against what was before.
+pub fn audit(state: &mut State, plan: &Plan, before: &Engine, events: &[Event]) {
+    let old = before.state().tasks.iter();
+    let moved = old.zip(&state.engine.state().tasks).any(|(old, new)| {
+        // Nobody asks for a `retry` here.
+        old.phase.is_terminal() && new.phase != old.phase
+    });
+    if moved {
+        state.breaks(Law::SecondVerdict);
+    }
+    // The next attempt may be claimed by the same input.
+    let mut attempts: Vec<u32> = before.state().tasks.iter().map(|task| task.attempt).collect();
+    for event in events {
+        match event {
+            Event::Worker(event) => {
+                if let WorkerStep::Provisioning { token, .. } = &event.step
+                    && *token <= state.highest
+                {
+                    state.breaks(Law::TokenTwice);
+                }
+            }
+            Event::Claim(event) if event.step == ClaimStep::Expired => {
+                let heard = state.world.iter().find(|worker| *worker.id == *event.worker);
+                if heard.is_some_and(|worker| worker.heard + LOST_STEPS > state.now) {
+                    state.breaks(Law::ExpiredEarly);
+                }
+            }
+            Event::Task(event) => {
+                let Some(index) = state.engine.state().task_index(&event.task) else { continue };
+                if let TaskStep::Claimed { attempt, .. } = &event.step {
+                    attempts[index] = *attempt;
+                }
+                audit_task(state, plan, event, (index, attempts[index]));
+            }
+            Event::Run(_) | Event::Claim(_) | Event::Report(_) | Event::Evidence(_) | Event::Ignored(_) => {}
+        }
+    }
+}
+
+/// One step of a task, in the attempt that it was in then.
+fn audit_task(state: &mut State, plan: &Plan, event: &TaskEvent, (index, attempt): Whom) {
+    let (step, reason) = (&event.step, &event.reason);
+    let settles = match step {
+        TaskStep::Worked
+        | TaskStep::WentPartial
+        | TaskStep::AttemptFailed { .. }
+        | TaskStep::Recovered { .. }
+        | TaskStep::Requeued
+        | TaskStep::LaunchFailed { .. }
+        | TaskStep::HostFailed { .. }
+        | TaskStep::DecidedSkip
+        | TaskStep::DecidedAccept => true,
+        TaskStep::NeedsMet
+        | TaskStep::NeedsImpossible { .. }
+        | TaskStep::Deferred { .. }
+        | TaskStep::Denied { .. }
+        | TaskStep::Claimed { .. }
+        | TaskStep::Acknowledged
+        | TaskStep::Blocked
+        | TaskStep::Unblocked
+        | TaskStep::Verified { .. }
+        | TaskStep::Refuted
+        | TaskStep::Repaired { .. }
+        | TaskStep::Cancelled
+        | TaskStep::Reopened
+        | TaskStep::Rearmed
+        | TaskStep::Replanned
+        | TaskStep::Withdrawn => false,
+    };
+    let Some(worker) = state.worker_mut((index, attempt)) else { return };
+    let (lives, there, murky) = (worker.shim == Shim::Lives, worker.artifact, worker.murky);
+    worker.verdicts += u8::from(settles);
+    let twice = worker.verdicts > 1;
+    if twice {
+        state.breaks(Law::SecondVerdict);
+    }
+    let fails = matches!(step, TaskStep::AttemptFailed { .. } | TaskStep::Recovered { .. });
+    if fails && lives && plan.on_lost == OnLost::Ask && !reason.starts_with("timeout") {
+        state.breaks(Law::SilenceKilled);
+    }
+    if matches!(step, TaskStep::Refuted) && there && murky < 2 {
+        state.breaks(Law::RefutedTruth);
+    }
+}
