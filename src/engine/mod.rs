@@ -73,11 +73,19 @@ impl Engine {
         let Some((at, Event::Run(RunEvent::Started(started)))) = events.next() else {
             return Err(Corrupt("the first event isn't the run's root".to_owned()));
         };
-        let mut state = RunState::new(*started, at);
+        let mut engine = Self::over(RunState::new(*started, at));
         for (at, event) in events {
-            apply::apply(&mut state, at, &event)?;
+            engine.fold(at, &event)?;
         }
-        Ok(Self::over(state))
+        Ok(engine)
+    }
+
+    /// Takes one more event of the journal, as a reader does that follows it.
+    ///
+    /// # Errors
+    /// [`Corrupt`] when it can't have happened in this state.
+    pub fn fold(&mut self, at: Stamp, event: &Event) -> Result<(), Corrupt> {
+        apply::apply(&mut self.state, at, event)
     }
 
     fn over(state: RunState) -> Self {

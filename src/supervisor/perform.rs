@@ -2,6 +2,8 @@
 //!
 //! What blocks goes to other threads. It leaves out what is owed: `outstanding`.
 
+use std::path::Path;
+
 use ilchul_git_worktree::GitWorktree;
 use ilchul_substrate::Handle;
 
@@ -26,6 +28,9 @@ impl Supervisor {
                 self.perform(effect);
             }
         }
+        // A dispatch that fails is decided in this turn, so it is journaled with its time:
+        // a replay must fold to the very state that was decided on (law J4).
+        self.gather();
     }
 
     fn perform(&mut self, effect: Effect) {
@@ -113,6 +118,8 @@ impl Supervisor {
         let folder = self.world.home.mail(&self.world.run, id);
         match mail::write_new(&folder, protocol::ASSIGNMENT, &assignment, false) {
             Ok(()) | Err(MailError::Exists(_)) => {}
+            // An older life may have delivered it, and a full disk says nothing of that.
+            Err(_) if may_be_there(&folder.join(protocol::ASSIGNMENT)) => {}
             Err(error) => {
                 let seen =
                     Seen::LaunchFailed { step: "dispatch", detail: words(&error), host: !error.is_gone() };
@@ -153,6 +160,11 @@ impl Supervisor {
         let Some(case) = jobs::case(&self.world, self.engine.state(), id) else { return };
         self.elsewhere(effect, move || Seen::Judged { checked: verify::verify(&case) });
     }
+}
+
+/// Whether something stands at `path`, or nobody can know: a failed look is no absence (law L9).
+fn may_be_there(path: &Path) -> bool {
+    !matches!(std::fs::symlink_metadata(path), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
 }
 
 fn keep(repository: &GitWorktree, tree: &Handle, reference: &str) -> Result<Snapshot, String> {

@@ -101,15 +101,20 @@ impl Supervisor {
     fn lay_claim(&mut self, found: &Found) -> Vec<String> {
         let active: Vec<String> = self.engine.state().active.iter().cloned().collect();
         for id in &active {
-            self.open_mailbox(id);
-            if let Some(mailbox) = self.mailboxes.get(id) {
-                self.watch.add(mailbox.folder());
-            }
+            self.open_and_watch(id);
         }
         if let Ok(found) = found {
             self.hear_launches(found);
         }
         active
+    }
+
+    /// Of a half-made one there may be no folder yet, and nobody will write into it.
+    fn open_and_watch(&mut self, id: &str) {
+        self.open_mailbox(id);
+        if let Some(mailbox) = self.mailboxes.get(id).filter(|mailbox| mailbox.folder().is_dir()) {
+            self.watch.add(mailbox.folder());
+        }
     }
 
     /// A session was started, and the life that started it ended before it could say so.
@@ -184,10 +189,7 @@ impl Supervisor {
         self.handle(&Input::Remnants(remnants));
         let at_large: Vec<String> = self.engine.state().at_large.iter().cloned().collect();
         for id in at_large {
-            self.open_mailbox(&id);
-            if let Some(mailbox) = self.mailboxes.get(&id) {
-                self.watch.add(mailbox.folder());
-            }
+            self.open_and_watch(&id);
         }
     }
 

@@ -5,6 +5,7 @@
 //! What the engine decides has tests of its own.
 
 mod actor;
+mod deliver;
 mod life;
 mod resume;
 mod silence;

@@ -1,6 +1,6 @@
 //! Lives and deaths of workers and supervisors while a run goes on.
 //!
-//! It leaves out random moments, which are `recovery.rs`.
+//! It leaves out chosen and random moments, which are in `tests/recovery`.
 
 use std::time::{Duration, Instant};
 

@@ -12,7 +12,6 @@ mod laws;
 mod life;
 mod main_job;
 mod policies;
-mod recovery;
 mod resumed;
 mod retention;
 mod trouble;

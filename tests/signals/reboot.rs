@@ -51,7 +51,7 @@ fn reboot(session: &str) {
     }
     wait_until("everybody's death", || !alive.iter().any(|process| runs(*process)));
     let ran = up_after_reboot(&world).exits(0);
-    assert!(ran.stderr.contains("b.1") && ran.stderr.contains("worker died"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("b.1  gone: its session is gone"), "{}", ran.stderr);
     let mut ledger = world.ledger();
     ledger.sort();
     assert_eq!(ledger, ["a.1", "b.1", "b.2", "c.1", "c.2", "d.1"], "{session}");

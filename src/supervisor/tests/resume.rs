@@ -5,14 +5,13 @@
 use std::collections::BTreeMap;
 
 use ilchul_conformance::{PATIENCE, Verb, wait_until};
-use ilchul_substrate::{ErrorKind, State};
+use ilchul_substrate::ErrorKind;
 
 use super::DONE;
 use super::life::{Birth, Cut, Life, Outcome};
 use super::stage::{Stage, told};
 use crate::engine::evidence::ChildExit;
 use crate::engine::input::{Choice, Request};
-use crate::engine::worker_table::WorkerPhase;
 use crate::supervisor::{End, Fate, Note, Resumed, Then};
 
 const THREE: &str = "tasks: { a: { run: x }, b: { run: x, needs: [a] }, c: { run: x, needs: [a] } }";
@@ -98,6 +97,22 @@ fn j6_cut_off_again_and_again_the_run_still_ends_and_runs_each_body_once() {
     }
     assert_eq!(to_the_end(&stage), DONE);
     assert!(per_task(&stage.ran()).values().all(|times| *times == 1), "{:?}", stage.ran());
+}
+
+#[test]
+fn a_half_made_worker_that_has_no_mail_yet_is_listed_and_is_no_reason_to_poll() {
+    let stage = Stage::new(super::ONE);
+    let life = Life::begin(&stage, Birth { cut: Some(Cut::BeforeActing(1)), ..Birth::default() });
+    assert_eq!(life.join(), Outcome::Cut);
+    stage.cast("a", |actor| actor.until("finish"));
+    let life = Life::next(&stage);
+    life.await_task("a", "in_progress");
+    // Watches are set elsewhere: their trouble is told with the look after that.
+    stage.pass(&life, std::time::Duration::from_secs(2));
+    assert_eq!(life.notes(), []);
+    assert_eq!(life.resumed(), [resumed("a.1", Fate::HalfMade, Then::Nothing)]);
+    stage.call("finish");
+    assert_eq!(life.join(), DONE);
 }
 
 #[test]
@@ -251,14 +266,9 @@ fn l2_l6_an_older_journal_put_back_repeats_no_number_and_starts_nothing_beside_w
 }
 
 #[test]
-fn l9_a_session_that_a_resume_could_not_look_for_is_found_by_a_later_look_and_ended() {
+fn l9_a_session_that_a_resume_could_not_look_for_is_found_by_a_later_look_and_adopted() {
     let stage = Stage::new(super::ONE);
-    stage.cast("a.1", |actor| {
-        actor.ready(None);
-        actor.wait_or_stop("never");
-        actor.leave(143);
-    });
-    stage.cast("a.2", |actor| actor.until("finish"));
+    stage.cast("a.1", |actor| actor.until("finish"));
     let gate = stage.sessions().hold_only(Verb::Ensure, &Stage::mark("a.1"));
     let life = Life::first(&stage);
     gate.wait_for_arrivals(1);
@@ -267,11 +277,9 @@ fn l9_a_session_that_a_resume_could_not_look_for_is_found_by_a_later_look_and_en
     wait_until("the orphan", PATIENCE, || stage.mail("a.1").join("ready.json").exists());
     stage.sessions().fail_next(Verb::Discover, 1, ErrorKind::Unavailable);
     let life = Life::next(&stage);
-    stage.pass_until("the orphan's end", &life, || {
-        life.is(|state| state.workers["a.1"].phase == WorkerPhase::CompletedRetained)
-    });
+    stage.pass_until("the adoption", &life, || life.is(|state| state.workers["a.1"].acknowledged));
     stage.call("finish");
     stage.pass_until("the end", &life, || life.is_over());
     assert_eq!(life.join(), DONE);
-    assert!(!matches!(stage.sessions().state(&Stage::mark("a.1")), Some(State::Live(_))));
+    assert_eq!(stage.ran(), [("a.1".to_owned(), 1)].into());
 }

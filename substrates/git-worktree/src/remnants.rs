@@ -50,7 +50,11 @@ impl GitWorktree {
         for place in self.places_aside() {
             for name in names_in(&place)? {
                 let path = place.join(&name);
-                let lacks = missing_links(&path)?;
+                let lacks = if path.is_dir() {
+                    missing_links(&path)?
+                } else {
+                    vec!["it is a lock that nobody held any more".to_owned()]
+                };
                 found.push(remnant(name, path, lacks, true));
             }
         }
@@ -120,7 +124,7 @@ impl GitWorktree {
     }
 
     /// A rename keeps every byte and every time; copying and removing wouldn't.
-    fn move_aside(&self, name: &str, dir: &Path) -> Result<(), Error> {
+    pub(crate) fn move_aside(&self, name: &str, dir: &Path) -> Result<(), Error> {
         for place in self.places_aside() {
             fs::DirBuilder::new()
                 .recursive(true)
@@ -132,7 +136,7 @@ impl GitWorktree {
                 Err(error) if error.kind() == IoKind::CrossesDevices => {}
                 Err(error) => {
                     return Err(Error::io(
-                        "move half-made entry aside",
+                        "move what was left half made aside",
                         format!("`{}`", dir.display()),
                         error,
                     ));

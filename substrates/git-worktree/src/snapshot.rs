@@ -5,13 +5,18 @@
 
 use crate::GitWorktree;
 use crate::changes::{changes, open_tree, shown, write_tree};
+use crate::deadline::wait_for;
 use crate::head::commit_of;
 use crate::objects::{links, odb};
 use crate::repository::trouble;
 use git2::{ErrorCode, Oid, Repository, Signature};
 use ilchul_substrate::{Error, ErrorKind, Handle};
+use std::time::Duration;
 
 const TAKE: &str = "take snapshot";
+
+/// How long a git that is just packing references may hold one of ours.
+const PACKING: Duration = Duration::from_secs(1);
 
 /// A snapshot that is stored and named by a reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +39,9 @@ impl GitWorktree {
     /// The commit's only parent is the worktree's `HEAD` commit. It carries that
     /// commit's time, so that the same state gives the same commit: after a crash
     /// it may be taken again. If `reference` names something else already, that is
-    /// kept as `<reference>-<id>` before it moves: no snapshot is lost.
+    /// kept as `<reference>-<id>` before it moves: no snapshot is lost. The caller is the only
+    /// one who takes snapshots for `reference`: a lock that stays on it was left by a process
+    /// that was killed, and is moved aside.
     ///
     /// Text conversions (line ends) are done as git does them. Filters are not
     /// run: of a changed LFS file the snapshot holds the content and not a pointer.
@@ -62,15 +69,45 @@ impl GitWorktree {
             let ours = Signature::new("ilchul", "ilchul@localhost", &parent.time()).map_err(wrong)?;
             repo.commit(None, &ours, &ours, message, &tree, &[&parent]).map_err(wrong)?
         };
-        let kept = name(&repo, reference, commit)?;
+        let kept = self.name_past_lock(&repo, reference, commit)?;
         let uncommitted = if commit == head { Vec::new() } else { shown(&found.all) };
         Ok(Snapshot { commit: commit.to_string(), parent: head.to_string(), uncommitted, left_out, kept })
     }
 }
 
+impl GitWorktree {
+    /// A process that is killed between locking a reference and writing it leaves the lock,
+    /// and without this the work of that attempt could never be kept.
+    fn name_past_lock(
+        &self,
+        repo: &Repository,
+        reference: &str,
+        commit: Oid,
+    ) -> Result<Option<String>, Error> {
+        let wrong = |(reference, error): Failure| trouble(TAKE, format!("reference `{reference}`"), error);
+        match name(repo, reference, commit) {
+            Err((held, error)) if error.code() == ErrorCode::Locked => {
+                let lock = self.common.join(format!("{held}.lock"));
+                if wait_for(PACKING, || (!lock.exists()).then_some(())).is_none() {
+                    let moved = self.move_aside(&format!("{}.lock", held.replace('/', ".")), &lock);
+                    // Gone in that very moment is as good.
+                    if lock.exists() {
+                        moved?;
+                    }
+                }
+                name(repo, reference, commit).map_err(wrong)
+            }
+            named => named.map_err(wrong),
+        }
+    }
+}
+
+/// The reference that couldn't be written, and why.
+type Failure = (String, git2::Error);
+
 /// Lets `reference` name `commit`; what it named before gets a name of its own first.
-fn name(repo: &Repository, reference: &str, commit: Oid) -> Result<Option<String>, Error> {
-    let wrong = |error| trouble(TAKE, format!("reference `{reference}`"), error);
+fn name(repo: &Repository, reference: &str, commit: Oid) -> Result<Option<String>, Failure> {
+    let wrong = |error| (reference.to_owned(), error);
     let message = "ilchul: snapshot";
     let before = match repo.refname_to_id(reference) {
         Ok(before) if before == commit => return Ok(None),
@@ -81,7 +118,7 @@ fn name(repo: &Repository, reference: &str, commit: Oid) -> Result<Option<String
         Err(error) => return Err(wrong(error)),
     };
     let kept = format!("{reference}-{}", &before.to_string()[..12]);
-    repo.reference(&kept, before, true, message).map_err(wrong)?;
+    repo.reference(&kept, before, true, message).map_err(|error| (kept.clone(), error))?;
     // Only if it still names what was kept.
     repo.reference_matching(reference, commit, true, before, message).map_err(wrong)?;
     Ok(Some(kept))

@@ -67,16 +67,19 @@ struct Caller {
     reply: SyncSender<Result<String, String>>,
 }
 
+/// How a connection is begun: without output and without a say in sizes.
+pub(crate) const ATTACH: [&str; 4] = ["-C", "attach-session", "-f", "no-output,ignore-size"];
+
 impl Connection {
     /// Attaches to `session` (an id), without output and without a say in sizes.
     pub(crate) fn open(tmux: &Tmux, session: &str, doorbell: Option<Doorbell>) -> io::Result<Self> {
-        let words = ["-C", "attach-session", "-f", "no-output,ignore-size", "-t", session];
         // The standard library opens all of these close-on-exec: no worker inherits an end.
         let pipes = |child: &mut Child| child.stdin.take().zip(child.stdout.take());
         let (stop_reader, stop) = io::pipe()?;
         let mut child = tmux
             .client()
-            .args(words)
+            .args(ATTACH)
+            .args(["-t", session])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

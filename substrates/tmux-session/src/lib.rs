@@ -10,6 +10,7 @@ mod control;
 mod ensure;
 mod gate;
 mod judge;
+mod leftover;
 mod link;
 mod make;
 mod panes;

@@ -14,6 +14,7 @@ use ilchul_substrate::{Error, ErrorKind};
 
 use crate::control::{Connection, Doorbell, NoReply, locked};
 use crate::judge::Look;
+use crate::leftover;
 use crate::make::List;
 use crate::panes::{Listing, PANE, SERVER, parse_server};
 use crate::quote::{push_plain, push_word};
@@ -121,6 +122,8 @@ impl Link {
             && let Ok(connection) = Connection::open(&self.tmux, session, self.doorbell.clone())
         {
             *standing = Some(Arc::new(connection));
+            // Those that an earlier life of ours couldn't take with it.
+            leftover::end_all(self.tmux.socket());
         }
     }
 

@@ -59,6 +59,14 @@ pub(crate) fn end(pid: u32, start_ticks: u64, urgency: Urgency, grace: Duration)
     if tree.members.is_empty() { Ok(()) } else { Err(NotEnded::Survivors(tree.pids())) }
 }
 
+/// Asks one process to end, if it still is the one that began at `start_ticks`.
+pub(crate) fn ask_to_end(pid: u32, start_ticks: u64) {
+    if let Some(pidfd) = open_proven(pid, start_ticks) {
+        // Ended meanwhile, or not ours to signal: then it stays as it is.
+        let _sent = pidfd_send_signal(&pidfd, Signal::TERM);
+    }
+}
+
 struct Tree {
     leader: u32,
     start_ticks: u64,

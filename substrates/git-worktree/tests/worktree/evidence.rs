@@ -122,6 +122,47 @@ fn the_same_state_gives_the_same_snapshot_and_another_keeps_the_first() {
 }
 
 #[test]
+fn r2_a_lock_that_a_killed_process_left_on_our_reference_keeps_no_snapshot_from_being_kept() {
+    let worker = worker();
+    let lock = |name: &str| worker.world.repo.join(".git").join(format!("{name}.lock"));
+    let left = |name: &str| {
+        fs::create_dir_all(lock(name).parent().unwrap()).unwrap();
+        fs::write(lock(name), "half a name").unwrap();
+    };
+    worker.write("src/lib.rs", "one\n");
+    left(&reference(&worker.mark));
+    let first = worker.snapshot();
+    assert_eq!(worker.world.git(&["rev-parse", &reference(&worker.mark)]), first.commit);
+    // Where it must move on, what it named before needs a name that may be locked as well.
+    worker.write("src/lib.rs", "two\n");
+    left(&format!("{}-{}", reference(&worker.mark), &first.commit[..12]));
+    assert_eq!(worker.world.git(&["rev-parse", &worker.snapshot().kept.unwrap()]), first.commit);
+    let remnants = worker.substrate.remnants().unwrap();
+    assert_eq!(remnants.len(), 2, "{remnants:?}");
+    for remnant in remnants {
+        assert!(remnant.moved_aside && remnant.name.ends_with(".lock"), "{remnant:?}");
+        assert_eq!(fs::read_to_string(&remnant.path).unwrap(), "half a name", "moved, not removed");
+    }
+}
+
+#[test]
+fn a_lock_that_a_git_at_work_holds_for_a_moment_is_waited_for_and_left_alone() {
+    let worker = worker();
+    let lock = worker.world.repo.join(".git").join(format!("{}.lock", reference(&worker.mark)));
+    fs::create_dir_all(lock.parent().unwrap()).unwrap();
+    fs::write(&lock, "").unwrap();
+    let other = std::thread::spawn(move || {
+        // A git that does something else first; the snapshot finds the lock in any case.
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        fs::remove_file(lock).unwrap();
+    });
+    worker.write("src/lib.rs", "one\n");
+    assert_eq!(worker.world.git(&["rev-parse", "HEAD"]), worker.snapshot().parent);
+    other.join().unwrap();
+    assert!(worker.substrate.remnants().unwrap().is_empty());
+}
+
+#[test]
 fn a_snapshot_only_goes_below_refs_ilchul() {
     let worker = worker();
     for name in ["refs/heads/main", "HEAD", "refs/ilchul/", "refs/ilchul/a..b", "refs/ilchul/../heads/x"] {

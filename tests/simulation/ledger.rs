@@ -1,0 +1,78 @@
+//! What really happened, kept by the world and never by the engine: the laws are judged
+//! against this.
+//!
+//! It leaves out every judgement (`laws.rs`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ilchul::engine::evidence::{Checked, ChildExit, Verdict};
+use ilchul::workflow::Item;
+
+/// One time that a task's body really ran.
+#[derive(Debug, Clone)]
+pub struct Execution {
+    /// `<task>.<attempt>`.
+    pub worker: String,
+    /// Whose body.
+    pub task: String,
+    /// Under which token it was started.
+    pub token: u64,
+    /// Until when, in the world's own milliseconds, if it is over.
+    pub until: Option<u64>,
+}
+
+/// What a worker's tree and process really hold in the end.
+#[derive(Debug, Clone, Default)]
+pub struct Work {
+    /// What the task asks for is there.
+    pub good: bool,
+    /// Nothing was changed.
+    pub unchanged: bool,
+    /// How the body really ended.
+    pub exit: Option<ChildExit>,
+}
+
+/// The truth of one run.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// In the order of their starts.
+    pub executions: Vec<Execution>,
+    /// How often an assignment really appeared, by worker and token.
+    pub deliveries: BTreeMap<(String, u64), u32>,
+    /// What each worker really did.
+    pub works: BTreeMap<String, Work>,
+    /// Workers that echoed the right nonce, in their own tree.
+    pub proven: BTreeSet<String>,
+    /// Tokens that their holder took: by an acknowledgement, or by a report under them.
+    pub taken: BTreeSet<(String, u64)>,
+    /// Digests of the reports that a worker wrote under a token.
+    pub reports: BTreeSet<(String, u64, String)>,
+    /// How often the supervisor died.
+    pub crashes: u64,
+}
+
+impl Ledger {
+    /// A body starts.
+    pub fn starts(&mut self, worker: &str, token: u64) {
+        let task = worker.rsplit_once('.').map_or(worker, |(task, _)| task).to_owned();
+        self.executions.push(Execution { worker: worker.to_owned(), task, token, until: None });
+    }
+
+    /// A worker's body is over, however that came; nothing, where it is already.
+    pub fn ends(&mut self, worker: &str, now: u64) {
+        let open = |execution: &&mut Execution| execution.worker == worker && execution.until.is_none();
+        self.executions.iter_mut().filter(open).for_each(|execution| execution.until = Some(now));
+    }
+
+    /// What an honest look at one item finds.
+    pub fn look(&self, worker: &str, item: &Item) -> Checked {
+        let work = self.works.get(worker).cloned().unwrap_or_default();
+        let holds = match item {
+            Item::Exit(code) => work.exit == Some(ChildExit::Code(*code)),
+            Item::Diff { allow_none, .. } => work.good && (*allow_none || !work.unchanged),
+            Item::Command { .. } | Item::Artifact { .. } => work.good,
+        };
+        let verdict = if holds { Verdict::Verified } else { Verdict::Refuted };
+        Checked::new(item.kind(), verdict, "the simulator looked")
+    }
+}

@@ -1,0 +1,138 @@
+//! What a seed makes people ask for: tasks, needs, policies, evidence, limits.
+//!
+//! It leaves out how workers behave (`worker.rs`) and what goes wrong (`faults.rs`).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ilchul::engine::event::Started;
+use ilchul::workflow::{
+    Evidence, Heartbeat, Item, Limits, Need, OnLost, SessionKind, Task, TaskBase, TaskKind, When, Workflow,
+    WorkspaceKind,
+};
+
+use crate::chance::Chance;
+
+/// Most tasks of a run.
+const TASKS_MAX: u64 = 10;
+const POLICIES: [When; 5] = [When::Completed, When::Partial, When::Terminal, When::Optional, When::Failed];
+
+/// The root of a run.
+pub fn started(chance: &mut Chance) -> Started {
+    let wanted = 1 + chance.pick("task count", (0, 0), TASKS_MAX);
+    let mut tasks: Vec<Task> = Vec::new();
+    for n in 0..wanted {
+        // Each is there for itself, so that a trace can lose one without losing those after it.
+        if n == 0 || chance.pick("task", (n, 0), 8) != 0 {
+            let task = one(chance, n, &tasks);
+            tasks.push(task);
+        }
+    }
+    let only = chance.rarely("only", (0, 0), 120).then(|| {
+        let index = chance.pick("only which", (0, 0), tasks.len() as u64);
+        tasks.get(usize::try_from(index).unwrap_or_default()).map(|task| task.id.clone())
+    });
+    let attempts = chance
+        .rarely("attempts limit", (0, 0), 150)
+        .then(|| u32::try_from(1 + chance.pick("attempts allowed", (0, 0), 12)).unwrap_or(1));
+    let on_lost = [OnLost::Ask, OnLost::Ask, OnLost::Retry, OnLost::Fail];
+    let on_lost = on_lost[index(chance.pick("on lost", (0, 0), 4))];
+    let workers = 1 + chance.pick("workers", (0, 0), 4);
+    Started {
+        run: "r1".to_owned(),
+        path: "ilchul.yaml".to_owned(),
+        digest: String::new(),
+        base: "base".to_owned(),
+        base_name: "HEAD".to_owned(),
+        bases: BTreeMap::new(),
+        session: SessionKind::Subprocess,
+        workers: u32::try_from(workers).unwrap_or(1),
+        only: only.flatten().into_iter().collect(),
+        pid: 1,
+        boot: "boot 0".to_owned(),
+        mono_ms: 0,
+        workflow: Workflow {
+            name: "simulated".to_owned(),
+            base: None,
+            session: None,
+            heartbeat: heartbeat(on_lost),
+            limits: limits(attempts),
+            agents: BTreeMap::new(),
+            tasks,
+        },
+    }
+}
+
+/// Shorter than the defaults, so that a few hundred steps see every limit.
+fn heartbeat(on_lost: OnLost) -> Heartbeat {
+    Heartbeat {
+        every: Duration::from_secs(2),
+        unhealthy_after: Duration::from_secs(6),
+        lost_after: Duration::from_secs(14),
+        stalled_after: Duration::from_secs(60),
+        on_lost,
+    }
+}
+
+fn limits(attempts: Option<u32>) -> Limits {
+    Limits {
+        attempts,
+        ready: Duration::from_secs(8),
+        start: Duration::from_secs(6),
+        grace: Duration::from_secs(3),
+        ..Limits::default()
+    }
+}
+
+fn one(chance: &mut Chance, n: u64, before: &[Task]) -> Task {
+    let when = POLICIES[index(chance.pick("when", (n, 0), 9)) % POLICIES.len()];
+    let mut needs: Vec<Need> = Vec::new();
+    for k in 0..chance.pick("need count", (n, 0), 4).min(before.len() as u64) {
+        let id = &before[index(chance.pick("need", (n, k), before.len() as u64))].id;
+        let own = chance.rarely("own policy", (n, k), 150);
+        let own = own.then(|| POLICIES[index(chance.pick("policy", (n, k), 5))]);
+        if needs.iter().all(|known| known.task != *id) {
+            needs.push(Need { task: id.clone(), when: own });
+        }
+    }
+    let worktree = chance.pick("worktree", (n, 0), 3) != 0;
+    let behind = worktree && !needs.is_empty() && chance.rarely("behind", (n, 0), 250);
+    let (kind, evidence) = body(chance, n, worktree);
+    Task {
+        id: format!("t{n}"),
+        kind,
+        when,
+        base: behind.then(|| TaskBase::Task(needs[0].task.clone())),
+        needs,
+        workspace: if worktree { WorkspaceKind::Worktree } else { WorkspaceKind::None },
+        env: BTreeMap::new(),
+        timeout: Duration::from_secs([60, 30, 20][index(chance.pick("timeout", (n, 0), 3))]),
+        retries: u32::try_from(chance.pick("retries", (n, 0), 4)).unwrap_or_default(),
+        evidence,
+        retain: chance.pick("free", (n, 0), 4) != 1,
+    }
+}
+
+fn body(chance: &mut Chance, n: u64, worktree: bool) -> (TaskKind, Evidence) {
+    let kind = match chance.pick("kind", (n, 0), 4) {
+        0 | 1 => TaskKind::Run("true".to_owned()),
+        2 => TaskKind::Agent { agent: "fixer".to_owned(), prompt: "fix".to_owned() },
+        _ => TaskKind::Worker(vec!["own".to_owned()]),
+    };
+    let artifact = || Item::Artifact { path: "out".to_owned() };
+    let diff = |allow_none| Item::Diff { paths: Vec::new(), max_lines: None, clean: false, allow_none };
+    let evidence = match chance.pick("evidence", (n, 0), 6) {
+        0 => Evidence::Items(vec![Item::Exit(0)]),
+        1 => Evidence::Items(vec![Item::Exit(0), artifact()]),
+        2 => Evidence::Items(vec![artifact()]),
+        3 if worktree => Evidence::Items(vec![diff(false), artifact()]),
+        4 if worktree => Evidence::Items(vec![diff(true)]),
+        5 => Evidence::Waived("the simulator says so".to_owned()),
+        _ => Evidence::Items(vec![artifact(), Item::Exit(0)]),
+    };
+    (kind, evidence)
+}
+
+fn index(value: u64) -> usize {
+    usize::try_from(value).unwrap_or_default()
+}
