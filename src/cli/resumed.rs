@@ -11,6 +11,7 @@ pub fn words(resumed: &Resumed) -> (&'static str, String) {
     let task = resumed.worker.rsplit_once('.').map_or("TASK", |(task, _)| task);
     let (mark, found) = match &resumed.fate {
         Fate::Adopted => (">", "adopted: it lives and goes on undisturbed".to_owned()),
+        Fate::Ending => (">", "told to end before: it is being ended".to_owned()),
         Fate::Settled(exit) => (">", format!("settled: it ended while nobody supervised ({})", exit.words())),
         Fate::Gone(detail) => ("!", format!("gone: {detail}")),
         Fate::HalfMade => {
@@ -38,6 +39,7 @@ pub fn tally(resumed: &[Resumed]) -> String {
     let count = |fits: &dyn Fn(&Resumed) -> bool| resumed.iter().filter(|one| fits(one)).count();
     let parts = [
         (count(&|one| one.fate == Fate::Adopted), "adopted"),
+        (count(&|one| one.fate == Fate::Ending), "being ended"),
         (count(&|one| matches!(one.fate, Fate::Settled(_))), "settled"),
         (count(&|one| matches!(one.fate, Fate::Gone(_))), "gone"),
         (count(&|one| one.fate == Fate::HalfMade), "half made"),
@@ -69,6 +71,7 @@ mod tests {
             one(Fate::HalfMade, Then::Again { attempt: 2, allowed: 1 }),
             one(Fate::Unknown("tmux: no answer".to_owned()), Then::Nothing),
             one(Fate::Adopted, Then::Person),
+            one(Fate::Ending, Then::Again { attempt: 2, allowed: 3 }),
         ];
         let mut lines: Vec<String> = all.iter().map(|one| words(one).1).collect();
         lines.push(tally(&all));
@@ -80,7 +83,8 @@ mod tests {
         build.1  half made when the last supervisor ended; whatever there is of it is kept; `build` is tried again (attempt 2)
         build.1  unknown: it can't be looked at (tmux: no answer); nothing is concluded from that
         build.1  adopted: it lives and goes on undisturbed; it waits for you (ilchul why build)
-        of 7 workers: 2 adopted, 1 settled, 2 gone, 1 half made, 1 unknown, 2 tried again, 1 for you to decide
+        build.1  told to end before: it is being ended; `build` is tried again (attempt 2 of 3)
+        of 8 workers: 2 adopted, 1 being ended, 1 settled, 2 gone, 1 half made, 1 unknown, 3 tried again, 1 for you to decide
         ");
     }
 }

@@ -85,6 +85,8 @@ pub struct Resumed {
 pub enum Fate {
     /// Alive: it goes on undisturbed.
     Adopted,
+    /// Alive, and told to end before: it still is.
+    Ending,
     /// It ended, and left how.
     Settled(ChildExit),
     /// Session and process are proven gone, and left no end. What was looked at.

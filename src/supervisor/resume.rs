@@ -155,8 +155,9 @@ impl Supervisor {
             return Some(Fate::Settled(exit));
         }
         let Some(detail) = self.judge_session(id, &state) else {
-            let exit = self.engine.state().workers.get(id).and_then(|worker| worker.exit);
-            return Some(exit.map_or(Fate::Adopted, Fate::Settled));
+            let worker = self.engine.state().workers.get(id)?;
+            let lives = if worker.stop.is_some() { Fate::Ending } else { Fate::Adopted };
+            return Some(worker.exit.map_or(lives, Fate::Settled));
         };
         Some(Fate::Gone(detail))
     }
@@ -166,7 +167,7 @@ impl Supervisor {
     fn bury_the_dead(&mut self, fates: &[(String, Fate)]) {
         let dead = fates.iter().filter_map(|(id, fate)| match fate {
             Fate::Gone(detail) => Some((id, detail)),
-            Fate::Adopted | Fate::Settled(_) | Fate::HalfMade | Fate::Unknown(_) => None,
+            Fate::Adopted | Fate::Ending | Fate::Settled(_) | Fate::HalfMade | Fate::Unknown(_) => None,
         });
         let dead: Vec<(&String, &String)> = dead.collect();
         std::thread::scope(|scope| {

@@ -28,6 +28,8 @@ pub enum Action {
     Spawn(Whom),
     /// The launch's outcome is handed in.
     Launched(Whom),
+    /// Sessions are looked for again.
+    Discover,
     /// A launch of an earlier life is given up.
     GiveUp(Whom),
     /// The assignment is renamed into the mail.
@@ -113,6 +115,7 @@ impl Machine {
         if state.behind.is_some() {
             actions.push(Action::Commit);
         }
+        actions.extend(state.undiscovered.then_some(Action::Discover));
         for worker in state.world.iter().filter(|worker| worker.desk.launching) {
             let whom = (worker.task, worker.attempt);
             let made = worker.shim == Shim::None;
@@ -147,6 +150,8 @@ impl Machine {
             Effect::Provision { worker: id } if state.engine.nonce(id).is_some() => {
                 actions.extend((!launching).then_some(Action::Make(whom)));
             }
+            // It may live, and have been given its work by a journal that is gone.
+            Effect::Provision { .. } if state.undiscovered => {}
             Effect::Provision { .. } => actions.push(Action::GiveUp(whom)),
             Effect::Deliver { .. } => {
                 let again = self.plan.mutant == Some(Mutant::Resend) && state.life > 1;
@@ -223,6 +228,7 @@ impl Machine {
             Action::Make(whom) => state.make(plan, whom),
             Action::Spawn(whom) => state.spawn(whom),
             Action::Launched(whom) => state.launched(plan, whom),
+            Action::Discover => state.discover(plan),
             Action::GiveUp(whom) => state.give_up(plan, whom),
             Action::Deliver(whom) => state.deliver(whom),
             Action::Stop(whom) => state.stop(plan, whom),
@@ -273,15 +279,8 @@ impl Machine {
             Act::Hush => left.silences -= 1,
             Act::Ready | Act::Start | Act::Ack | Act::Report | Act::Exit | Act::Wake => {}
         }
-        let told =
-            |other: &Worker| state.row((other.task, other.attempt)).is_some_and(|row| row.stop.is_some());
-        // Who was told to end (a timeout, a person's `rerun`) has a grace in which its successor
-        // may begin already.
-        let beside = state
-            .world
-            .iter()
-            .any(|other| other.task == whom.0 && other.attempt != whom.1 && other.runs() && !told(other))
-            && !state.worker(whom).is_some_and(told);
+        let beside =
+            state.world.iter().any(|other| other.task == whom.0 && other.attempt != whom.1 && other.runs());
         // `retry` is a person's word that a lost worker may go on beside its successor.
         if act == Act::Start && beside && self.plan.on_lost != OnLost::Retry {
             state.breaks(Law::Beside);
@@ -334,6 +333,7 @@ impl Machine {
             Action::Make(_)
             | Action::Spawn(_)
             | Action::Launched(_)
+            | Action::Discover
             | Action::GiveUp(_)
             | Action::Deliver(_)
             | Action::Stop(_)
@@ -361,6 +361,7 @@ fn recorded(state: &State, action: Action) -> bool {
         Action::Stop(whom) => row(whom).is_some_and(|row| row.stop.is_some()),
         Action::Capture(whom) => row(whom).is_some_and(|row| row.settled),
         Action::Launched(_)
+        | Action::Discover
         | Action::GiveUp(_)
         | Action::Stopped(_)
         | Action::Verify(..)

@@ -304,7 +304,7 @@ impl State {
 
     /// The end of the supervisor, as by `kill -9`: its threads and its memory go with it.
     pub fn crash(&mut self) {
-        self.up = false;
+        (self.up, self.undiscovered) = (false, false);
         if let Some((saved, _)) = self.behind.take() {
             self.engine = saved;
         }
@@ -321,7 +321,7 @@ impl State {
         if engine.state() != self.engine.state() {
             self.breaks(Law::FoldDiffers);
         }
-        (self.up, self.life) = (true, self.life + 1);
+        (self.up, self.undiscovered, self.life) = (true, blind, self.life + 1);
         if self.go_on(&mut engine).is_err() {
             self.breaks(Law::FoldDiffers);
         }
@@ -357,6 +357,19 @@ impl State {
         if plan.mutant == Some(Mutant::MarksLate) {
             self.take_found(plan, blind);
         }
+    }
+
+    /// `resume.rs`: the look at the sessions that a resume couldn't take.
+    pub fn discover(&mut self, plan: &Plan) {
+        self.undiscovered = false;
+        self.take_found(plan, false);
+        let unplaced = |worker: &&Worker| {
+            let row = self.row((worker.task, worker.attempt));
+            worker.shim != Shim::None && row.is_some_and(|row| row.session.is_none())
+        };
+        let found: Vec<Whom> =
+            self.world.iter().filter(unplaced).map(|worker| (worker.task, worker.attempt)).collect();
+        found.into_iter().for_each(|whom| self.tell_launched(plan, whom));
     }
 
     /// A journal that was put back is older than what is on the disk: the marks there push

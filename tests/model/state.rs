@@ -66,6 +66,8 @@ pub struct State {
     pub copy: Option<(Journal, Arc<Engine>)>,
     /// A supervisor lives.
     pub up: bool,
+    /// It couldn't look for sessions yet: it looks again before it gives up any launch.
+    pub undiscovered: bool,
     /// The how manieth it is.
     pub life: u8,
     /// The time, in steps.
@@ -91,6 +93,7 @@ impl State {
             behind: None,
             copy: None,
             up: true,
+            undiscovered: false,
             life: 1,
             now: 0,
             world: Vec::new(),
@@ -196,6 +199,7 @@ impl State {
         canon::engine(&self.engine, self.up, &mut canon);
         canon.extend([
             u64::from(self.up),
+            u64::from(self.undiscovered),
             u64::from(self.life),
             self.now,
             self.left.canon(),

@@ -105,7 +105,8 @@ impl Laws {
         let beside = before.iter().filter(|other| other.task == this.task && other.until.is_none());
         for other in beside {
             let revoked = self.book.workers.get(&other.worker).map_or("", |held| held.revoked.as_str());
-            hold(law, may(revoked), || {
+            // Only who was given up as lost is left alone; all others are ended first.
+            hold(law, revoked.starts_with("lost"), || {
                 format!("`{}` starts beside `{}`, which was given up: {revoked}", this.worker, other.worker)
             })?;
         }
