@@ -69,6 +69,12 @@ impl Home {
         self.run(run).join("workflow.yaml")
     }
 
+    /// The fold that is kept so that a long journal need not be replayed; it may be gone.
+    #[must_use]
+    pub fn fold(&self, run: &str) -> PathBuf {
+        self.run(run).join("fold")
+    }
+
     /// A worker's worktree. Git names its entry after the last part, so that part is unique.
     #[must_use]
     pub fn tree(&self, run: &str, worker: &str) -> PathBuf {

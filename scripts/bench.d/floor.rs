@@ -3,8 +3,9 @@
 //! `loop DIR TASKS JOBS` is the main job laid bare: a shell per task that writes its
 //! report, a raw watch, one durable commit, the next shell. `wake SCRATCH MAIL WAL
 //! COUNT` takes turns: a file renamed in front of a raw watch, and a report renamed
-//! into a worker's mail in front of a supervisor. Each prints one JSON object. It
-//! leaves out statistics and ilchul itself: nothing here names its library.
+//! into a worker's mail in front of a supervisor. `scan DIR` reads and parses every file
+//! of a folder once. Each prints one JSON object. It leaves out statistics and ilchul
+//! itself: nothing here names its library.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -30,13 +31,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
-    let done = match words.as_slice() {
-        ["loop", dir, tasks, jobs] => task_loop(Path::new(dir), tasks, jobs),
-        ["wake", scratch, mail, wal, count] => {
-            wake(Path::new(scratch), Path::new(mail), Path::new(wal), count)
-        }
-        _ => Err("usage: floor loop DIR TASKS JOBS | floor wake SCRATCH MAIL WAL COUNT".into()),
-    };
+    let done =
+        match words.as_slice() {
+            ["loop", dir, tasks, jobs] => task_loop(Path::new(dir), tasks, jobs),
+            ["wake", scratch, mail, wal, count] => {
+                wake(Path::new(scratch), Path::new(mail), Path::new(wal), count)
+            }
+            ["scan", dir] => scan(Path::new(dir)),
+            _ => Err("usage: floor loop DIR TASKS JOBS | floor wake SCRATCH MAIL WAL COUNT | floor scan DIR"
+                .into()),
+        };
     match done {
         Ok(figures) => {
             println!("{figures}");
@@ -174,6 +178,17 @@ fn answer(noticed: &Receiver<Instant>, half: &Path, to: &Path) -> Fallible<f64> 
         Err(RecvTimeoutError::Timeout) => Err(format!("nobody noticed `{}`", to.display()).into()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Every report of a folder, read and parsed, with nothing else to do.
+fn scan(dir: &Path) -> Fallible<Value> {
+    let begun = Instant::now();
+    let mut reports = 0;
+    for entry in fs::read_dir(dir)? {
+        let report: Value = serde_json::from_slice(&fs::read(entry?.path())?)?;
+        reports += usize::from(report["token"].is_u64());
+    }
+    Ok(json!({"reports": reports, "wall_s": begun.elapsed().as_secs_f64()}))
 }
 
 /// A thread that blocks in a raw watch and tells when it woke.

@@ -38,17 +38,18 @@ def p9(bench):
             up.wait()
 
     bench.enders.append(end)
-    mail = wait_until(lambda: mail_of(home), 60, "all workers beat")
+    mail = wait_until(lambda: mail_of(home, WORKERS), 60, "all workers beat")
     idle(bench, up)
     latency(bench, top, home, mail)
     end()
 
 
-def mail_of(home):
+def mail_of(home, workers):
+    """The mail folder of the one run, once `workers` workers have beaten in it."""
     runs = os.path.join(home, "runs")
     for run in os.listdir(runs) if os.path.isdir(runs) else []:
         mail = os.path.join(runs, run, "mail")
-        beats = [os.path.join(mail, "t%03d.1" % number, "heartbeat.json") for number in range(WORKERS)]
+        beats = [os.path.join(mail, "t%03d.1" % number, "heartbeat.json") for number in range(workers)]
         if all(os.path.exists(beat) for beat in beats):
             return mail
     return None

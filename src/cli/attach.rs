@@ -105,7 +105,7 @@ fn tmux(read: &Read, worker: &WorkerView, place: &event::Place) -> Result<Way, C
     };
     let mark = Mark::new(&read.view.id, &worker.task, worker.attempt).map_err(|error| failed(&error))?;
     let handle =
-        Handle { mark, kind: place.kind.clone(), id: place.id.clone(), fields: place.fields.clone() };
+        Handle { mark, kind: place.kind.clone(), id: place.id.clone(), fields: (&place.fields).into() };
     let socket = PathBuf::from(handle.field("socket").map_err(|error| failed(&error))?);
     // Only looked through, never made: the session's name is that of the handle.
     let server = TmuxSession::open(&Server::Socket(socket.clone()), "ilchul", &read.view.id, Duration::ZERO)

@@ -14,6 +14,8 @@ use super::error::{CliError, words};
 use crate::engine::Engine;
 use crate::home::Home;
 use crate::journal::Journal;
+use crate::supervisor::SupervisorError;
+use crate::supervisor::fold::{self, Proof};
 
 /// A repository and its home.
 #[derive(Debug)]
@@ -155,9 +157,17 @@ impl Place {
     /// # Errors
     /// When the journal is damaged.
     pub fn run_of(&self, journal: &Journal, id: &str) -> Result<Run, CliError> {
-        let events = journal.read_run(id)?.into_iter().map(|row| (row.at, row.event));
-        let engine = Engine::replay(events)
-            .map_err(|corrupt| CliError::from(crate::supervisor::SupervisorError::Corrupt(corrupt)))?;
+        self.run_by(journal, id, Proof::Whole)
+    }
+
+    /// The same, with a proof of its rows that may be under way.
+    ///
+    /// # Errors
+    /// As [`Place::run_of`].
+    pub fn run_by(&self, journal: &Journal, id: &str, proof: Proof) -> Result<Run, CliError> {
+        let folded = fold::read(journal, &self.home, id, proof)?;
+        let unknown = || CliError::from(SupervisorError::UnknownRun(id.to_owned()));
+        let engine = folded.ok_or_else(unknown)?.engine;
         Ok(Run { engine })
     }
 }

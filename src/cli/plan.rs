@@ -20,6 +20,7 @@ use super::workflow_file::{self, File};
 use super::{Global, adopt, start, up};
 use crate::journal::{Journal, JournalError};
 use crate::render::words;
+use crate::supervisor::fold::Proof;
 use crate::workflow::{Task, TaskBase, Workflow};
 
 /// Uncommitted paths that are named to people.
@@ -93,7 +94,7 @@ fn edited(
         opened => opened?,
     };
     let identity = workflow_file::identity(path, place.repository.main_checkout());
-    let Some(last) = up::last_run(place, &journal, &identity)? else { return Ok(None) };
+    let Some(last) = up::last_run(place, &journal, &identity, Proof::Since)? else { return Ok(None) };
     let change = adopt::change(place, last.engine.state(), file, workers)?;
     Ok(change.map(|change| (last, change)))
 }

@@ -16,15 +16,14 @@ use super::output::{self, Output};
 use super::place::{self, Place};
 use crate::engine::Engine;
 use crate::engine::view::{RunView, TaskView, WorkerView};
-use crate::journal::{Journal, JournalError, Recorded, lock};
+use crate::journal::{Journal, JournalError, Mark, Recorded, lock};
 use crate::protocol::{self, Heartbeat};
 use crate::render::table::Screen;
 use crate::render::{Beside, Budget};
 use crate::supervisor::SupervisorError;
 use crate::supervisor::clock::wall_ms;
+use crate::supervisor::fold::{self, Folded, Proof};
 
-/// The digest before a run's first row.
-const ROOT: [u8; 32] = [0; 32];
 /// Most edits between a mistaken name and the one that is offered.
 const EDITS: usize = 3;
 
@@ -56,8 +55,7 @@ pub struct Read {
 pub struct Follower {
     journal: Journal,
     run: String,
-    seq: u64,
-    digest: [u8; 32],
+    mark: Mark,
 }
 
 /// The place and its journal; `None` where there has been no run at all.
@@ -118,7 +116,11 @@ impl Read {
     /// # Errors
     /// When there is none, or the journal is damaged.
     pub fn open(global: &Global, of: &OfRun) -> Result<Self, CliError> {
-        Self::open_with(global, of, |_| ()).map(|(read, ())| read)
+        let (place, journal, run) = target(global, of)?;
+        let folded = fold::read(&journal, &place.home, &run, Proof::Since)?;
+        let unknown = || CliError::from(SupervisorError::UnknownRun(run.clone()));
+        let Folded { engine, mark } = folded.ok_or_else(unknown)?;
+        Self::of(place, Follower { journal, run, mark }, engine)
     }
 
     /// The same, and what `extract` finds in its events before they are folded away.
@@ -137,15 +139,19 @@ impl Read {
         // The events move into the fold: a large journal isn't copied.
         let engine = Engine::replay(recorded.into_iter().map(|row| (row.at, row.event)))
             .map_err(|corrupt| CliError::from(SupervisorError::Corrupt(corrupt)))?;
-        let state = engine.state();
+        Ok((Self::of(place, follower, engine)?, extracted))
+    }
+
+    fn of(place: Place, follower: Follower, engine: Engine) -> Result<Self, CliError> {
+        let state = engine.into_state();
         let budget = Budget {
             attempts_limit: state.workflow().limits.attempts,
             workers_in_use: Some(state.live_count()),
             workers_limit: Some(state.started.workers),
         };
         let held = is_held(&place, &follower.run)?;
-        let view = RunView::of(state);
-        Ok((Self { place, view, held, budget, follower }, extracted))
+        let view = RunView::from_state(state);
+        Ok(Self { place, view, held, budget, follower })
     }
 
     /// What no view holds. Heartbeats are read from mail: of live workers, or of all.
@@ -231,7 +237,7 @@ impl Follower {
     /// Reads a run from its beginning.
     #[must_use]
     pub fn new(journal: Journal, run: String) -> Self {
-        Self { journal, run, seq: 0, digest: ROOT }
+        Self { journal, run, mark: Mark::ROOT }
     }
 
     /// The rows that were added since the last call: one look-up in an index where there are none.
@@ -239,9 +245,9 @@ impl Follower {
     /// # Errors
     /// When the journal can't be read, or a row isn't the one that was written.
     pub fn poll(&mut self) -> Result<Vec<Recorded>, CliError> {
-        let (recorded, digest) = self.journal.read_after(&self.run, self.seq, self.digest)?;
+        let (recorded, digest) = self.journal.read_after(&self.run, self.mark.seq, self.mark.digest)?;
         if let Some(last) = recorded.last() {
-            (self.seq, self.digest) = (last.seq, digest);
+            self.mark = Mark { seq: last.seq, digest };
         }
         Ok(recorded)
     }

@@ -7,16 +7,13 @@ use crate::engine::view::RunView;
 use crate::render::words;
 
 /// Prints the record on stdout.
-pub fn print(state: &RunState, output: Output) {
-    let view = RunView::of(state);
-    output.result(
-        || crate::render::json::status(&view, false, &Default::default()),
-        || text(state, &view, output),
-    );
+pub fn print(state: RunState, output: Output) {
+    let view = RunView::from_state(state);
+    output.result(|| crate::render::json::status(&view, false, &Default::default()), || text(&view, output));
 }
 
-fn text(state: &RunState, view: &RunView, output: Output) -> String {
-    let count = |phase: TaskPhase| state.tasks.iter().filter(|task| task.phase == phase).count();
+fn text(view: &RunView, output: Output) -> String {
+    let count = |phase: TaskPhase| view.tasks.iter().filter(|task| task.phase == phase).count();
     let counts: Vec<String> = TaskPhase::ALL
         .into_iter()
         .filter(|phase| count(*phase) > 0)
@@ -24,7 +21,7 @@ fn text(state: &RunState, view: &RunView, output: Output) -> String {
         .collect();
     let mut text = crate::render::status::tasks(view, output.color, output::width());
     text.push_str(&format!("\nRun {}: {}.\n", view.id, counts.join(", ")));
-    let trees = state.workers.values().filter(|worker| worker.workspace.is_some()).count();
+    let trees = view.workers.iter().filter(|worker| worker.workspace.is_some()).count();
     if trees > 0 {
         let (noun, verb) = if trees == 1 { ("worktree", "is") } else { ("worktrees", "are") };
         text.push_str(&format!(

@@ -50,11 +50,10 @@ pub fn commit(place: &Place, name: &str) -> Result<String, CliError> {
 /// When a base names no commit.
 pub fn plan(
     place: &Place,
-    file: &File,
+    (workflow, digest): (Workflow, String),
     (path, session): (String, SessionKind),
     args: &UpArgs,
 ) -> Result<Started, CliError> {
-    let workflow = &file.loaded.workflow;
     let mut bases = BTreeMap::new();
     for task in &workflow.tasks {
         if let Some(TaskBase::Commit(name)) = &task.base
@@ -66,9 +65,9 @@ pub fn plan(
     Ok(Started {
         run: run_id(),
         path,
-        digest: file.digest.clone(),
-        base: resolve(place, workflow)?,
-        base_name: base_name(workflow).to_owned(),
+        digest,
+        base: resolve(place, &workflow)?,
+        base_name: base_name(&workflow).to_owned(),
         bases,
         session,
         workers: choose::workers(args.workers, workflow.limits.workers),
@@ -76,7 +75,7 @@ pub fn plan(
         pid: std::process::id(),
         boot: boot_id(),
         mono_ms: Clock::kernel().mono_ms(),
-        workflow: workflow.clone(),
+        workflow,
     })
 }
 

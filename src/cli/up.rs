@@ -15,11 +15,13 @@ use super::place::{self, Place, Run};
 use super::progress::Progress;
 use super::workflow_file::{self, File};
 use super::{Global, adopt, choose, detach, drive, record, start};
+use crate::engine::Engine;
 use crate::engine::state::{RunPhase, RunState};
 use crate::journal::Journal;
 use crate::render::words;
+use crate::supervisor::fold::{Proof, Proving};
 use crate::supervisor::signals::Signals;
-use crate::supervisor::{End, open_new, open_old};
+use crate::supervisor::{End, open_folded, open_new};
 
 /// Arguments of `up`.
 #[derive(Debug, Args, Clone)]
@@ -68,6 +70,9 @@ pub enum Told {
 pub fn run(global: &Global, args: &UpArgs, output: Output) -> Result<Exit, CliError> {
     let place = place::find(global.home.as_deref())?;
     let path = workflow_file::locate(&workflow_file::here()?, args.file.as_deref());
+    let identity = workflow_file::identity(&path, place.repository.main_checkout());
+    // A long journal takes as long to prove as a large file to read.
+    let proving = Proving::of_last(&place.home, &identity);
     let file = workflow_file::load(&path, output)?;
     start::check_only(&file, &args.only)?;
     // What returns at once is ended by a signal as any other command.
@@ -75,15 +80,14 @@ pub fn run(global: &Global, args: &UpArgs, output: Output) -> Result<Exit, CliEr
     let mut lock = drive::lock(&place, Duration::ZERO)?;
     drive::sign(&mut lock, "")?;
     let mut journal = Journal::open(&place.home)?;
-    let identity = workflow_file::identity(&path, place.repository.main_checkout());
-    let last = last_run(&place, &journal, &identity)?;
+    let last = last_run(&place, &journal, &identity, Proof::Begun(proving))?;
     let exit = match last {
         Some(last) if !args.new => {
             same_terms(last.engine.state(), args)?;
             let last = under_this_file((&place, &mut journal), last, (&file, args), output)?;
             let state = last.engine.state();
             if let RunPhase::Ended { success } = state.phase {
-                return ended_before(&place, state, success, &file, output);
+                return ended_before(&place, last.engine.into_state(), success, &file, output);
             }
             if args.detach {
                 let session = state.started.session;
@@ -91,24 +95,28 @@ pub fn run(global: &Global, args: &UpArgs, output: Output) -> Result<Exit, CliEr
                 return detach::run(&place, args, session);
             }
             drive::sign(&mut lock, &state.started.run)?;
-            go_on(&place, (journal, signals), state, args, output)?
+            // The journal has the workflow; a large one isn't held twice while it runs.
+            drop(file);
+            go_on(&place, (journal, signals), last.engine, args, output)?
         }
         last => {
             refuse_beside_live(&place, &journal, last.as_ref())?;
             let named = args.session.as_deref().map(choose::named).transpose()?;
             let chosen = choose::session(named, file.loaded.workflow.session)?;
-            let started = start::plan(&place, &file, (identity, chosen.kind), args)?;
+            let File { loaded, bytes, digest } = file;
+            let grace = loaded.workflow.limits.grace;
+            let started = start::plan(&place, (loaded.workflow, digest), (identity, chosen.kind), args)?;
             if let (Some(because), Told::Text) = (chosen.line(), args.output) {
                 output::talk(&because);
             }
             if args.detach {
                 // What can't be had is refused here, and not in a log.
-                drive::world(&place, &started.run, started.session, file.loaded.workflow.limits.grace)?;
+                drive::world(&place, &started.run, started.session, grace)?;
                 drop((journal, lock));
                 return detach::run(&place, args, started.session);
             }
             drive::sign(&mut lock, &started.run)?;
-            begin(&place, (journal, signals), started, (&file, args), output)?
+            begin(&place, (journal, signals), started, (bytes, args), output)?
         }
     };
     drop(lock);
@@ -119,16 +127,21 @@ pub fn run(global: &Global, args: &UpArgs, output: Output) -> Result<Exit, CliEr
 ///
 /// # Errors
 /// When the journal is damaged.
-pub fn last_run(place: &Place, journal: &Journal, identity: &str) -> Result<Option<Run>, CliError> {
+pub fn last_run(
+    place: &Place,
+    journal: &Journal,
+    identity: &str,
+    proof: Proof,
+) -> Result<Option<Run>, CliError> {
     let runs = journal.runs()?;
     let last = runs.iter().rev().find(|run| run.path == identity);
-    last.map(|run| place.run_of(journal, &run.id)).transpose()
+    last.map(|run| place.run_by(journal, &run.id, proof)).transpose()
 }
 
 /// The last run ended: its record is the answer, unless something asks for a new one.
 fn ended_before(
     place: &Place,
-    state: &RunState,
+    state: RunState,
     success: bool,
     file: &File,
     output: Output,
@@ -235,28 +248,29 @@ fn begin(
     place: &Place,
     (journal, signals): (Journal, Signals),
     started: crate::engine::event::Started,
-    (file, args): (&File, &UpArgs),
+    (bytes, args): (Vec<u8>, &UpArgs),
     output: Output,
 ) -> Result<Exit, CliError> {
-    start::freeze(place, &started.run, &file.bytes)?;
-    let workflow = &file.loaded.workflow;
-    let world = drive::world(place, &started.run, started.session, workflow.limits.grace)?;
+    start::freeze(place, &started.run, &bytes)?;
+    drop(bytes);
+    let world = drive::world(place, &started.run, started.session, started.workflow.limits.grace)?;
     if args.output == Told::Text {
         start::announce(place, &started);
     }
     let listener = Progress::new(args.output == Told::Json, output.color_err);
     let opened = drive::opened(world, journal, Box::new(listener), args.unattended);
     let ended = drive::run(signals, || Ok(open_new(opened, started)), |_| Ok(()))?;
-    finish(&ended.0, ended.1.state(), args, output)
+    finish(&ended.0, ended.1.into_state(), args, output)
 }
 
 fn go_on(
     place: &Place,
     (journal, signals): (Journal, Signals),
-    state: &RunState,
+    engine: Engine,
     args: &UpArgs,
     output: Output,
 ) -> Result<Exit, CliError> {
+    let state = engine.state();
     let run = &state.started.run;
     let world = drive::world(place, run, state.started.session, state.workflow().limits.grace)?;
     if args.output == Told::Text {
@@ -268,11 +282,11 @@ fn go_on(
     }
     let listener = Progress::new(args.output == Told::Json, output.color_err);
     let opened = drive::opened(world, journal, Box::new(listener), args.unattended);
-    let ended = drive::run(signals, || Ok(open_old(opened)?), |_| Ok(()))?;
-    finish(&ended.0, ended.1.state(), args, output)
+    let ended = drive::run(signals, || Ok(open_folded(opened, engine)?), |_| Ok(()))?;
+    finish(&ended.0, ended.1.into_state(), args, output)
 }
 
-fn finish(end: &End, state: &RunState, args: &UpArgs, output: Output) -> Result<Exit, CliError> {
+fn finish(end: &End, state: RunState, args: &UpArgs, output: Output) -> Result<Exit, CliError> {
     let live = state.workers.values().filter(|worker| worker.phase.is_live()).count();
     let exit = match end {
         End::Ended { success: true } => Exit::Done,
@@ -284,10 +298,11 @@ fn finish(end: &End, state: &RunState, args: &UpArgs, output: Output) -> Result<
     }
     match end {
         End::Ended { .. } => record::print(state, output),
-        End::Interrupted { reason } => output::talk(&record::interrupted(state, reason, live)),
+        End::Interrupted { reason } => output::talk(&record::interrupted(&state, reason, live)),
         End::Unattended => {
+            let waits = record::unattended(&state);
             record::print(state, output);
-            output::talk(&record::unattended(state));
+            output::talk(&waits);
         }
     }
     Ok(exit)

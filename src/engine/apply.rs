@@ -265,13 +265,13 @@ fn apply_report(state: &mut RunState, event: &ReportEvent) -> Result<(), Corrupt
     let worker = find_worker(state, &event.worker)?;
     let sha256 = match &event.step {
         ReportStep::Accepted { status, summary, reason, outputs, claims, sha256 } => {
-            worker.report = Some(KeptReport {
+            worker.report = Some(Box::new(KeptReport {
                 status: status.clone(),
                 summary: summary.clone(),
                 reason: reason.clone(),
                 outputs: outputs.clone(),
                 claims: claims.clone(),
-            });
+            }));
             sha256
         }
         ReportStep::Refused { sha256, .. } => sha256,
@@ -280,6 +280,7 @@ fn apply_report(state: &mut RunState, event: &ReportEvent) -> Result<(), Corrupt
         if worker.seen_reports.len() == SEEN_REPORTS_MAX {
             worker.seen_reports.remove(0);
         }
+        worker.seen_reports.reserve_exact(1);
         worker.seen_reports.push(sha256.clone());
     }
     Ok(())
@@ -287,6 +288,7 @@ fn apply_report(state: &mut RunState, event: &ReportEvent) -> Result<(), Corrupt
 
 fn apply_evidence(state: &mut RunState, event: &EvidenceEvent) -> Result<(), Corrupt> {
     let index = find_task(state, &event.task)?;
+    let items = state.planned(index).evidence.items().len();
     let task = &mut state.tasks[index];
     if task.attempt != event.attempt {
         return Err(Corrupt(format!("evidence for attempt {} of `{}`", event.attempt, event.task)));
@@ -295,6 +297,8 @@ fn apply_evidence(state: &mut RunState, event: &EvidenceEvent) -> Result<(), Cor
         task.rounds += 1;
         task.evidence.clear();
     }
+    // Exact: a run holds one such list for each task, for good.
+    task.evidence.reserve_exact(items.saturating_sub(task.evidence.len()).max(1));
     task.evidence.push(event.checked.clone());
     Ok(())
 }
@@ -304,5 +308,5 @@ fn find_task(state: &RunState, id: &str) -> Result<usize, Corrupt> {
 }
 
 fn find_worker<'a>(state: &'a mut RunState, id: &str) -> Result<&'a mut WorkerState, Corrupt> {
-    state.workers.get_mut(id).ok_or_else(|| Corrupt(format!("no worker `{id}`")))
+    state.workers.get_mut(id).map(AsMut::as_mut).ok_or_else(|| Corrupt(format!("no worker `{id}`")))
 }

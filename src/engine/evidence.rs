@@ -4,7 +4,9 @@
 //! what it saw) and the item kinds' declarations, which are the workflow's.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
+
+use super::named::Named;
 
 use crate::workflow::{Evidence, Item};
 
@@ -42,21 +44,21 @@ pub struct Checked {
     /// Why, in one sentence's fragment.
     pub reason: String,
     /// What was looked at: commit, exit, duration, hash, ... by name.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub facts: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "Named::is_empty")]
+    pub facts: Named<Value>,
 }
 
 impl Checked {
     /// A check without facts.
     #[must_use]
     pub fn new(kind: &str, verdict: Verdict, reason: impl Into<String>) -> Self {
-        Self { kind: kind.to_owned(), verdict, reason: reason.into(), facts: Map::new() }
+        Self { kind: kind.to_owned(), verdict, reason: reason.into(), facts: Named::default() }
     }
 
     /// The same with one fact more.
     #[must_use]
     pub fn fact(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.facts.insert(name.to_owned(), value.into());
+        self.facts = self.facts.with(name, value.into());
         self
     }
 }

@@ -9,9 +9,11 @@ mod decide;
 pub mod effect;
 pub mod event;
 pub mod evidence;
+pub mod fold;
 pub mod input;
 mod kind;
 pub mod moment;
+pub mod named;
 pub mod outstanding;
 pub mod pulse;
 mod ready;
@@ -69,15 +71,11 @@ impl Engine {
     /// # Errors
     /// [`Corrupt`] when the events aren't one run's legal past.
     pub fn replay(events: impl IntoIterator<Item = (Stamp, Event)>) -> Result<Self, Corrupt> {
-        let mut events = events.into_iter();
-        let Some((at, Event::Run(RunEvent::Started(started)))) = events.next() else {
-            return Err(Corrupt("the first event isn't the run's root".to_owned()));
-        };
-        let mut engine = Self::over(RunState::new(*started, at));
+        let mut replay = Replay::default();
         for (at, event) in events {
-            engine.fold(at, &event)?;
+            replay.take(at, event)?;
         }
-        Ok(engine)
+        replay.finish()
     }
 
     /// Takes one more event of the journal, as a reader does that follows it.
@@ -96,6 +94,12 @@ impl Engine {
     #[must_use]
     pub fn state(&self) -> &RunState {
         &self.state
+    }
+
+    /// The fold, where nothing follows any more.
+    #[must_use]
+    pub fn into_state(self) -> RunState {
+        self.state
     }
 
     /// The signs of life.
@@ -260,6 +264,47 @@ impl Engine {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Moment> {
         timer::next_deadline(&self.state, &self.pulses)
+    }
+}
+
+/// A fold under way: events are taken one by one, so that nobody needs them all at once.
+#[derive(Debug, Default)]
+pub struct Replay(Option<RunState>);
+
+impl Replay {
+    /// A fold that goes on where `engine` stands.
+    #[must_use]
+    pub fn on(engine: Engine) -> Self {
+        Self(Some(engine.state))
+    }
+
+    /// Takes the next event of the run.
+    ///
+    /// # Errors
+    /// [`Corrupt`] when it can't have happened here.
+    pub fn take(&mut self, at: Stamp, event: Event) -> Result<(), Corrupt> {
+        match (&mut self.0, event) {
+            (Some(state), event) => apply::apply(state, at, &event),
+            (empty, Event::Run(RunEvent::Started(started))) => {
+                *empty = Some(RunState::new(*started, at));
+                Ok(())
+            }
+            (None, _) => Err(Corrupt("the first event isn't the run's root".to_owned())),
+        }
+    }
+
+    /// Whether nothing was taken yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// The machine of the run.
+    ///
+    /// # Errors
+    /// [`Corrupt`] where there was no event at all.
+    pub fn finish(self) -> Result<Engine, Corrupt> {
+        self.0.map(Engine::over).ok_or_else(|| Corrupt("the first event isn't the run's root".to_owned()))
     }
 }
 

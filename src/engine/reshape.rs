@@ -106,9 +106,9 @@ impl<'a> Edit<'a> {
         let tasks = &adopted.workflow.tasks;
         let index = tasks.iter().enumerate().map(|(i, task)| (task.id.clone(), i)).collect();
         let asked_for = asked_for(&state.started.only, tasks, &index);
-        let mut workers: BTreeMap<usize, Vec<_>> = BTreeMap::new();
+        let mut workers: BTreeMap<usize, Vec<(&String, &WorkerState)>> = BTreeMap::new();
         for (id, worker) in &state.workers {
-            workers.entry(worker.task).or_default().push((id, worker));
+            workers.entry(worker.task).or_default().push((id, worker.as_ref()));
         }
         Self { state, adopted, index, asked_for, workers }
     }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::event::Started;
@@ -15,7 +16,7 @@ pub use super::worker_state::{KeptReport, WorkerState};
 use crate::workflow::{Need, Task, TaskBase, When, Workflow};
 
 /// Where a run is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RunPhase {
     /// A supervisor holds it, or died holding it.
     Running,
@@ -49,8 +50,8 @@ pub struct RunState {
     pub stopping: Option<bool>,
     /// In the order of the workflow; those that an adopted edit lost stand behind the others.
     pub tasks: Vec<TaskState>,
-    /// By id; an attempt's worker stays here for good.
-    pub workers: BTreeMap<String, WorkerState>,
+    /// By id; an attempt's worker stays here for good. Boxed: a node of the map is half empty.
+    pub workers: BTreeMap<String, Box<WorkerState>>,
     /// The highest token given out: tokens rise and never repeat.
     pub last_token: u64,
     /// Attempts over all tasks; those that the host failed spend none.
@@ -63,6 +64,8 @@ pub struct RunState {
     pub active: BTreeSet<String>,
     /// Found workers that live, or may: nothing of their tasks is claimed beside them.
     pub at_large: BTreeSet<String>,
+    /// An edited workflow was adopted: what the run began with no longer says what is planned.
+    pub adopted: bool,
     /// Tasks between their claim and their end.
     pub moving: BTreeSet<usize>,
     /// Tasks that haven't ended.
@@ -74,7 +77,7 @@ pub struct RunState {
 }
 
 /// One point that a run's line and a boot's monotonic clock have in common.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Anchor {
     /// Which boot.
     pub boot: String,
@@ -85,51 +88,67 @@ pub struct Anchor {
 }
 
 /// The state of one task.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskState {
     /// Where it is.
     pub phase: TaskPhase,
     /// `code` or `code: detail`; empty where the phase says it all.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
     /// Since when it is there.
     pub since: Stamp,
     /// The last attempt's ordinal; 0 before the first.
     pub attempt: u32,
     /// The highest ordinal that was found on the disk without the journal telling of it; else 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub found: u32,
     /// The highest ordinal it may reach.
     pub allowed: u32,
     /// How often the host has failed its launches in a row.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub host_failures: u32,
     /// The worker whose expired claim the next attempt recovers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovers: Option<String>,
     /// Ready, but not before this moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub defer_until: Option<Moment>,
     /// Its last attempt's head, once captured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<String>,
     /// Where its first attempt started: every diff is taken from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
     /// Where the next attempt starts, when not at the task's base.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart_at: Option<String>,
     /// What of the last attempt's evidence was refuted: fed to the next one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refuted: Vec<Checked>,
     /// What its last accepted report said to dependents.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub summary: String,
     /// What its last accepted report handed to dependents.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub outputs: Map<String, Value>,
     /// The last attempt's checks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Checked>,
     /// The checks of the attempt before that, for whoever repairs it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub last_evidence: Vec<Checked>,
     /// How often this attempt's evidence has been looked at.
     pub rounds: u32,
     /// Skipped by design: nothing it needs failed or was cancelled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_design: bool,
     /// Skipped because of this task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<String>,
     /// How many of its needs haven't ended.
     pub unended: usize,
     /// An adopted edit of the workflow no longer has it: only its record is left.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub removed: bool,
 }
 
@@ -171,6 +190,7 @@ impl RunState {
             moving: BTreeSet::new(),
             active: BTreeSet::new(),
             at_large: BTreeSet::new(),
+            adopted: false,
             open_count: count,
             index,
             dependents,
@@ -200,13 +220,13 @@ impl RunState {
     #[must_use]
     pub fn current_worker(&self, task: usize) -> Option<(String, &WorkerState)> {
         let id = worker_id(&self.planned(task).id, self.tasks[task].attempt);
-        self.workers.get(&id).map(|worker| (id, worker))
+        self.workers.get(&id).map(|worker| (id, worker.as_ref()))
     }
 
     /// Workers that count against `limits.workers`: live, with a live claim or a session not yet ended.
     #[must_use]
     pub fn live_count(&self) -> usize {
-        self.active.iter().filter(|id| self.workers.get(*id).is_some_and(WorkerState::counts)).count()
+        self.active.iter().filter(|id| self.workers.get(*id).is_some_and(|worker| worker.counts())).count()
     }
 
     /// Whether one more worker may start.
@@ -312,6 +332,11 @@ pub(super) fn asked_for(only: &[String], tasks: &[Task], index: &BTreeMap<String
         }
     }
     asked
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// `<task>.<attempt>`.

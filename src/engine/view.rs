@@ -9,9 +9,10 @@ use super::event::Place;
 use super::evidence::Checked;
 use super::moment::Stamp;
 use super::ready;
-use super::state::{RunPhase, RunState, WorkerState};
+use super::state::{RunPhase, RunState, TaskState, WorkerState};
 use super::task_table::TaskPhase;
 use super::worker_table::WorkerPhase;
+use crate::workflow::{Evidence, Item, Task};
 
 /// One run, as readers see it.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,28 +114,41 @@ pub struct WorkerView {
 }
 
 impl RunView {
-    /// The view of a state.
+    /// The view of a state that goes on.
     #[must_use]
     pub fn of(state: &RunState) -> Self {
-        let mut workers: Vec<(usize, u32, WorkerView)> = state
-            .workers
-            .iter()
-            .map(|(id, worker)| (worker.task, worker.attempt, worker_view(state, id, worker)))
+        Self::from_state(state.clone())
+    }
+
+    /// The view of a state that nobody needs any more: a large run isn't held twice.
+    #[must_use]
+    pub fn from_state(state: RunState) -> Self {
+        let count = state.tasks.len();
+        let beside: Vec<Beside> = (0..count).map(|task| Beside::of(&state, task)).collect();
+        let RunState { started, started_at, last_at, ended_at, phase, interrupted, tasks, workers, .. } =
+            state;
+        let ids: Vec<String> = started.workflow.tasks.iter().map(|task| task.id.clone()).collect();
+        let mut workers: Vec<(usize, u32, WorkerView)> = workers
+            .into_iter()
+            .map(|(id, worker)| {
+                (worker.task, worker.attempt, worker_view(id, ids[worker.task].clone(), *worker))
+            })
             .collect();
         workers.sort_by_key(|(task, attempt, _)| (*task, *attempt));
+        let planned = started.workflow.tasks.into_iter().zip(tasks).zip(beside);
         Self {
-            id: state.started.run.clone(),
-            workflow: state.workflow().name.clone(),
-            path: state.started.path.clone(),
-            phase: state.phase,
-            interrupted: state.interrupted.clone(),
-            base: state.started.base.clone(),
-            base_name: state.started.base_name.clone(),
-            session: state.started.session.word(),
-            started_at: state.started_at,
-            ended_at: state.ended_at,
-            last_at: state.last_at,
-            tasks: (0..state.tasks.len()).map(|task| task_view(state, task)).collect(),
+            id: started.run,
+            workflow: started.workflow.name,
+            path: started.path,
+            phase,
+            interrupted,
+            base: started.base,
+            base_name: started.base_name,
+            session: started.session.word(),
+            started_at,
+            ended_at,
+            last_at,
+            tasks: planned.map(|((planned, task), beside)| task_view(planned, task, beside)).collect(),
             workers: workers.into_iter().map(|(_, _, view)| view).collect(),
         }
     }
@@ -152,31 +166,44 @@ impl RunView {
     }
 }
 
-fn task_view(state: &RunState, index: usize) -> TaskView {
-    let planned = state.planned(index);
-    let task = &state.tasks[index];
+/// What of a task's view the rest of the state says.
+struct Beside {
+    waits_for: Vec<String>,
+    held: bool,
+    worker: Option<String>,
+}
+
+impl Beside {
+    fn of(state: &RunState, task: usize) -> Self {
+        Self {
+            waits_for: waits_for(state, task),
+            held: state.tasks[task].phase == TaskPhase::Ready && state.held_by(task).is_some(),
+            worker: state.current_worker(task).map(|(id, _)| id),
+        }
+    }
+}
+
+fn task_view(planned: Task, task: TaskState, Beside { waits_for, held, worker }: Beside) -> TaskView {
     TaskView {
-        id: planned.id.clone(),
+        id: planned.id,
         kind: planned.kind.word(),
-        needs: planned.needs.iter().map(|need| need.task.clone()).collect(),
+        needs: planned.needs.into_iter().map(|need| need.task).collect(),
         phase: task.phase,
-        reason: task.reason.clone(),
-        waits_for: waits_for(state, index),
-        held: task.phase == TaskPhase::Ready && state.held_by(index).is_some(),
+        reason: task.reason,
+        waits_for,
+        held,
         since: task.since,
         attempt: task.attempt,
         allowed: task.allowed,
-        worker: state.current_worker(index).map(|(id, _)| id),
-        head: task.head.clone(),
-        summary: task.summary.clone(),
-        outputs: task.outputs.clone(),
-        evidence: task.evidence.clone(),
+        worker,
+        head: task.head,
+        summary: task.summary,
+        outputs: task.outputs,
+        evidence: task.evidence,
         removed: task.removed,
-        declared: match &planned.evidence {
-            crate::workflow::Evidence::Items(items) => {
-                Ok(items.iter().map(crate::workflow::Item::kind).collect())
-            }
-            crate::workflow::Evidence::Waived(reason) => Err(reason.clone()),
+        declared: match planned.evidence {
+            Evidence::Items(items) => Ok(items.iter().map(Item::kind).collect()),
+            Evidence::Waived(reason) => Err(reason),
         },
     }
 }
@@ -226,22 +253,19 @@ fn waits_for(state: &RunState, index: usize) -> Vec<String> {
     }
 }
 
-fn worker_view(state: &RunState, id: &str, worker: &WorkerState) -> WorkerView {
+fn worker_view(id: String, task: String, worker: WorkerState) -> WorkerView {
     WorkerView {
-        id: id.to_owned(),
-        task: state.planned(worker.task).id.clone(),
+        id,
+        task,
         attempt: worker.attempt,
         phase: worker.phase,
-        reason: worker.reason.clone(),
+        reason: worker.reason,
         since: worker.since,
-        session: worker.session.clone(),
-        workspace: worker.workspace.clone(),
+        session: worker.session,
+        workspace: worker.workspace,
         pid: worker.pid,
         lost: worker.expired && worker.token_live,
-        observations: worker.observations.clone(),
-        report: worker
-            .report
-            .as_ref()
-            .map(|report| (report.status.clone(), report.summary.clone(), report.reason.clone())),
+        observations: worker.observations,
+        report: worker.report.map(|report| (report.status, report.summary, report.reason)),
     }
 }

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::event::{Place, Snapshot};
@@ -13,7 +14,7 @@ use super::worker_table::WorkerPhase;
 use crate::workflow::WorkspaceKind;
 
 /// The state of one worker.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WorkerState {
     /// Whose attempt it is: an index into the tasks.
     pub task: usize,
@@ -22,74 +23,108 @@ pub struct WorkerState {
     /// Where it is.
     pub phase: WorkerPhase,
     /// `code` or `code: detail`; empty where the phase says it all.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
     /// Since when it is there.
     pub since: Stamp,
     /// Its claim's token.
     pub token: u64,
     /// The claim is neither closed nor revoked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub token_live: bool,
     /// The claim has expired and waits for a recovery.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub expired: bool,
     /// Until then without a beat.
     pub expires: Moment,
     /// The commit that its tree starts at.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub start: String,
     /// SHA-256 of the nonce that it must echo, in hex.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub nonce_sha256: String,
     /// Where its files are, once made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workspace: Option<Place>,
     /// Where its process is, once made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<Place>,
     /// When it was launched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launched_at: Option<Moment>,
     /// The process that echoed the nonce.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
     /// When its assignment was decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dispatched_at: Option<Moment>,
     /// Time that doesn't count against the timeout.
+    #[serde(default, skip_serializing_if = "Duration::is_zero")]
     pub paused: Duration,
     /// Since when it is blocked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_since: Option<Moment>,
     /// Found by its mark, unknown to the journal, and not yet seen to have ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub at_large: bool,
     /// It beats without doing anything.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stalled: bool,
     /// The worker whose expired claim it recovers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovered_from: Option<String>,
     /// It has acknowledged its assignment.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub acknowledged: bool,
     /// Its last accepted report.
-    pub report: Option<KeptReport>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Box<KeptReport>>,
     /// SHA-256 of every report seen, accepted or not: the same again is no news.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seen_reports: Vec<String>,
     /// How its child ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<ChildExit>,
     /// Its session is to be ended: with or without force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<bool>,
     /// Its session was ended on our wish.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stopped: bool,
     /// The attempt has an outcome.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub settled: bool,
     /// What its tree held: `None` until captured.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known")]
     pub captured: Option<Option<Snapshot>>,
     /// What was looked at when it was released.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub observations: Vec<String>,
 }
 
 /// What the state remembers of an accepted report.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KeptReport {
     /// Its status word.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub status: String,
     /// Its summary.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub summary: String,
     /// Its reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// What dependents may read.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub outputs: Map<String, Value>,
     /// Claimed hashes and commits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub claims: Vec<Value>,
+}
+
+/// A field that is there is known, though it may say that there is nothing.
+fn known<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(from).map(Some)
 }
 
 impl WorkerState {

@@ -10,6 +10,7 @@ mod file;
 pub mod lock;
 mod open;
 pub mod pending;
+mod read;
 mod record;
 mod requests;
 pub mod schema;
@@ -18,6 +19,7 @@ mod store;
 use std::fmt;
 use std::path::PathBuf;
 
+pub use read::Mark;
 pub use record::Recorded;
 pub use requests::{Answer, Asked};
 pub use store::{Journal, RunRow};

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::file::OnDisk;
-use super::record::{ROOT, Row, check_roots};
-use super::{JournalError, Recorded};
+use super::record::{ROOT, Row};
+use super::{JournalError, Mark, Recorded};
 use crate::engine::event::{Event, RunEvent};
 use crate::engine::moment::Stamp;
 use crate::home::Home;
@@ -38,6 +38,12 @@ impl Journal {
     #[must_use]
     pub fn last_seq(&self) -> u64 {
         self.last_seq
+    }
+
+    /// The place of a run's last row, where it was written by this very object just now.
+    #[must_use]
+    pub fn mark(&self, run: &str) -> Option<Mark> {
+        self.digests.get(run).map(|digest| Mark { seq: self.last_seq, digest: *digest })
     }
 
     /// [`Journal::append_batch`] for events of one moment.
@@ -148,61 +154,6 @@ impl Journal {
             .optional()
             .map_err(|source| damage_or("read", source))?;
         Ok(found.unwrap_or(ROOT))
-    }
-
-    /// All events of one run, oldest first, each proven to follow the one before it.
-    ///
-    /// # Errors
-    /// `Damaged`, naming the first row that doesn't fit.
-    pub fn read_run(&self, run: &str) -> Result<Vec<Recorded>, JournalError> {
-        self.read_after(run, 0, ROOT).map(|(recorded, _)| recorded)
-    }
-
-    /// The events of one run after `seq`, whose digest is given; and the last digest.
-    ///
-    /// # Errors
-    /// `Damaged`, naming the first row that doesn't fit.
-    pub fn read_after(
-        &self,
-        run: &str,
-        seq: u64,
-        digest: [u8; 32],
-    ) -> Result<(Vec<Recorded>, [u8; 32]), JournalError> {
-        let fail = |source| damage_or("read", source);
-        let mut select = self
-            .connection
-            .prepare_cached(
-                "SELECT seq, moment, wall_ms, kind, data, digest FROM events WHERE run = ? AND seq > ? ORDER BY seq",
-            )
-            .map_err(fail)?;
-        let after = self.first_seq(run)?.saturating_sub(1).max(i64::try_from(seq).unwrap_or(i64::MAX));
-        let mut rows = select.query(params![run, after]).map_err(fail)?;
-        let mut recorded = Vec::new();
-        let mut last = digest;
-        while let Some(row) = rows.next().map_err(fail)? {
-            let row = Row {
-                seq: row.get(0).map_err(fail)?,
-                moment: row.get(1).map_err(fail)?,
-                wall_ms: row.get(2).map_err(fail)?,
-                kind: row.get(3).map_err(fail)?,
-                data: row.get(4).map_err(fail)?,
-                digest: row.get(5).map_err(fail)?,
-            };
-            let previous = std::mem::replace(&mut last, row.digest);
-            recorded.push(row.read(run, &previous)?);
-        }
-        check_roots(run, seq == 0, &recorded)?;
-        Ok((recorded, last))
-    }
-
-    /// Where a run's rows begin; 0 for one that the list of runs doesn't have.
-    fn first_seq(&self, run: &str) -> Result<i64, JournalError> {
-        let found = self
-            .connection
-            .query_row("SELECT first_seq FROM runs WHERE id = ?", [run], |row| row.get(0))
-            .optional()
-            .map_err(|source| damage_or("read", source))?;
-        Ok(found.unwrap_or(0))
     }
 
     /// All runs, oldest first.

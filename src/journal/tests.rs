@@ -51,6 +51,41 @@ fn j11_a_row_edited_by_hand_is_named() {
 }
 
 #[test]
+fn j11_rows_are_proven_without_being_read_and_up_to_any_of_them() {
+    let (_dir, home) = home();
+    let mut journal = Journal::open(&home).unwrap();
+    journal.append("other", at(1), vec![event("x")]).unwrap();
+    journal.append("r", at(1), vec![event("a"), event("b"), event("c")]).unwrap();
+    let last = journal.mark("r").unwrap();
+    let middle = journal.prove("r", 3).unwrap();
+    assert_eq!((journal.prove("r", u64::MAX).unwrap(), middle.seq), (last, 3));
+    assert!(journal.has("r", middle).unwrap() && journal.has("r", last).unwrap());
+    assert!(!journal.has("other", last).unwrap());
+    assert!(!journal.has("r", Mark { digest: last.digest, ..middle }).unwrap());
+    journal.connection.execute("UPDATE events SET moment = 9 WHERE seq = 3", []).unwrap();
+    assert_eq!(journal.prove("r", 2).unwrap().seq, 2);
+    let error = journal.prove("r", 3).unwrap_err();
+    assert!(error.is_damage() && error.to_string().contains("row 3"), "{error}");
+}
+
+#[test]
+fn reading_goes_on_after_any_row_and_stops_where_its_taker_does() {
+    let (_dir, home) = home();
+    let mut journal = Journal::open(&home).unwrap();
+    let rows = journal.append("r", at(1), vec![event("a"), event("b"), event("c")]).unwrap();
+    assert_eq!(journal.first("r").unwrap().as_ref(), None, "a run without a root has no first row");
+    let mut taken = Vec::new();
+    let stop = |row: Recorded| {
+        taken.push(row);
+        if taken.len() == 2 { Err(JournalError::Damaged { what: "enough".into() }) } else { Ok(()) }
+    };
+    assert!(journal.walk("r", Mark::ROOT, stop).is_err());
+    assert_eq!(taken, rows[..2]);
+    let second = journal.prove("r", 2).unwrap();
+    assert_eq!(journal.read_after("r", second.seq, second.digest).unwrap().0, rows[2..]);
+}
+
+#[test]
 fn j11_a_journal_missing_beside_its_runs_is_an_error_and_not_an_empty_one() {
     let (_dir, home) = home();
     crate::home::private_dir(&home.run("r")).unwrap();

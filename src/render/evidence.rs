@@ -79,7 +79,8 @@ pub fn json(dossier: &Dossier) -> Value {
 
 /// One item with its facts beside the verdict; a fact can't replace one of ours.
 fn item(at: Stamp, checked: &Checked) -> Value {
-    let mut fields = checked.facts.clone();
+    let mut fields: Map<String, Value> =
+        checked.facts.iter().map(|(name, fact)| (name.to_owned(), fact.clone())).collect();
     fields.insert("kind".to_owned(), checked.kind.clone().into());
     fields.insert("verdict".to_owned(), checked.verdict.word().into());
     fields.insert("reason".to_owned(), checked.reason.clone().into());
@@ -139,7 +140,7 @@ fn entry(dossier: &Dossier, index: usize, kind: &str, screen: Screen) -> String 
     let verdict = toned(screen, tone, checked.verdict.word());
     let when = ago(screen.now_ms, at.wall_ms);
     let mut text = format!("  {verdict}  {}: {} ({when})\n", line(&checked.kind), line(&checked.reason));
-    for (name, value) in &checked.facts {
+    for (name, value) in checked.facts.iter() {
         text.push_str(&format!("    {}: {}\n", line(name), fact(value)));
     }
     text

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::launch::{self, Job, PROMPT};
@@ -124,48 +125,72 @@ fn job_for_environment(world: &World, state: &RunState, id: &str, worker: &Worke
         base: state.base_of(worker.task),
         own_worker: None,
         extras: world.inherited.extras(&planned.env),
-        inputs: Value::Null,
+        inputs: None,
         prompt: prompt(state, worker.task),
         free_disk: None,
     }
 }
 
-/// What needs hand on, what budget is left, and what was refuted last time (contract 3).
-fn inputs(state: &RunState, task: usize, attempt: u32) -> Value {
-    let needs: Map<String, Value> = state
-        .planned(task)
-        .needs
-        .iter()
-        .filter_map(|need| state.task_index(&need.task).map(|index| (need.task.clone(), index)))
-        .map(|(id, index)| {
-            let needed = &state.tasks[index];
-            let evidence: Vec<Value> = needed
-                .evidence
-                .iter()
-                .map(|checked| json!({"kind": checked.kind, "verdict": checked.verdict.word(), "reason": checked.reason}))
-                .collect();
-            let tree = state
-                .current_worker(index)
-                .and_then(|(_, worker)| worker.workspace.as_ref())
-                .and_then(|place| place.fields.get("path").cloned());
-            let value = json!({
-                "status": needed.phase.word(),
-                "summary": needed.summary,
-                "outputs": needed.outputs,
-                "head": needed.head,
-                "tree": tree,
-                "evidence": evidence,
-            });
-            (id, value)
-        })
-        .collect();
+/// `inputs.json`, borrowed: a task may need ten thousand others.
+#[derive(Serialize)]
+struct Inputs<'s> {
+    budget: Value,
+    needs: BTreeMap<&'s str, Needed<'s>>,
+    refuted: Vec<Value>,
+    schema: &'static str,
+}
+
+#[derive(Serialize)]
+struct Needed<'s> {
+    evidence: Vec<Shown<'s>>,
+    head: Option<&'s str>,
+    outputs: &'s Map<String, Value>,
+    status: &'static str,
+    summary: &'s str,
+    tree: Option<&'s str>,
+}
+
+#[derive(Serialize)]
+struct Shown<'s> {
+    kind: &'s str,
+    reason: &'s str,
+    verdict: &'static str,
+}
+
+/// What needs hand on, what budget is left, and what was refuted last time (contract 3), as
+/// JSON; `None` where something has no such form.
+fn inputs(state: &RunState, task: usize, attempt: u32) -> Option<Vec<u8>> {
+    let needs = &state.planned(task).needs;
+    let known = needs.iter().filter_map(|need| Some((need.task.as_str(), state.task_index(&need.task)?)));
     let left = state.tasks[task].allowed.saturating_sub(attempt);
-    json!({
-        "schema": "ilchul.inputs/1",
-        "needs": needs,
-        "budget": {"attempts_left": left},
-        "refuted": refuted(&state.tasks[task]),
-    })
+    let inputs = Inputs {
+        budget: json!({"attempts_left": left}),
+        needs: known.map(|(id, index)| (id, needed(state, index))).collect(),
+        refuted: refuted(&state.tasks[task]),
+        schema: "ilchul.inputs/1",
+    };
+    serde_json::to_vec(&inputs).ok()
+}
+
+fn needed(state: &RunState, index: usize) -> Needed<'_> {
+    let task = &state.tasks[index];
+    let place = state.current_worker(index).and_then(|(_, worker)| worker.workspace.as_ref());
+    Needed {
+        evidence: task
+            .evidence
+            .iter()
+            .map(|checked| Shown {
+                kind: &checked.kind,
+                reason: &checked.reason,
+                verdict: checked.verdict.word(),
+            })
+            .collect(),
+        head: task.head.as_deref(),
+        outputs: &task.outputs,
+        status: task.phase.word(),
+        summary: &task.summary,
+        tree: place.and_then(|place| place.fields.get("path")).map(String::as_str),
+    }
 }
 
 /// What the attempt before this one failed to show.

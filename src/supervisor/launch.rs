@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 
 use ilchul_git_worktree::WorktreeSpec;
 use ilchul_substrate::{ErrorKind, Mark, SessionSpec, Substrate};
-use serde_json::Value;
 
 use super::watch::Watch;
 use super::world::{World, place};
@@ -42,8 +41,8 @@ pub struct Job {
     pub own_worker: Option<Vec<String>>,
     /// Variables that travel in files.
     pub extras: BTreeMap<String, String>,
-    /// What needs handed on, and what was refuted.
-    pub inputs: Value,
+    /// What needs handed on, and what was refuted, as JSON.
+    pub inputs: Option<Vec<u8>>,
     /// What an agent is asked.
     pub prompt: Option<String>,
     /// Free bytes below which nothing is made.
@@ -148,7 +147,8 @@ fn make_mail(world: &World, watch: &Watch, job: &Job, tree: &Path) -> Result<Pat
     let bytes =
         |value: serde_json::Result<Vec<u8>>| value.map_err(|error| ("mail", error.to_string(), false));
     write_first(&folder, protocol::LAUNCH, &bytes(serde_json::to_vec(&launch))?)?;
-    write_first(&folder, INPUTS, &bytes(serde_json::to_vec(&job.inputs))?)?;
+    let formless = || ("mail", "its inputs have no JSON form".to_owned(), false);
+    write_first(&folder, INPUTS, job.inputs.as_deref().ok_or_else(formless)?)?;
     if let Some(prompt) = &job.prompt {
         write_first(&folder, PROMPT, prompt.as_bytes())?;
     }

@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod environment;
+pub mod fold;
 mod jobs;
 mod launch;
 mod leftover;
@@ -35,7 +36,7 @@ use crate::engine::{Corrupt, Rejection};
 use crate::journal::{JournalError, Recorded};
 
 pub use launch::words;
-pub use resume::{Opened, open_new, open_old};
+pub use resume::{Opened, open_folded, open_new, open_old};
 pub use run::{End, Supervisor};
 pub use unrecorded::Unrecorded;
 

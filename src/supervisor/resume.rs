@@ -8,7 +8,9 @@
 use ilchul_substrate::{Error, Handle, Mark, Observation, State, Substrate};
 
 use super::clock::{Clock, boot_id};
+use super::fold::{self, Proof};
 use super::run::{Message, Parts, Supervisor};
+use super::turn::KEEP_EVERY;
 use super::world::{World, place};
 use super::{Fate, Listener, Note, Resumed, SupervisorError, Then, remnants};
 use crate::engine::Engine;
@@ -47,17 +49,24 @@ pub fn open_new(opened: Opened, started: Started) -> Supervisor {
 ///
 /// # Errors
 /// When the journal has no such run, or its rows aren't a legal past.
-pub fn open_old(mut opened: Opened) -> Result<Supervisor, SupervisorError> {
-    let recorded = opened.journal.read_run(&opened.world.run)?;
-    if recorded.is_empty() {
-        return Err(SupervisorError::UnknownRun(opened.world.run));
-    }
-    let mut engine = Engine::replay(recorded.into_iter().map(|row| (row.at, row.event)))?;
+pub fn open_old(opened: Opened) -> Result<Supervisor, SupervisorError> {
+    let folded = fold::read(&opened.journal, &opened.world.home, &opened.world.run, Proof::Whole)?;
+    let Some(folded) = folded else { return Err(SupervisorError::UnknownRun(opened.world.run)) };
+    open_folded(opened, folded.engine)
+}
+
+/// [`open_old`] for a run that was read already, under the lock that is still held.
+///
+/// # Errors
+/// As there.
+pub fn open_folded(mut opened: Opened, mut engine: Engine) -> Result<Supervisor, SupervisorError> {
     opened.clock = opened.clock.on_line(&engine.state().anchor, engine.state().last_at.moment);
     let boot = (std::process::id(), boot_id(), opened.clock.mono_ms());
     let turn = opened.clock.now();
     engine.resume(turn, boot)?;
     let mut supervisor = Supervisor::new(parts(opened, engine), turn);
+    // Soon, so that lives that end early don't leave more and more to replay; but not at once.
+    supervisor.unkept_count = KEEP_EVERY - KEEP_EVERY / 16;
     supervisor.adopt();
     Ok(supervisor)
 }

@@ -103,6 +103,8 @@ pub struct Supervisor {
     pub(super) undiscovered: bool,
     /// That look is under way.
     pub(super) discovering: bool,
+    /// Rows that the kept fold doesn't have yet.
+    pub(super) unkept_count: usize,
     /// The last turn came because nothing else did.
     pub(super) napped: bool,
     signals: Signals,
@@ -155,6 +157,7 @@ impl Supervisor {
             resumed: Vec::new(),
             undiscovered: false,
             discovering: false,
+            unkept_count: 0,
             napped: false,
             signals: Signals::none(),
             turn,
@@ -170,6 +173,12 @@ impl Supervisor {
     /// Stops where one of these asks for it.
     pub fn heed(&mut self, signals: Signals) {
         self.signals = signals;
+    }
+
+    /// The fold, where nothing follows any more.
+    #[must_use]
+    pub fn into_state(self) -> RunState {
+        self.engine.into_state()
     }
 
     /// Takes an input before the loop turns for the first time.

@@ -6,6 +6,7 @@
 
 mod actor;
 mod deliver;
+mod fold;
 mod life;
 mod resume;
 mod silence;
@@ -123,7 +124,7 @@ fn a_refuted_attempt_feeds_the_next_one_what_was_missing() {
     });
     assert_eq!(Life::first(&stage).join(), DONE);
     let state = stage.state();
-    let kept = state.tasks[0].evidence[1].facts["sha256"].as_str().unwrap().to_owned();
+    let kept = state.tasks[0].evidence[1].facts.get("sha256").unwrap().as_str().unwrap().to_owned();
     let blob = stage.backstage.home.blobs().join(&kept[..2]).join(&kept[2..]);
     assert_eq!(std::fs::read_to_string(blob).unwrap(), "`out.txt` doesn't exist");
 }

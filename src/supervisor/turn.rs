@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::run::{End, Supervisor};
-use super::{Note, SupervisorError};
+use super::{Note, SupervisorError, fold};
 use crate::engine::effect::Effect;
 use crate::engine::event::{Event, TaskStep, WorkerStep};
 use crate::engine::state::{RunPhase, RunState};
@@ -13,6 +13,11 @@ use crate::engine::task_table::TaskPhase;
 
 /// How long a fact from which nothing follows may wait to share a sync with the next.
 pub(super) const SHARE_WITHIN: Duration = Duration::from_millis(10);
+
+/// Rows after which the fold is kept anew: replaying them takes less time than a person notices.
+pub(super) const KEEP_EVERY: usize = 8192;
+/// A run that is let go of is kept from so many on.
+const KEEP_AT_END: usize = 1024;
 
 impl Supervisor {
     /// Whether what was decided may share its sync with the next turn: nothing follows from
@@ -65,12 +70,32 @@ impl Supervisor {
             if let Some(bytes) = self.journal.grown_log() {
                 self.listener.note(&Note::LogGrows(bytes));
             }
+            self.keep_fold(recorded.len());
             self.forget_ended();
         }
         for (id, answer) in std::mem::take(&mut self.answers) {
             self.journal.answer(id, &answer)?;
         }
         Ok(())
+    }
+
+    /// Keeps the fold of what is on the disk now, once there is enough to be worth it.
+    fn keep_fold(&mut self, added: usize) {
+        self.unkept_count += added;
+        if self.engine.state().adopted {
+            // Its plan is that of an event, and a fold is read with the plan of the root.
+            return;
+        }
+        let going = self.engine.state().phase == RunPhase::Running;
+        let enough = if going { KEEP_EVERY } else { KEEP_AT_END };
+        let (true, Some(mark)) = (self.unkept_count >= enough, self.journal.mark(&self.world.run)) else {
+            return;
+        };
+        self.unkept_count = 0;
+        if let Err(error) = fold::keep(&self.world.home, self.engine.state(), mark) {
+            // Only time is lost: the journal has everything.
+            tracing::warn!(%error, "the fold can't be kept");
+        }
     }
 
     /// A run that is over, or was brought down, waits for the sessions that are being ended:

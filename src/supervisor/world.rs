@@ -67,12 +67,12 @@ impl World {
 /// A substrate's handle, as the journal keeps it.
 #[must_use]
 pub fn place(handle: &Handle) -> Place {
-    Place { kind: handle.kind.clone(), id: handle.id.clone(), fields: handle.fields.clone() }
+    Place { kind: handle.kind.clone(), id: handle.id.clone(), fields: handle.fields.clone().into() }
 }
 
 /// A journaled place, as the substrate knows it.
 #[must_use]
 pub fn handle(mark: Mark, place: &Place) -> Handle {
-    let fields: BTreeMap<String, String> = place.fields.clone();
+    let fields = BTreeMap::from(&place.fields);
     Handle { mark, kind: place.kind.clone(), id: place.id.clone(), fields }
 }

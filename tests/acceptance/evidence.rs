@@ -127,7 +127,7 @@ fn evidence_is_kept_by_content_when_the_worktree_changes_later() {
         World::with("tasks: { a: { run: 'echo kept > out.txt', evidence: [ { artifact: out.txt } ] } }");
     world.up().exits(0);
     let state = world.state();
-    let sha256 = state.tasks[0].evidence[0].facts["sha256"].as_str().unwrap().to_owned();
+    let sha256 = state.tasks[0].evidence[0].facts.get("sha256").unwrap().as_str().unwrap().to_owned();
     std::fs::write(world.tree("a.1").join("out.txt"), "tampered\n").unwrap();
     let blob = world.home().blobs().join(&sha256[..2]).join(&sha256[2..]);
     assert_eq!(std::fs::read_to_string(blob).unwrap(), "kept\n");

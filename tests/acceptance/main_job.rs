@@ -84,7 +84,7 @@ fn each_task_works_in_its_own_locked_worktree_on_its_own_branch() {
         assert_eq!(place.kind, "worktree");
         assert!(
             place.id == tree.to_str().unwrap()
-                || place.fields.values().any(|field| *field == tree.to_str().unwrap())
+                || place.fields.iter().any(|(_, field)| *field == tree.to_str().unwrap())
         );
     }
     assert_eq!(list.matches("worktree ").count(), 3, "{list}");

@@ -169,7 +169,7 @@ impl State {
 
     /// The engine's row of an attempt.
     pub fn row(&self, whom: Whom) -> Option<&WorkerState> {
-        self.engine.state().workers.get(&self.id(whom))
+        self.engine.state().workers.get(&self.id(whom)).map(AsRef::as_ref)
     }
 
     /// Its name.

@@ -22,6 +22,7 @@ pub(super) fn adopt(state: &mut RunState, adopted: &Adopted) -> Result<(), Corru
     let lost = |task: &&Task| !planned.contains(task.id.as_str());
     workflow.tasks.extend(before.iter().filter(lost).cloned());
 
+    state.adopted = true;
     let started = &mut state.started;
     started.digest.clone_from(&adopted.digest);
     started.base.clone_from(&adopted.base);

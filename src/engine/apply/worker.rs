@@ -91,7 +91,7 @@ fn provision(
         recovered_from: state.tasks[task].recovers.take(),
         ..WorkerState::new((task, attempt), at, WorkerPhase::Provisioning, token)
     };
-    state.workers.insert(id.to_owned(), worker);
+    state.workers.insert(id.to_owned(), Box::new(worker));
     Ok(())
 }
 
@@ -115,7 +115,7 @@ fn find(state: &mut RunState, at: Stamp, event: &WorkerEvent) -> Result<(), Corr
         settled: true,
         ..WorkerState::new((task, attempt), at, WorkerPhase::StaleRegistry, token)
     };
-    state.workers.insert(event.worker.clone(), worker);
+    state.workers.insert(event.worker.clone(), Box::new(worker));
     Ok(())
 }
 

@@ -28,7 +28,7 @@ fn task_index(view: View<'_>, task: &str) -> Result<usize, Rejection> {
 }
 
 fn worker<'a>(view: View<'a>, id: &str) -> Result<&'a WorkerState, Rejection> {
-    view.state.workers.get(id).ok_or_else(|| Rejection {
+    view.state.workers.get(id).map(AsRef::as_ref).ok_or_else(|| Rejection {
         code: "unknown_worker",
         message: format!("the run `{}` has no worker `{id}`", view.state.started.run),
     })
@@ -100,7 +100,8 @@ pub(super) fn take_back(view: View<'_>, task: usize, reason: &str) -> Vec<Event>
         let live = |worker: &&WorkerState| {
             worker.task == task && (worker.at_large || (worker.phase.is_live() && !worker.is_over()))
         };
-        if view.state.workers.get(id).filter(live).is_some_and(|worker| worker.stop.is_none()) {
+        let worker = view.state.workers.get(id).map(AsRef::as_ref).filter(live);
+        if worker.is_some_and(|worker| worker.stop.is_none()) {
             events.push(worker_event(id, String::new(), WorkerStep::Stopping { force: false }));
         }
     }

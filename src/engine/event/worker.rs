@@ -2,12 +2,11 @@
 //!
 //! It leaves out what they say (`ReportEvent`) and what is checked (`EvidenceEvent`).
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::engine::evidence::ChildExit;
 use crate::engine::moment::Moment;
+use crate::engine::named::Named;
 use crate::engine::worker_table::WorkerMove;
 
 /// What happened to a worker.
@@ -176,7 +175,7 @@ pub struct Place {
     /// What a person would type.
     pub id: String,
     /// What proves identity.
-    pub fields: BTreeMap<String, String>,
+    pub fields: Named<String>,
 }
 
 /// What a tree held when its attempt was over.

@@ -20,8 +20,6 @@ mod scale;
 mod silence;
 mod trees;
 
-use std::collections::BTreeMap;
-
 use super::effect::Effect;
 use super::event::{Event, Place, Snapshot, Started};
 use super::evidence::{Checked, ChildExit, Verdict};
@@ -30,7 +28,7 @@ use super::moment::{Moment, Now, Stamp};
 use super::state::{RunPhase, RunState, TaskState, WorkerState};
 use super::task_table::TaskPhase;
 use super::worker_table::WorkerPhase;
-use super::{Engine, Rejection};
+use super::{Engine, Rejection, fold};
 use crate::protocol::{REPORT_SCHEMA, Report, ReportStatus};
 use crate::workflow::{Task, Workflow, WorkspaceKind};
 use plan::{Plan, artifact, diff, flow, started, task};
@@ -83,6 +81,10 @@ impl Play {
         self.cuts.push(self.journal.len());
         if self.state().tasks.len() <= REPLAYED_TASKS {
             assert_eq!(Engine::replay(self.journal.clone()).expect("replays").state(), self.state());
+            // A run that adopted an edit keeps no text: its plan is no longer that of its root.
+            if !self.state().adopted {
+                assert_eq!(&written_and_read(self.state()), self.state(), "j4: as text");
+            }
         }
         result.map(|()| events)
     }
@@ -252,12 +254,24 @@ impl Play {
     }
 }
 
+/// The state, by way of its text.
+fn written_and_read(state: &RunState) -> RunState {
+    let mut parts = Vec::new();
+    let mut write = |text: &[u8]| -> serde_json::Result<()> {
+        assert!(!text.contains(&b'\n'), "a part is one line");
+        parts.push(fold::read(text)?);
+        Ok(())
+    };
+    fold::write(state, &mut write).expect("a state has a text");
+    fold::join(state.started.clone(), state.started_at, parts).expect("its parts make one").into_state()
+}
+
 fn stamp(ms: u64) -> Stamp {
     Stamp { moment: Moment(ms), wall_ms: i64::try_from(ms).expect("small") }
 }
 
 fn place(kind: &str, id: &str) -> Place {
-    Place { kind: kind.to_owned(), id: id.to_owned(), fields: BTreeMap::new() }
+    Place { kind: kind.to_owned(), id: id.to_owned(), fields: Default::default() }
 }
 
 /// The names of events, in order.
