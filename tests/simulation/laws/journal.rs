@@ -150,6 +150,7 @@ impl Laws {
             | WorkerStep::Departed
             | WorkerStep::Ended { .. } => {
                 held.over = true;
+                held.unended |= event.step == WorkerStep::Stopped && !event.reason.is_empty();
             }
             WorkerStep::Captured { .. } => held.captured = true,
             WorkerStep::Provisioning { .. }

@@ -104,9 +104,12 @@ impl Laws {
         })?;
         let beside = before.iter().filter(|other| other.task == this.task && other.until.is_none());
         for other in beside {
-            let revoked = self.book.workers.get(&other.worker).map_or("", |held| held.revoked.as_str());
-            // Only who was given up as lost is left alone; all others are ended first.
-            hold(law, revoked.starts_with("lost"), || {
+            let known = self.book.workers.get(&other.worker);
+            let revoked = known.map_or("", |held| held.revoked.as_str());
+            // Only who was given up as lost is left alone; all others are ended first, unless
+            // even that failed and was told.
+            let unended = known.is_some_and(|held| held.unended);
+            hold(law, unended || revoked.starts_with("lost"), || {
                 format!("`{}` starts beside `{}`, which was given up: {revoked}", this.worker, other.worker)
             })?;
         }
