@@ -1,6 +1,8 @@
-//! `ilchul evidence TASK`: what was checked of one attempt, and what its worker said.
+//! `ilchul evidence`: what was checked of an attempt, the same looked at again, and the
+//! record in the formats of others.
+//!
+//! It only reads the run. It leaves out the writing of files (`export.rs`).
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -8,110 +10,91 @@ use clap::Args;
 use super::Global;
 use super::error::CliError;
 use super::exit_code::Exit;
+use super::export;
 use super::output::Output;
 use super::read::{self, OfRun, Read};
-use crate::engine::event::{Event, ReportStep};
-use crate::engine::evidence::Checked;
-use crate::engine::moment::Stamp;
-use crate::journal::Recorded;
-use crate::render::evidence::{self, Dossier, Refused, Said};
+use crate::engine::bundle::{Again, Bundles};
+use crate::engine::view::TaskView;
+use crate::render::evidence::{self, Dossier};
+use crate::render::recheck as words;
+use crate::supervisor::recheck::{Look, recheck};
 
 /// Arguments of `evidence`.
 #[derive(Debug, Args)]
 pub struct EvidenceArgs {
-    /// The task.
-    task: String,
+    /// The task; with `--export` all of them by default.
+    #[arg(required_unless_present = "export")]
+    task: Option<String>,
     /// Which attempt; the last by default.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "export")]
     attempt: Option<u32>,
-    // The contract names these two: named here so that they are refused for what they are.
-    #[arg(long, hide = true)]
+    /// Look at the record again: kept files and output, commits, the verdicts from them. Runs
+    /// no command; 1 where anything differs or is gone.
+    #[arg(long, conflicts_with = "export")]
     recheck: bool,
-    #[arg(long, hide = true, value_name = "DIR")]
+    /// Write an in-toto statement for each task and `junit.xml` into this folder.
+    #[arg(long, value_name = "DIR")]
     export: Option<PathBuf>,
     #[command(flatten)]
     of: OfRun,
 }
 
-/// What the journal holds of one task's evidence, by attempt.
-#[derive(Default)]
-struct Found {
-    items: BTreeMap<(u32, usize), (Stamp, Checked)>,
-    reports: BTreeMap<u32, Said>,
-    refused: Vec<(u32, Refused)>,
-}
-
 /// Runs it.
 ///
 /// # Errors
-/// When there is no such run, task or attempt, or the journal is damaged.
+/// When there is no such run, task or attempt, the journal is damaged, or a file can't be
+/// written.
 pub fn run(global: &Global, args: &EvidenceArgs, output: Output) -> Result<Exit, CliError> {
-    for (asked, name) in [(args.recheck, "--recheck"), (args.export.is_some(), "--export")] {
-        if asked {
-            return Err(CliError::new("not_yet", format!("use `{name}`: it comes with a later version"))
-                .hint("Leave it out to see what was checked when the attempt was judged."));
-        }
+    let wanted = args.task.as_deref();
+    let (read, bundles) = Read::open_with(global, &args.of, |rows| {
+        Bundles::gather(rows.iter().map(|row| (row.at, &row.event)), wanted)
+    })?;
+    let named = wanted.map(|wanted| read.task(wanted)).transpose()?;
+    match (named, &args.export) {
+        (named, Some(folder)) => export::run(&read, bundles, named, folder, output),
+        (Some(task), None) if args.recheck => again(&read, bundles, task, args.attempt, output),
+        (Some(task), None) => show(bundles, task, args.attempt, output),
+        // The arguments' own rule keeps this from happening.
+        (None, None) => Err(CliError::new("usage", "show evidence: no task was named").exit(Exit::Usage)),
     }
-    let (read, mut found) = Read::open_with(global, &args.of, |rows| look(rows, &args.task))?;
-    let task = read.task(&args.task)?;
-    let attempt = args.attempt.unwrap_or(task.attempt);
-    if args.attempt.is_some() && !(1..=task.attempt).contains(&attempt) {
+}
+
+/// The attempt that is meant; 0 for a task that was never tried and none was named.
+fn attempt(task: &TaskView, wanted: Option<u32>) -> Result<u32, CliError> {
+    let attempt = wanted.unwrap_or(task.attempt);
+    if wanted.is_some() && !(1..=task.attempt).contains(&attempt) {
         return Err(read::unknown_attempt(task, attempt));
     }
-    let items = found.items.into_iter().filter(|((of, _), _)| *of == attempt);
-    let dossier = Dossier {
-        task: task.id.clone(),
-        attempt,
-        declared: task.declared.clone(),
-        items: items.map(|((_, item), (at, checked))| (item, at, checked)).collect(),
-        report: found.reports.remove(&attempt),
-        refused: found
-            .refused
-            .into_iter()
-            .filter(|(of, _)| *of == attempt)
-            .map(|(_, refused)| refused)
-            .collect(),
-    };
+    Ok(attempt)
+}
+
+fn show(
+    mut bundles: Bundles,
+    task: &TaskView,
+    wanted: Option<u32>,
+    output: Output,
+) -> Result<Exit, CliError> {
+    let bundle = bundles.remove(&task.id, attempt(task, wanted)?);
+    let dossier = Dossier { declared: task.declared.clone(), bundle };
     output.result(|| evidence::json(&dossier), || evidence::text(&dossier, read::screen(output)));
     Ok(Exit::Done)
 }
 
-/// The checks and reports of one task; of an item that was checked twice, the last check.
-fn look(rows: &[Recorded], task: &str) -> Found {
-    let mut found = Found::default();
-    for row in rows.iter().filter(|row| row.event.task() == Some(task)) {
-        match &row.event {
-            Event::Evidence(event) => {
-                found.items.insert((event.attempt, event.item), (row.at, event.checked.clone()));
-            }
-            Event::Report(event) => {
-                let attempt = event.worker.rsplit_once('.').and_then(|(_, attempt)| attempt.parse().ok());
-                let Some(attempt) = attempt else { continue };
-                keep(&mut found, attempt, row.at, &event.step);
-            }
-            Event::Run(_) | Event::Task(_) | Event::Worker(_) | Event::Claim(_) | Event::Ignored(_) => {}
-        }
+fn again(
+    read: &Read,
+    mut bundles: Bundles,
+    task: &TaskView,
+    wanted: Option<u32>,
+    output: Output,
+) -> Result<Exit, CliError> {
+    let attempt = attempt(task, wanted)?;
+    if attempt == 0 {
+        return Err(read::unknown_attempt(task, attempt));
     }
-    found
-}
-
-fn keep(found: &mut Found, attempt: u32, at: Stamp, step: &ReportStep) {
-    match step {
-        ReportStep::Accepted { status, summary, reason, outputs, claims, sha256 } => {
-            let said = Said {
-                at,
-                status: status.clone(),
-                summary: summary.clone(),
-                reason: reason.clone(),
-                outputs: outputs.clone(),
-                claims: claims.clone(),
-                sha256: sha256.clone(),
-            };
-            found.reports.insert(attempt, said);
-        }
-        ReportStep::Refused { code, detail, sha256 } => {
-            let refused = Refused { at, code: code.clone(), detail: detail.clone(), sha256: sha256.clone() };
-            found.refused.push((attempt, refused));
-        }
-    }
+    let bundle = bundles.remove(&task.id, attempt);
+    let look = Look { home: &read.place.home, repository: &read.place.repository, run: &read.view.id };
+    let found = recheck(look, &bundle);
+    output.result(|| words::json(&bundle, &found), || words::text(&bundle, &found, read::screen(output)));
+    let holds = found.iter().all(|one| one.again == Again::Same);
+    Ok(if holds { Exit::Done } else { Exit::Wrong })
 }

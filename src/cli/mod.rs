@@ -19,6 +19,7 @@ mod error;
 mod events;
 mod evidence;
 mod exit_code;
+mod export;
 mod heartbeat;
 mod init;
 mod logs;

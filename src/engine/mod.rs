@@ -5,6 +5,7 @@
 //! state. The supervisor commits the events before anything else sees them.
 
 mod apply;
+pub mod bundle;
 mod decide;
 pub mod effect;
 pub mod event;

@@ -7,6 +7,8 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
 use crate::home::{Home, private_dir};
@@ -91,6 +93,58 @@ pub fn is_whole(path: &Path, blob: &Blob) -> io::Result<bool> {
     }
 }
 
+/// What stands under a hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// The very bytes, and how many.
+    Whole(u64),
+    /// Nothing.
+    Missing,
+    /// Something else: what, as a sentence's fragment.
+    Other(String),
+}
+
+/// Looks at a blob again, copying its bytes to `out` as they are hashed, at most `cap` of them.
+///
+/// What stands in the store may have been put there by anybody, so no link is followed, no
+/// FIFO is waited for, and `out` is to be trusted only once `Whole` was answered.
+///
+/// # Errors
+/// What the system says: a look that failed is no answer.
+pub fn inspect(home: &Home, sha256: &str, cap: u64, out: &mut impl Write) -> io::Result<Found> {
+    let is_hash = sha256.len() == 64 && sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    if !is_hash {
+        return Ok(Found::Other("what was recorded is no SHA-256".to_owned()));
+    }
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let mut file = match rustix::fs::open(path(home, sha256), flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(Found::Missing),
+        Err(Errno::LOOP | Errno::NXIO) => return Ok(Found::Other("it isn't a regular file".to_owned())),
+        Err(error) => return Err(error.into()),
+    };
+    if !file.metadata()?.is_file() {
+        return Ok(Found::Other("it isn't a regular file".to_owned()));
+    }
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 64 * 1024];
+    let mut bytes: u64 = 0;
+    loop {
+        let count = file.read(&mut buffer)?;
+        if count == 0 {
+            break;
+        }
+        bytes += count as u64;
+        if bytes > cap {
+            return Ok(Found::Other(format!("it is larger than the {cap} bytes that are ever kept")));
+        }
+        hash.update(&buffer[..count]);
+        out.write_all(&buffer[..count])?;
+    }
+    let found = hex(hash);
+    Ok(if found == sha256 { Found::Whole(bytes) } else { Found::Other(format!("its SHA-256 is {found}")) })
+}
+
 fn hex(hash: Sha256) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -151,6 +205,33 @@ mod tests {
         let home = Home::at(dir.path());
         keep(&home, &mut (&b"evi"[..]).chain(Torn), 100).unwrap_err();
         assert_eq!(std::fs::read_dir(home.blobs()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn e6_a_blob_that_is_looked_at_again_is_whole_missing_or_named_for_what_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        let blob = keep(&home, &mut &b"evidence"[..], 100).unwrap();
+        let path = path(&home, &blob.sha256);
+        let look = |cap| {
+            let mut bytes = Vec::new();
+            inspect(&home, &blob.sha256, cap, &mut bytes).map(|found| (found, bytes)).unwrap()
+        };
+        assert_eq!(look(8), (Found::Whole(8), b"evidence".to_vec()));
+        assert!(matches!(look(7).0, Found::Other(why) if why.contains("larger than the 7 bytes")));
+        std::fs::write(&path, b"evidencE").unwrap();
+        assert!(matches!(look(8).0, Found::Other(why) if why.starts_with("its SHA-256 is ")));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(look(8).0, Found::Missing);
+        // The right bytes behind a link aren't the blob, and nobody waits for a FIFO's writer.
+        std::fs::write(dir.path().join("real"), b"evidence").unwrap();
+        std::os::unix::fs::symlink(dir.path().join("real"), &path).unwrap();
+        assert_eq!(look(8).0, Found::Other("it isn't a regular file".to_owned()));
+        std::fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(look(8).0, Found::Other("it isn't a regular file".to_owned()));
+        let escape = inspect(&home, "../../../etc/passwd", 8, &mut io::sink()).unwrap();
+        assert_eq!(escape, Found::Other("what was recorded is no SHA-256".to_owned()));
     }
 
     #[test]

@@ -7,73 +7,46 @@ use serde_json::{Map, Value, json};
 
 use super::clean;
 use super::table::{Screen, Tone, toned};
-use super::words::{ago, line, sentence, time};
-use crate::engine::evidence::{Checked, Verdict};
+use super::words::{ago, line, parse_time, sentence, time};
+use crate::engine::bundle::{Bundle, Decision, Refused, Said};
+use crate::engine::event::{Place, Snapshot};
+use crate::engine::evidence::{Checked, ChildExit, Verdict};
 use crate::engine::moment::Stamp;
 
 /// Facts longer than this are cut for people; `--json` has them whole.
 const FACT_MAX: usize = 200;
 
-/// Everything that is known of one attempt's evidence.
+/// One attempt's bundle, beside what its task declares.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dossier {
-    /// The task's id.
-    pub task: String,
-    /// Which attempt; 0 before the first.
-    pub attempt: u32,
     /// What the workflow declares, by kind; the reason, where it is waived.
     pub declared: Result<Vec<&'static str>, String>,
-    /// The last check of each item, by its place in the declaration.
-    pub items: Vec<(usize, Stamp, Checked)>,
-    /// The last accepted report.
-    pub report: Option<Said>,
-    /// Reports that changed nothing.
-    pub refused: Vec<Refused>,
-}
-
-/// An accepted report.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Said {
-    /// When it was accepted.
-    pub at: Stamp,
-    /// Its status word.
-    pub status: String,
-    /// Its summary.
-    pub summary: String,
-    /// Its reason.
-    pub reason: Option<String>,
-    /// What dependents may read.
-    pub outputs: Map<String, Value>,
-    /// Claimed hashes and commits.
-    pub claims: Vec<Value>,
-    /// SHA-256 of its bytes, in hex.
-    pub sha256: String,
-}
-
-/// A refused report.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Refused {
-    /// When it was refused.
-    pub at: Stamp,
-    /// Why, as a code.
-    pub code: String,
-    /// Why, in words.
-    pub detail: String,
-    /// SHA-256 of its bytes, in hex.
-    pub sha256: String,
+    /// What the journal holds.
+    pub bundle: Bundle,
 }
 
 /// The data of `evidence --json`.
 #[must_use]
 pub fn json(dossier: &Dossier) -> Value {
-    let items: Vec<Value> = dossier.items.iter().map(|(_, at, checked)| item(*at, checked)).collect();
+    let Dossier { declared, bundle } = dossier;
+    let items: Vec<Value> = bundle.items.values().map(|(at, checked)| item(*at, checked)).collect();
     json!({
-        "task": dossier.task,
-        "attempt": dossier.attempt,
-        "waived": dossier.declared.as_ref().err(),
+        "task": bundle.task,
+        "attempt": bundle.attempt,
+        "worker": (bundle.attempt > 0).then(|| bundle.worker_id()),
+        "token": bundle.token,
+        "start": bundle.start,
+        "claimed_at": bundle.claimed_at.map(|at| time(at.wall_ms)),
+        "ended_at": bundle.ended_at.map(|at| time(at.wall_ms)),
+        "exit": bundle.exit.map(exit),
+        "session": bundle.session.as_ref().map(place),
+        "workspace": bundle.workspace.as_ref().map(place),
+        "snapshot": bundle.snapshot.as_ref().map(snapshot),
+        "waived": declared.as_ref().err(),
         "items": items,
-        "report": dossier.report.as_ref().map(said),
-        "refused": dossier.refused.iter().map(refused).collect::<Vec<_>>(),
+        "report": bundle.report.as_ref().map(said),
+        "refused": bundle.refused.iter().map(refused).collect::<Vec<_>>(),
+        "decisions": bundle.decisions.iter().map(decision).collect::<Vec<_>>(),
     })
 }
 
@@ -81,11 +54,41 @@ pub fn json(dossier: &Dossier) -> Value {
 fn item(at: Stamp, checked: &Checked) -> Value {
     let mut fields: Map<String, Value> =
         checked.facts.iter().map(|(name, fact)| (name.to_owned(), fact.clone())).collect();
+    if let Some(millis) = duration_ms(checked) {
+        fields.insert("duration_ms".to_owned(), millis.into());
+    }
     fields.insert("kind".to_owned(), checked.kind.clone().into());
     fields.insert("verdict".to_owned(), checked.verdict.word().into());
     fields.insert("reason".to_owned(), checked.reason.clone().into());
     fields.insert("checked_at".to_owned(), time(at.wall_ms).into());
     Value::Object(fields)
+}
+
+/// How long a command took, by the wall clock of whoever ran it; a clock that jumped gives none.
+#[must_use]
+pub fn duration_ms(checked: &Checked) -> Option<u64> {
+    let when = |name| checked.facts.get(name).and_then(Value::as_str).and_then(parse_time);
+    u64::try_from(when("ended_at")?.checked_sub(when("started_at")?)?).ok()
+}
+
+fn exit(exit: ChildExit) -> Value {
+    match exit {
+        ChildExit::Code(code) => json!({"code": code, "signal": null}),
+        ChildExit::Signal(signal) => json!({"code": null, "signal": signal}),
+        ChildExit::Unknown => json!({"code": null, "signal": null}),
+    }
+}
+
+fn place(place: &Place) -> Value {
+    json!({"kind": place.kind, "id": place.id, "path": place.fields.get("path"), "branch": place.fields.get("branch")})
+}
+
+fn snapshot(snapshot: &Snapshot) -> Value {
+    json!({"commit": snapshot.commit, "tip": snapshot.tip, "uncommitted": snapshot.uncommitted})
+}
+
+fn decision(decision: &Decision) -> Value {
+    json!({"at": time(decision.at.wall_ms), "kind": decision.kind, "reason": decision.reason})
 }
 
 fn said(report: &Said) -> Value {
@@ -107,7 +110,7 @@ fn refused(report: &Refused) -> Value {
 /// The words for people.
 #[must_use]
 pub fn text(dossier: &Dossier, screen: Screen) -> String {
-    let Dossier { task, attempt, .. } = dossier;
+    let Bundle { task, attempt, .. } = &dossier.bundle;
     let mut text = match attempt {
         0 => format!("`{task}` hasn't been tried yet.\n"),
         _ => format!("Evidence of `{task}`, attempt {attempt}:\n"),
@@ -124,12 +127,12 @@ pub fn text(dossier: &Dossier, screen: Screen) -> String {
             }
         }
     }
-    text.push_str(&report_text(dossier, screen));
+    text.push_str(&report_text(&dossier.bundle, screen));
     text
 }
 
 fn entry(dossier: &Dossier, index: usize, kind: &str, screen: Screen) -> String {
-    let Some((_, at, checked)) = dossier.items.iter().find(|(item, _, _)| *item == index) else {
+    let Some((at, checked)) = dossier.bundle.items.get(&index) else {
         return format!("  {}  {kind}\n", toned(screen, Tone::Dim, "not checked"));
     };
     let tone = match checked.verdict {
@@ -158,10 +161,10 @@ fn fact(value: &Value) -> String {
     }
 }
 
-fn report_text(dossier: &Dossier, screen: Screen) -> String {
+fn report_text(bundle: &Bundle, screen: Screen) -> String {
     let mut text = String::new();
-    match &dossier.report {
-        None if dossier.attempt > 0 => text.push_str("No report was accepted.\n"),
+    match &bundle.report {
+        None if bundle.attempt > 0 => text.push_str("No report was accepted.\n"),
         None => {}
         Some(report) => {
             let when = ago(screen.now_ms, report.at.wall_ms);
@@ -179,7 +182,7 @@ fn report_text(dossier: &Dossier, screen: Screen) -> String {
             }
         }
     }
-    for report in &dossier.refused {
+    for report in &bundle.refused {
         let when = ago(screen.now_ms, report.at.wall_ms);
         text.push_str(&format!(
             "A report was refused {when}: {}: {} (kept as {})\n",
@@ -187,6 +190,10 @@ fn report_text(dossier: &Dossier, screen: Screen) -> String {
             line(&report.detail),
             report.sha256
         ));
+    }
+    for decision in &bundle.decisions {
+        let when = ago(screen.now_ms, decision.at.wall_ms);
+        text.push_str(&format!("Decided {when}: {} ({})\n", line(&decision.reason), decision.kind));
     }
     text
 }
@@ -199,15 +206,14 @@ mod tests {
     fn dossier() -> Dossier {
         let built = sample::view().tasks.swap_remove(0);
         let outputs = json!({"label": "left\u{1b}[1m"});
-        Dossier {
+        let bundle = Bundle {
             task: "build".to_owned(),
             attempt: 1,
-            declared: Ok(vec!["exit", "artifact", "diff"]),
             items: built
                 .evidence
                 .into_iter()
                 .enumerate()
-                .map(|(n, checked)| (n, sample::at(60), checked))
+                .map(|(n, checked)| (n, (sample::at(60), checked)))
                 .collect(),
             report: Some(Said {
                 at: sample::at(50),
@@ -224,7 +230,9 @@ mod tests {
                 detail: "token 1, the claim's is 2".to_owned(),
                 sha256: "d".repeat(64),
             }],
-        }
+            ..Bundle::default()
+        };
+        Dossier { declared: Ok(vec!["exit", "artifact", "diff"]), bundle }
     }
 
     #[test]
@@ -247,8 +255,8 @@ mod tests {
     #[test]
     fn facts_stand_beside_the_verdict_and_never_replace_it() {
         let mut dossier = dossier();
-        dossier.items[0].2 =
-            Checked::new("exit", Verdict::Refuted, "no").fact("verdict", "verified").fact("code", 3);
+        let forged = Checked::new("exit", Verdict::Refuted, "no").fact("verdict", "verified").fact("code", 3);
+        dossier.bundle.items.insert(0, (sample::at(60), forged));
         let found = json(&dossier);
         let item = json!({"kind": "exit", "verdict": "refuted", "reason": "no", "code": 3, "checked_at": "2023-11-14T22:14:20Z"});
         assert_eq!(found["items"][0], item);
@@ -258,14 +266,36 @@ mod tests {
     }
 
     #[test]
+    fn the_record_of_an_attempt_has_its_worker_exit_commits_durations_and_decisions() {
+        let mut dossier = dossier();
+        let ran = Checked::new("command", Verdict::Verified, "ok")
+            .fact("started_at", "2023-11-14T22:14:00Z")
+            .fact("ended_at", "2023-11-14T22:14:01.250Z");
+        dossier.bundle.items.insert(1, (sample::at(60), ran));
+        dossier.bundle.token = Some(7);
+        dossier.bundle.exit = Some(ChildExit::Signal(9));
+        dossier.bundle.snapshot =
+            Some(Snapshot { commit: "c".into(), tip: "t".into(), uncommitted: vec!["x".into()] });
+        dossier.bundle.decisions.push(Decision {
+            at: sample::at(80),
+            kind: "task.verifying".into(),
+            reason: "decided by a person\u{1b}".into(),
+        });
+        let found = json(&dossier);
+        assert_eq!((&found["worker"], &found["token"]), (&json!("build.1"), &json!(7)));
+        assert_eq!(found["exit"], json!({"code": null, "signal": 9}));
+        assert_eq!(found["snapshot"], json!({"commit": "c", "tip": "t", "uncommitted": ["x"]}));
+        assert_eq!(found["items"][1]["duration_ms"], 1250);
+        assert_eq!(found["items"][0].get("duration_ms"), None);
+        assert_eq!(found["decisions"][0]["kind"], "task.verifying");
+        let text = text(&dossier, sample::screen());
+        assert!(text.contains(": decided by a person\\u{1b} (task.verifying)\n"), "{text}");
+    }
+
+    #[test]
     fn e1_waived_evidence_is_said_with_its_reason() {
-        let waived = Dossier {
-            declared: Err("a spike".to_owned()),
-            items: Vec::new(),
-            report: None,
-            refused: Vec::new(),
-            ..dossier()
-        };
+        let bundle = Bundle { task: "build".to_owned(), attempt: 1, ..Bundle::default() };
+        let waived = Dossier { declared: Err("a spike".to_owned()), bundle };
         assert_eq!(
             text(&waived, sample::screen()),
             "Evidence of `build`, attempt 1:\n  waived by the workflow: a spike\nNo report was accepted.\n"
@@ -276,8 +306,8 @@ mod tests {
 
     #[test]
     fn a_task_that_was_never_tried_has_nothing_to_show() {
-        let untried =
-            Dossier { attempt: 0, items: Vec::new(), report: None, refused: Vec::new(), ..dossier() };
+        let bundle = Bundle { task: "build".to_owned(), ..Bundle::default() };
+        let untried = Dossier { bundle, ..dossier() };
         let text = text(&untried, sample::screen());
         assert!(text.starts_with("`build` hasn't been tried yet.\n  not checked  exit\n"), "{text}");
         assert!(!text.contains("No report"));

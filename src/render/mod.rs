@@ -3,10 +3,14 @@
 //! It leaves out where a view comes from and where the text goes.
 
 pub mod events;
+pub mod cases;
 pub mod evidence;
 pub mod json;
+pub mod junit;
 pub mod log;
+pub mod recheck;
 pub mod runs;
+pub mod statement;
 pub mod status;
 pub mod table;
 pub mod why;

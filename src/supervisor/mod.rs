@@ -13,6 +13,7 @@ mod leftover;
 mod mailbox;
 mod perform;
 mod probe;
+pub mod recheck;
 mod remnants;
 mod resume;
 mod run;

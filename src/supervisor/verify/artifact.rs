@@ -17,7 +17,7 @@ use crate::protocol::ASSIGNMENT;
 
 const KIND: &str = "artifact";
 /// The largest artifact that is kept.
-const CAP: u64 = 256 << 20;
+pub(in crate::supervisor) const CAP: u64 = 256 << 20;
 
 pub(super) fn check(case: &Case, path: &str) -> Checked {
     let checked = match open_below(&case.tree, path) {
@@ -31,7 +31,8 @@ pub(super) fn check(case: &Case, path: &str) -> Checked {
     checked.fact("path", path)
 }
 
-fn open_below(tree: &Path, path: &str) -> rustix::io::Result<File> {
+/// Opens a file of the tree for reading; a link on the way is `LOOP` or `XDEV`.
+pub(in crate::supervisor) fn open_below(tree: &Path, path: &str) -> rustix::io::Result<File> {
     let folder = openat(CWD, tree, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;

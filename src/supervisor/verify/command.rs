@@ -16,7 +16,7 @@ use crate::protocol::{CheckOutcome, CheckSpec};
 
 const KIND: &str = "command";
 /// Bytes of output that are kept and matched.
-const OUTPUT_CAP: u64 = 8 << 20;
+pub(in crate::supervisor) const OUTPUT_CAP: u64 = 8 << 20;
 
 pub(super) fn check(
     case: &Case,
@@ -106,26 +106,32 @@ fn state(case: &Case) -> Result<Option<State>, String> {
 
 fn judge(case: &Case, seen: &Run, matches: Option<&str>, timeout: Duration) -> Checked {
     let outcome = &seen.outcome;
-    let log = File::open(&seen.output)
-        .ok()
-        .and_then(|mut file| blobs::keep(&case.home, &mut file, OUTPUT_CAP).ok());
-    let verdict = verdict(case, seen, matches, timeout);
+    // What is matched are the bytes that are kept: who asks again sees what was judged.
+    let output = read_output(&seen.output);
+    let log = output.as_deref().ok().and_then(|bytes| blobs::keep(&case.home, &mut &*bytes, OUTPUT_CAP).ok());
+    let verdict = verdict(case, seen, (matches, output.as_deref()), timeout);
     let mut checked = verdict
         .fact("exit", outcome.code)
         .fact("signal", outcome.signal)
         .fact("started_at", outcome.started_at.clone())
         .fact("ended_at", outcome.ended_at.clone())
-        .fact("output_bytes", outcome.output_bytes);
+        .fact("output_bytes", outcome.output_bytes)
+        .fact("truncated", outcome.truncated);
     if let Some(state) = &seen.before {
         checked = checked.fact("commit", state.head.clone()).fact("tree", state.tree.clone());
     }
     if let Some(blob) = log {
-        checked = checked.fact("log_sha256", blob.sha256);
+        checked = checked.fact("log_sha256", blob.sha256).fact("log_bytes", blob.bytes);
     }
     checked
 }
 
-fn verdict(case: &Case, seen: &Run, matches: Option<&str>, timeout: Duration) -> Checked {
+fn verdict(
+    case: &Case,
+    seen: &Run,
+    (matches, output): (Option<&str>, Result<&[u8], &std::io::Error>),
+    timeout: Duration,
+) -> Checked {
     let outcome = &seen.outcome;
     if let Some(foreign) = case.foreign_commit() {
         return refuted(KIND, foreign);
@@ -139,6 +145,9 @@ fn verdict(case: &Case, seen: &Run, matches: Option<&str>, timeout: Duration) ->
     if seen.before != seen.after {
         return unverifiable(KIND, "the tree was changed while the command ran");
     }
+    if let Some(elsewhere) = elsewhere(case, seen) {
+        return unverifiable(KIND, elsewhere);
+    }
     match (outcome.code, outcome.signal) {
         (Some(0), _) => {}
         (Some(code), _) => return refuted(KIND, format!("it ended with exit code {code}")),
@@ -146,8 +155,8 @@ fn verdict(case: &Case, seen: &Run, matches: Option<&str>, timeout: Duration) ->
         (None, None) => return unverifiable(KIND, "nobody saw how it ended"),
     }
     let Some(pattern) = matches else { return verified(KIND, "it ended with exit code 0") };
-    match (regex::Regex::new(pattern), read_output(&seen.output)) {
-        (Ok(pattern), Ok(text)) if pattern.is_match(&text) => {
+    match (regex::Regex::new(pattern), output) {
+        (Ok(pattern), Ok(bytes)) if pattern.is_match(&String::from_utf8_lossy(bytes)) => {
             verified(KIND, "it ended with exit code 0 and its output matches")
         }
         (Ok(_), Ok(_)) => {
@@ -159,8 +168,15 @@ fn verdict(case: &Case, seen: &Run, matches: Option<&str>, timeout: Duration) ->
     }
 }
 
-fn read_output(path: &Path) -> std::io::Result<String> {
+/// Law E2: at the judged head, and at no other.
+fn elsewhere(case: &Case, seen: &Run) -> Option<String> {
+    let judged = &case.git.as_ref()?.snapshot.as_ref()?.tip;
+    let found = &seen.before.as_ref()?.head;
+    (found != judged).then(|| format!("the tree stood at {found}, the judged head is {judged}"))
+}
+
+fn read_output(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(OUTPUT_CAP).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(bytes)
 }

@@ -9,6 +9,8 @@ use crate::engine::evidence::Checked;
 const KIND: &str = "diff";
 /// How many paths a reason names.
 const NAMED: usize = 5;
+/// How many paths are recorded.
+pub(in crate::supervisor) const PATHS_MAX: usize = 1000;
 
 pub(super) struct Rules<'a> {
     pub(super) paths: &'a [String],
@@ -54,7 +56,8 @@ fn judge(case: &Case, git: &Git, snapshot: &Snapshot, rules: &Rules<'_>) -> Resu
             .fact("files", names.len())
             .fact("added", stat.added)
             .fact("removed", stat.removed)
-            .fact("paths", names.iter().take(1000).cloned().collect::<Vec<_>>())
+            .fact("patch_id", stat.patch_id.clone())
+            .fact("paths", names.iter().take(PATHS_MAX).cloned().collect::<Vec<_>>())
     };
     if names.is_empty() {
         let checked = if rules.allow_none {

@@ -8,6 +8,10 @@ mod artifact;
 mod command;
 mod diff;
 
+pub(super) use artifact::{CAP as ARTIFACT_CAP, open_below};
+pub(super) use command::OUTPUT_CAP;
+pub(super) use diff::PATHS_MAX;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;

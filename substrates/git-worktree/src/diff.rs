@@ -41,6 +41,9 @@ pub struct DiffStat {
     pub added: usize,
     /// Lines removed in all files together.
     pub removed: usize,
+    /// What `git patch-id --stable` says of the same change: equal for the same patch on
+    /// another commit. None where a file is binary, whose lines nobody reads.
+    pub patch_id: Option<String>,
 }
 
 impl GitWorktree {
@@ -77,6 +80,12 @@ impl GitWorktree {
             stat.files.push(DiffFile { path, added, removed, binary });
         }
         stat.files.sort_by(|a, b| a.path.cmp(&b.path));
+        if !stat.files.is_empty() && stat.files.iter().all(|file| !file.binary) {
+            // Patch ids are compared with those of others, who have git's three lines around a change.
+            options.context_lines(3);
+            let diff = repo.diff_tree_to_tree(Some(&old), Some(&new), Some(&mut options)).map_err(wrong)?;
+            stat.patch_id = Some(diff.patchid(None).map_err(wrong)?.to_string());
+        }
         Ok(stat)
     }
 }
