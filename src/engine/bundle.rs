@@ -335,9 +335,10 @@ mod tests {
     #[test]
     fn of_an_item_that_was_checked_twice_the_last_check_counts() {
         let events = [claimed(1), checked(1, Verdict::Unverifiable), checked(1, Verdict::Verified)];
-        assert_eq!(gather(&events, None).remove("a", 1).items[&0], (at(2), {
-            Checked::new("exit", Verdict::Verified, "seen")
-        }));
+        assert_eq!(
+            gather(&events, None).remove("a", 1).items[&0],
+            (at(2), { Checked::new("exit", Verdict::Verified, "seen") })
+        );
     }
 
     #[test]

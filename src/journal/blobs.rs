@@ -112,7 +112,8 @@ pub enum Found {
 /// # Errors
 /// What the system says: a look that failed is no answer.
 pub fn inspect(home: &Home, sha256: &str, cap: u64, out: &mut impl Write) -> io::Result<Found> {
-    let is_hash = sha256.len() == 64 && sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let is_hash =
+        sha256.len() == 64 && sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     if !is_hash {
         return Ok(Found::Other("what was recorded is no SHA-256".to_owned()));
     }

@@ -188,7 +188,10 @@ pub(super) mod tests {
     fn each_item_is_a_case_named_by_its_place_and_what_it_was_about() {
         let names: Vec<_> = sample_suite().cases.into_iter().map(|case| (case.name, case.millis)).collect();
         let named = |name: &str, millis| (name.to_owned(), millis);
-        assert_eq!(names, [named("1 exit", 0), named("2 artifact out", 0), named("3 command make check", 1250)]);
+        assert_eq!(
+            names,
+            [named("1 exit", 0), named("2 artifact out", 0), named("3 command make check", 1250)]
+        );
     }
 
     #[test]
@@ -202,7 +205,10 @@ pub(super) mod tests {
         assert_eq!(outcomes(TaskPhase::Failed, &[Verified, Unverifiable]), [Outcome::Passed, Outcome::Error]);
         let unsaid = [Outcome::Passed, Outcome::Passed, Outcome::Failed];
         assert_eq!(outcomes(TaskPhase::Failed, &[Verified, Verified]), unsaid);
-        assert_eq!(outcomes(TaskPhase::Cancelled, &[]), [Outcome::Skipped, Outcome::Skipped, Outcome::Failed]);
+        assert_eq!(
+            outcomes(TaskPhase::Cancelled, &[]),
+            [Outcome::Skipped, Outcome::Skipped, Outcome::Failed]
+        );
         assert_eq!(outcomes(TaskPhase::Skipped, &[]), [Outcome::Skipped; 3]);
     }
 }

@@ -50,7 +50,9 @@ fn push_suite(text: &mut String, frame: &Frame, id: usize, suite: &Suite) {
     let commit = bundle.snapshot.as_ref().map_or("", |snapshot| snapshot.commit.as_str());
     let attempt = bundle.attempt.to_string();
     let state = suite.phase.word();
-    for (name, value) in [("run", frame.run.as_str()), ("attempt", &attempt), ("commit", commit), ("state", state)] {
+    for (name, value) in
+        [("run", frame.run.as_str()), ("attempt", &attempt), ("commit", commit), ("state", state)]
+    {
         text.push_str(&format!("      <property name=\"{name}\" value=\"{}\"/>\n", attribute(value)));
     }
     text.push_str("    </properties>\n");
@@ -77,7 +79,10 @@ fn push_case(text: &mut String, frame: &Frame, task: &str, case: &Case) {
         Outcome::Failed => "failure",
         Outcome::Error => "error",
         Outcome::Waived | Outcome::Skipped => {
-            text.push_str(&format!(">\n      <skipped message=\"{}\"/>\n    </testcase>\n", attribute(&case.reason)));
+            text.push_str(&format!(
+                ">\n      <skipped message=\"{}\"/>\n    </testcase>\n",
+                attribute(&case.reason)
+            ));
             return;
         }
     };
@@ -142,17 +147,22 @@ mod tests {
         let suite = parsed.root_element().first_element_child().unwrap();
         let value = |name: &str| suite.attribute(name).unwrap();
         assert_eq!((value("name"), value("package"), value("id")), ("build", "nightly", "0"));
-        assert_eq!((value("tests"), value("failures"), value("errors"), value("skipped")), ("3", "0", "0", "0"));
+        assert_eq!(
+            (value("tests"), value("failures"), value("errors"), value("skipped")),
+            ("3", "0", "0", "0")
+        );
         assert_eq!((value("timestamp"), value("time")), ("2023-11-14T22:13:20", "1.250"));
         assert!(is_ours(text.as_bytes()) && !is_ours(b"<testsuites/>"));
     }
 
     #[test]
     fn s8_whatever_anybody_wrote_is_text_and_never_markup() {
-        let all: String = (0..0x2100u32).chain([0xfffe, 0xffff, 0x1f600]).filter_map(char::from_u32).collect();
+        let all: String =
+            (0..0x2100u32).chain([0xfffe, 0xffff, 0x1f600]).filter_map(char::from_u32).collect();
         let hostile = format!("\"/><evil a='1'>]]></evil><!-- &amp; &#0; {all}");
         let mut suite = sample_suite();
-        for (case, outcome) in suite.cases.iter_mut().zip([Outcome::Failed, Outcome::Error, Outcome::Waived]) {
+        for (case, outcome) in suite.cases.iter_mut().zip([Outcome::Failed, Outcome::Error, Outcome::Waived])
+        {
             (case.name, case.reason, case.outcome) = (hostile.clone(), hostile.clone(), outcome);
         }
         suite.dossier.bundle.report = Some(Said {

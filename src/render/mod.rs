@@ -2,8 +2,8 @@
 //!
 //! It leaves out where a view comes from and where the text goes.
 
-pub mod events;
 pub mod cases;
+pub mod events;
 pub mod evidence;
 pub mod json;
 pub mod junit;

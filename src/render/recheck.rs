@@ -60,7 +60,8 @@ mod tests {
         bundle.items.insert(1, (sample::at(60), Checked::new("artifact", Verdict::Verified, "kept")));
         let gone = Rechecked { item: 1, again: Again::Gone, reason: "the blob\u{1b}[2J is gone".into() };
         let data = json(&bundle, std::slice::from_ref(&gone));
-        let item = json!({"kind": "artifact", "recorded": "verified", "recheck": "gone", "reason": gone.reason});
+        let item =
+            json!({"kind": "artifact", "recorded": "verified", "recheck": "gone", "reason": gone.reason});
         assert_eq!(data, json!({"task": "build", "attempt": 2, "items": [item]}));
         assert_eq!(
             text(&bundle, &[gone], sample::screen()),

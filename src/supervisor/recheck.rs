@@ -72,7 +72,8 @@ fn text<'c>(checked: &'c Checked, name: &str) -> Option<&'c str> {
 
 /// The verdict follows from the exit that the journal holds of this very attempt.
 fn exit(bundle: &Bundle, checked: &Checked) -> Seen {
-    let expected = checked.facts.get("expected").and_then(Value::as_i64).and_then(|code| code.try_into().ok());
+    let expected =
+        checked.facts.get("expected").and_then(Value::as_i64).and_then(|code| code.try_into().ok());
     let Some(expected) = expected else { return differs("it doesn't say which exit code was expected") };
     let again = judge_exit(expected, bundle.exit.unwrap_or(ChildExit::Unknown));
     if again == *checked {

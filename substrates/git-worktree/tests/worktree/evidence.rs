@@ -464,3 +464,28 @@ fn files_with_any_name_are_held() {
     assert!(snapshot.left_out.is_empty(), "{:?}", snapshot.left_out);
     assert_eq!(worker.world.git(&["ls-tree", "--name-only", &snapshot.commit]).lines().count(), 4);
 }
+
+#[test]
+fn a_patch_id_is_the_one_that_git_says_and_binary_files_have_none() {
+    let worker = worker();
+    let base = worker.world.head();
+    worker.write("src/lib.rs", "fn a() {}\nfn c() {}\nfn d() {}\n");
+    worker.write("new.txt", "one\ntwo\n");
+    let head = worker.commit("work");
+    let stat = worker.substrate.diff(&base, &head).unwrap();
+    let script = format!("git diff {base} {head} | git patch-id --stable");
+    let output = std::process::Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(&worker.world.repo)
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(stat.patch_id.as_deref(), said.split_whitespace().next());
+    assert!(stat.patch_id.is_some());
+    assert_eq!(worker.substrate.diff(&base, &base).unwrap().patch_id, None, "nothing has no id");
+    worker.write("blob.bin", "a\0b");
+    let head = worker.commit("binary");
+    assert_eq!(worker.substrate.diff(&base, &head).unwrap().patch_id, None);
+}
