@@ -112,7 +112,9 @@ fn diff(look: Look<'_>, bundle: &Bundle, checked: &Checked) -> Result<Seen, Seen
             return Err(differs(format!("`{name}` was {then}, it is {now}")));
         }
     }
-    Ok(same(format!("{} files, +{} -{}, counted again", stat.files.len(), stat.added, stat.removed)))
+    let files =
+        if stat.files.len() == 1 { "1 file".to_owned() } else { format!("{} files", stat.files.len()) };
+    Ok(same(format!("{files}, +{} -{}, counted again", stat.added, stat.removed)))
 }
 
 fn facts_of(stat: &DiffStat) -> [(&'static str, Value); 5] {
