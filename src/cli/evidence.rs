@@ -13,9 +13,9 @@ use super::exit_code::Exit;
 use super::export;
 use super::output::Output;
 use super::read::{self, OfRun, Read};
-use crate::engine::bundle::{Again, Bundles};
+use crate::engine::bundle::{Again, Bundle, Bundles};
 use crate::engine::view::TaskView;
-use crate::render::evidence::{self, Dossier};
+use crate::render::evidence::{self, Change, Dossier};
 use crate::render::recheck as words;
 use crate::supervisor::recheck::{Look, recheck};
 
@@ -53,7 +53,7 @@ pub fn run(global: &Global, args: &EvidenceArgs, output: Output) -> Result<Exit,
     match (named, &args.export) {
         (named, Some(folder)) => export::run(&read, bundles, named, folder, output),
         (Some(task), None) if args.recheck => again(&read, bundles, task, args.attempt, output),
-        (Some(task), None) => show(bundles, task, args.attempt, output),
+        (Some(task), None) => show(&read, bundles, task, args.attempt, output),
         // The arguments' own rule keeps this from happening.
         (None, None) => Err(CliError::new("usage", "show evidence: no task was named").exit(Exit::Usage)),
     }
@@ -69,15 +69,26 @@ fn attempt(task: &TaskView, wanted: Option<u32>) -> Result<u32, CliError> {
 }
 
 fn show(
+    read: &Read,
     mut bundles: Bundles,
     task: &TaskView,
     wanted: Option<u32>,
     output: Output,
 ) -> Result<Exit, CliError> {
     let bundle = bundles.remove(&task.id, attempt(task, wanted)?);
-    let dossier = Dossier { declared: task.declared.clone(), bundle };
+    // Only scripts get the whole record: comparing large trees takes longer than a person waits.
+    let change = if output.json { change(read, &bundle) } else { None };
+    let dossier = Dossier { declared: task.declared.clone(), bundle, change };
     output.result(|| evidence::json(&dossier), || evidence::text(&dossier, read::screen(output)));
     Ok(Exit::Done)
+}
+
+/// What the attempt changed; none where a commit isn't there any more, which `--recheck` names.
+fn change(read: &Read, bundle: &Bundle) -> Option<Change> {
+    let (start, snapshot) = (bundle.start.as_ref()?, bundle.snapshot.as_ref()?);
+    let stat = read.place.repository.diff(start, &snapshot.commit).ok()?;
+    let (files, added, removed) = (stat.files.len(), stat.added, stat.removed);
+    Some(Change { files, added, removed, patch_id: stat.patch_id })
 }
 
 fn again(

@@ -57,7 +57,7 @@ pub fn run(
     let suites: Vec<Suite> = all
         .map(|task| {
             let bundle = bundles.remove(&task.id, task.attempt);
-            cases::suite(task, Dossier { declared: task.declared.clone(), bundle })
+            cases::suite(task, Dossier { declared: task.declared.clone(), bundle, change: None })
         })
         .collect();
     let (mut documents, without) = documents(&frame, &suites);
@@ -228,7 +228,8 @@ mod tests {
         let target = outside.path().join("target");
         std::fs::write(&target, "ours, but behind a link").unwrap();
         let file = folder.join("junit.xml");
-        let plants: [(&str, Box<dyn Fn()>); 4] = [
+        type Plant<'a> = (&'a str, Box<dyn Fn() + 'a>);
+        let plants: [Plant<'_>; 4] = [
             ("ilchul didn't write it", Box::new(|| std::fs::write(&file, "mine").unwrap())),
             ("isn't a regular file", Box::new(|| symlink(&target, &file).unwrap())),
             (

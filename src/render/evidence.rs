@@ -23,12 +23,28 @@ pub struct Dossier {
     pub declared: Result<Vec<&'static str>, String>,
     /// What the journal holds.
     pub bundle: Bundle,
+    /// What the attempt changed, where its commits can be compared.
+    pub change: Option<Change>,
+}
+
+/// What an attempt changed, counted between the commit that its tree started at and the
+/// one that holds what was in it at the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// How many paths.
+    pub files: usize,
+    /// Lines added.
+    pub added: usize,
+    /// Lines removed.
+    pub removed: usize,
+    /// What `git patch-id --stable` says; none where a file is binary, or nothing changed.
+    pub patch_id: Option<String>,
 }
 
 /// The data of `evidence --json`.
 #[must_use]
 pub fn json(dossier: &Dossier) -> Value {
-    let Dossier { declared, bundle } = dossier;
+    let Dossier { declared, bundle, change } = dossier;
     let items: Vec<Value> = bundle.items.values().map(|(at, checked)| item(*at, checked)).collect();
     json!({
         "task": bundle.task,
@@ -42,6 +58,7 @@ pub fn json(dossier: &Dossier) -> Value {
         "session": bundle.session.as_ref().map(place),
         "workspace": bundle.workspace.as_ref().map(place),
         "snapshot": bundle.snapshot.as_ref().map(snapshot),
+        "change": change.as_ref().map(changed),
         "waived": declared.as_ref().err(),
         "items": items,
         "report": bundle.report.as_ref().map(said),
@@ -85,6 +102,10 @@ fn place(place: &Place) -> Value {
 
 fn snapshot(snapshot: &Snapshot) -> Value {
     json!({"commit": snapshot.commit, "tip": snapshot.tip, "uncommitted": snapshot.uncommitted})
+}
+
+fn changed(change: &Change) -> Value {
+    json!({"files": change.files, "added": change.added, "removed": change.removed, "patch_id": change.patch_id})
 }
 
 fn decision(decision: &Decision) -> Value {
@@ -232,7 +253,7 @@ mod tests {
             }],
             ..Bundle::default()
         };
-        Dossier { declared: Ok(vec!["exit", "artifact", "diff"]), bundle }
+        Dossier { declared: Ok(vec!["exit", "artifact", "diff"]), bundle, change: None }
     }
 
     #[test]
@@ -281,7 +302,9 @@ mod tests {
             kind: "task.verifying".into(),
             reason: "decided by a person\u{1b}".into(),
         });
+        dossier.change = Some(Change { files: 2, added: 3, removed: 4, patch_id: None });
         let found = json(&dossier);
+        assert_eq!(found["change"], json!({"files": 2, "added": 3, "removed": 4, "patch_id": null}));
         assert_eq!((&found["worker"], &found["token"]), (&json!("build.1"), &json!(7)));
         assert_eq!(found["exit"], json!({"code": null, "signal": 9}));
         assert_eq!(found["snapshot"], json!({"commit": "c", "tip": "t", "uncommitted": ["x"]}));
@@ -295,7 +318,7 @@ mod tests {
     #[test]
     fn e1_waived_evidence_is_said_with_its_reason() {
         let bundle = Bundle { task: "build".to_owned(), attempt: 1, ..Bundle::default() };
-        let waived = Dossier { declared: Err("a spike".to_owned()), bundle };
+        let waived = Dossier { declared: Err("a spike".to_owned()), bundle, change: None };
         assert_eq!(
             text(&waived, sample::screen()),
             "Evidence of `build`, attempt 1:\n  waived by the workflow: a spike\nNo report was accepted.\n"

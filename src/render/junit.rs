@@ -169,7 +169,7 @@ mod tests {
             at: sample::at(1),
             status: "done".into(),
             summary: hostile.clone(),
-            reason: Some(hostile.clone()),
+            reason: Some(hostile),
             outputs: Default::default(),
             claims: Vec::new(),
             sha256: String::new(),

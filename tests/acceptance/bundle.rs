@@ -93,6 +93,8 @@ fn the_record_of_an_attempt_says_what_ran_where_and_at_which_commit() {
         format!("git diff {} {} | git patch-id --stable", diff["base"], diff["head"]).replace('"', "");
     let said = world.sealed("sh").args(["-c", &script]).output().unwrap().stdout;
     assert_eq!(diff["patch_id"].as_str(), String::from_utf8(said).unwrap().split_whitespace().next());
+    let change = json!({"files": 2, "added": 2, "removed": 0, "patch_id": diff["patch_id"]});
+    assert_eq!(found["change"], change);
     assert_eq!(found["report"]["status"], "done");
     assert_eq!(found["decisions"], json!([]));
 }
@@ -187,6 +189,23 @@ fn j11_one_flipped_byte_in_the_journal_is_named_and_nothing_is_rechecked() {
     assert!(ran.stderr.contains("journal") && ran.stdout.is_empty(), "{}", ran.stderr);
     world.run(&["evidence", "--export", "out"]).exits(6);
     assert!(!world.repo().join("out").exists());
+}
+
+#[test]
+fn e2_a_command_that_ran_at_another_commit_than_the_judged_one_proves_nothing() {
+    let commit = "git -c user.name=w -c user.email=w@localhost commit -q --allow-empty -m moved";
+    let world = World::with(&format!(
+        "tasks: {{ a: {{ run: 'true', evidence: [ {{ command: '{commit}' }}, {{ command: 'true' }} ] }} }}"
+    ));
+    world.up().exits(3);
+    let found = data(world.run(&["evidence", "a", "--json"]), 0);
+    let second = &found["items"][1];
+    assert_eq!(second["verdict"], "unverifiable");
+    let judged = found["snapshot"]["tip"].as_str().unwrap();
+    assert!(
+        second["reason"].as_str().unwrap().ends_with(&format!("the judged head is {judged}")),
+        "{second}"
+    );
 }
 
 const MIXED: &str = "\
