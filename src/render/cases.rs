@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::evidence::{Dossier, duration_ms};
-use super::words::{line, task_reason};
+use super::words::{line, reason, task_reason};
 use crate::engine::evidence::{Checked, Verdict};
 use crate::engine::moment::Stamp;
 use crate::engine::task_table::TaskPhase;
@@ -83,9 +83,10 @@ pub fn suite(task: &TaskView, dossier: Dossier) -> Suite {
         }],
     };
     if let Some(outcome) = of_task(task.phase, &cases) {
-        let reason = format!("{}: {}", task.phase, task_reason(task));
+        let why = reason(&task_reason(task));
+        let why = if why.is_empty() { task.phase.to_string() } else { format!("{}: {why}", task.phase) };
         let (name, kind) = ("task".to_owned(), "task".to_owned());
-        cases.push(Case { name, outcome, reason, kind, millis: 0 });
+        cases.push(Case { name, outcome, reason: why, kind, millis: 0 });
     }
     Suite { task: task.id.clone(), phase: task.phase, dossier, cases }
 }
@@ -117,7 +118,7 @@ fn case(dossier: &Dossier, index: usize, kind: &str) -> Case {
 /// What an item of this kind was about, as far as its facts tell.
 fn about(checked: &Checked) -> &str {
     let fact = |name| checked.facts.get(name).and_then(Value::as_str);
-    fact("path").or_else(|| fact("command")).unwrap_or_default()
+    ["path", "command", "source", "asked"].into_iter().find_map(fact).unwrap_or_default()
 }
 
 /// A task that didn't complete says so itself where none of its items does.

@@ -30,6 +30,9 @@ pub struct Look<'a> {
     pub run: &'a str,
 }
 
+/// No log that is kept is longer: what a shim captures, and its last line.
+const LOG_CAP: u64 = 65 << 20;
+
 /// What was seen of one item, and in which words.
 type Seen = (Again, String);
 
@@ -49,6 +52,7 @@ fn one(look: Look<'_>, bundle: &Bundle, checked: &Checked) -> Seen {
         "diff" => diff(look, bundle, checked).unwrap_or_else(|seen| seen),
         "command" => command(look, bundle, checked).unwrap_or_else(|seen| seen),
         "artifact" => artifact(look, bundle, checked).unwrap_or_else(|seen| seen),
+        "log" => log(look, checked).unwrap_or_else(|seen| seen),
         // Whatever else keeps bytes names them so; the rest is the journal's word alone.
         _ => match text(checked, "sha256").or_else(|| text(checked, "log_sha256")) {
             Some(sha256) => kept(look, checked, sha256, ("bytes", ARTIFACT_CAP), &mut io::sink())
@@ -145,6 +149,17 @@ fn command(look: Look<'_>, bundle: &Bundle, checked: &Checked) -> Result<Seen, S
     Ok(same(format!("its {bytes} bytes of output are kept; it isn't run again")))
 }
 
+/// A kept log is searched again by the pattern that it was accepted for.
+fn log(look: Look<'_>, checked: &Checked) -> Result<Seen, Seen> {
+    let Some(sha256) = text(checked, "sha256") else { return Ok(same("there was nothing to keep")) };
+    let mut output = Vec::new();
+    let bytes = kept(look, checked, sha256, ("bytes", LOG_CAP), &mut output)?;
+    if checked.verdict == Verdict::Verified {
+        matches(text(checked, "pattern"), &output)?;
+    }
+    Ok(same(format!("its {bytes} bytes are kept")))
+}
+
 /// A verified command ran in this attempt's tree, at this attempt's commit.
 fn whose(look: Look<'_>, bundle: &Bundle, checked: &Checked) -> Result<(), Seen> {
     let (tree, cwd) = (tree(look, bundle), text(checked, "cwd").unwrap_or_default());
@@ -167,7 +182,11 @@ fn judge(checked: &Checked, output: &[u8]) -> Result<(), Seen> {
     if exit.as_i64() != Some(0) {
         return Err(differs(format!("it is called verified, and its exit is {exit}")));
     }
-    let Some(pattern) = text(checked, "match") else { return Ok(()) };
+    matches(text(checked, "match"), output)
+}
+
+fn matches(pattern: Option<&str>, output: &[u8]) -> Result<(), Seen> {
+    let Some(pattern) = pattern else { return Ok(()) };
     let regex = regex::Regex::new(pattern)
         .map_err(|error| (Again::Unknown, format!("the pattern can't be used: {error}")))?;
     if regex.is_match(&String::from_utf8_lossy(output)) {

@@ -266,10 +266,13 @@ fn what_became_of_the_trees_own_file_is_said_and_never_counts() {
 #[test]
 fn whatever_kind_keeps_bytes_has_them_looked_at_and_the_rest_is_the_journals_word() {
     let stage = Stage::new();
-    let log = verified("log").fact("sha256", stage.keep("a log"));
+    let log = verified("log").fact("sha256", stage.keep("a log")).fact("bytes", 5).fact("pattern", "l.g");
     stage.is(log.clone(), "same", "its 5 bytes are kept");
+    stage.is(log.clone().fact("pattern", "lag"), "differs", "its kept output doesn't match `lag`");
+    stage.is(log.clone().fact("pattern", "("), "unknown", "the pattern can't be used");
     std::fs::remove_file(blobs::path(&stage.home, text(&log, "sha256").unwrap())).unwrap();
     stage.is(log, "gone", "any more");
+    stage.is(verified("other").fact("sha256", stage.keep("more")), "same", "its 4 bytes are kept");
     stage.is(verified("approval"), "same", "stands in the journal");
     stage.is(
         Checked::new("artifact", Verdict::Refuted, "missing").fact("path", "x"),
