@@ -71,7 +71,10 @@ pub fn run(
         let statements = words::count(documents.len() - 1, "statement");
         let rest = match without.len() {
             0 => String::new(),
-            _ => format!(" Nothing to state yet about {}.", words::list(&without)),
+            _ => format!(
+                " None about {}: not judged to its end, or without a commit or a kept file to be about.",
+                words::list(&without)
+            ),
         };
         format!("{statements} and `junit.xml` are in `{}`.{rest}\n", folder.display())
     };
