@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::workflow::{Evidence, Item, Need, Task, TaskBase, TaskKind, When};
+use crate::workflow::{Evidence, Item, LogSource, Need, Task, TaskBase, TaskKind, When};
 
 /// Characters of a command or a prompt that are shown.
 const MAX_TEXT: usize = 72;
@@ -149,6 +149,10 @@ pub fn item(item: &Item) -> String {
             text
         }
         Item::Artifact { path } => format!("makes the file `{path}`"),
+        Item::Log { pattern, source: LogSource::Worker } => format!("prints /{}/", brief(pattern)),
+        Item::Log { pattern, source: LogSource::File(path) } => {
+            format!("writes /{}/ into the file `{path}`", brief(pattern))
+        }
     }
 }
 
@@ -211,6 +215,9 @@ mod tests {
             "changes nothing or something only in `src/**`, `docs`, at most 400 lines, all of it committed"
         );
         assert_eq!(item(&Item::Artifact { path: "a/b".into() }), "makes the file `a/b`");
+        let log = |source| item(&Item::Log { pattern: "ok [1-9]".into(), source });
+        assert_eq!(log(LogSource::Worker), "prints /ok [1-9]/");
+        assert_eq!(log(LogSource::File("a.log".into())), "writes /ok [1-9]/ into the file `a.log`");
     }
 
     #[test]

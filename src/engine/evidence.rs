@@ -138,7 +138,7 @@ pub fn judge_without_looking(declared: &Evidence, found: ChildExit) -> Option<Ve
         .iter()
         .map(|item| match item {
             Item::Exit(expected) => Some(judge_exit(*expected, found)),
-            Item::Command { .. } | Item::Diff { .. } | Item::Artifact { .. } => None,
+            Item::Command { .. } | Item::Diff { .. } | Item::Artifact { .. } | Item::Log { .. } => None,
         })
         .collect()
 }

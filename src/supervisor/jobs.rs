@@ -97,6 +97,7 @@ pub(super) fn case(world: &World, state: &RunState, id: &str) -> Option<Case> {
         env: verify::environment(launch::environment(world, &job, &tree, &mail), &extras),
         tree,
         mail,
+        log: world.home.log(&world.run, id),
         checks: world.checks(id),
         claims: worker.report.as_ref().map(|report| report.claims.clone()).unwrap_or_default(),
         grace: state.workflow().limits.grace,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::error::Sink;
 use super::fields::{Field, Fields};
 use super::keys::{self, ITEMS};
-use super::model::{Evidence, Item, WorkspaceKind};
+use super::model::{Evidence, Item, LogSource, WorkspaceKind};
 use super::place::{Path, quote};
 use super::scalar;
 use super::take::{any_of, found};
@@ -117,7 +117,11 @@ impl Sink<'_> {
                 Item::Exit(_) if items.iter().any(|item| matches!(item, Item::Exit(_))) => {
                     self.error(&at, node.span, "a second `exit`: a child ends with one code");
                 }
-                Item::Exit(_) | Item::Command { .. } | Item::Diff { .. } | Item::Artifact { .. } => {}
+                Item::Exit(_)
+                | Item::Command { .. }
+                | Item::Diff { .. }
+                | Item::Artifact { .. }
+                | Item::Log { .. } => {}
             }
             items.push(item);
         }
@@ -152,19 +156,8 @@ impl Sink<'_> {
             "exit" => self.count(at, kind).and_then(|code| i32::try_from(code).ok()).map(Item::Exit),
             "command" => self.command(at, kind, &body),
             "diff" => self.diff(&here, kind.value),
-            "artifact" => {
-                let path = self.text(&here, kind.value)?;
-                if let Err(fault) = scalar::inside_tree(path) {
-                    self.fault(&here, kind.value, fault);
-                } else if path.ends_with('/') || path.chars().any(char::is_control) {
-                    self.error(
-                        &here,
-                        kind.value.span,
-                        format!("{}: the path of a file is allowed here", quote(path)),
-                    );
-                }
-                Some(Item::Artifact { path: path.to_owned() })
-            }
+            "artifact" => self.file(&here, kind.value).map(|path| Item::Artifact { path }),
+            "log" => self.log(&here, kind.value),
             // `among` returns no other name.
             _ => None,
         }
@@ -175,21 +168,55 @@ impl Sink<'_> {
         let command = self.filled(&at.key("command"), kind.value).map(str::to_owned);
         let mut matches = None;
         if let Some(field) = body.get("match") {
-            let here = at.key("match");
-            if let Some(pattern) = self.text(&here, field.value) {
-                if let Err(error) = self.pattern(pattern) {
-                    // The last line says what is wrong; the picture before it repeats the pattern.
-                    let said = error.to_string();
-                    let said = said.lines().last().unwrap_or_default().trim_start_matches("error: ");
-                    let message = format!("{}: this isn't a regular expression: {said}", quote(pattern));
-                    self.error(&here, field.value.span, message);
-                }
-                matches = Some(pattern.to_owned());
-            }
+            matches = self.regex(&at.key("match"), field.value);
         }
         let timeout =
             body.get("timeout").and_then(|field| self.duration(at, field)).unwrap_or(COMMAND_TIMEOUT);
         Some(Item::Command { command: command?, matches, timeout })
+    }
+
+    /// The path of a file inside the tree.
+    fn file(&mut self, at: &Path<'_>, node: &Node<'_>) -> Option<String> {
+        let path = self.text(at, node)?;
+        if let Err(fault) = scalar::inside_tree(path) {
+            self.fault(at, node, fault);
+        } else if path.ends_with('/') || path.chars().any(char::is_control) {
+            let message = format!("{}: the path of a file is allowed here", quote(path));
+            self.error(at, node.span, message);
+        }
+        Some(path.to_owned())
+    }
+
+    /// A regular expression, as written.
+    fn regex(&mut self, at: &Path<'_>, node: &Node<'_>) -> Option<String> {
+        let pattern = self.text(at, node)?;
+        if let Err(error) = self.pattern(pattern) {
+            // The last line says what is wrong; the picture before it repeats the pattern.
+            let said = error.to_string();
+            let said = said.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            let message = format!("{}: this isn't a regular expression: {said}", quote(pattern));
+            self.error(at, node.span, message);
+        }
+        Some(pattern.to_owned())
+    }
+
+    /// What a text must contain.
+    fn log(&mut self, at: &Path<'_>, node: &Node<'_>) -> Option<Item> {
+        let body = self.fields(at, node, &keys::LOG)?;
+        let pattern = body.get("pattern").and_then(|field| {
+            let here = at.key("pattern");
+            // An empty pattern is found in every text, and would show nothing.
+            self.filled(&here, field.value)?;
+            self.regex(&here, field.value)
+        });
+        let source = match body.get("source") {
+            None => Some(LogSource::Worker),
+            Some(field) if matches!(&field.value.value, Value::Scalar { text, .. } if text == "worker") => {
+                Some(LogSource::Worker)
+            }
+            Some(field) => self.file(&at.key("source"), field.value).map(LogSource::File),
+        };
+        Some(Item::Log { pattern: pattern?, source: source? })
     }
 
     /// What may have changed.

@@ -84,7 +84,7 @@ pub(super) const LATER_ADAPTERS: &[&str] =
 /// The kinds of a task: exactly one of these.
 pub(super) const KINDS: &[&str] = &["run", "argv", "worker", "agent"];
 /// The kinds of an evidence item: exactly one of these.
-pub(super) const ITEMS: &[&str] = &["exit", "command", "diff", "artifact"];
+pub(super) const ITEMS: &[&str] = &["exit", "command", "diff", "artifact", "log"];
 
 /// The most tasks of a workflow.
 pub(super) const MAX_TASKS: usize = 200_000;
@@ -248,7 +248,7 @@ pub(super) static BASE: Table = Table {
 };
 
 pub(super) static ITEM: Table = Table {
-    doc: "One thing that ilchul checks itself: exactly one of `exit`, `command`, `diff` and `artifact`.",
+    doc: "One thing that ilchul checks itself: exactly one of `exit`, `command`, `diff`, `artifact` and `log`.",
     keys: &[
         key("exit", "The child ended by itself with this code.", Shape::Count(0, 255)),
         key(
@@ -260,8 +260,22 @@ pub(super) static ITEM: Table = Table {
         key("timeout", "With `command`: its time. Default: 10m.", Shape::Duration),
         key("diff", "What changed between the task's base and its head.", Shape::Table(&DIFF)),
         key("artifact", "A new regular file, by its path in the tree.", Shape::Text),
+        key("log", "Text that was written while the task ran.", Shape::Table(&LOG)),
     ],
-    refused: &[("log", LATER_ITEM), ("review", LATER_ITEM), ("approval", LATER_ITEM)],
+    refused: &[("review", LATER_ITEM), ("approval", LATER_ITEM)],
+};
+
+pub(super) static LOG: Table = Table {
+    doc: "Text that was written while the task ran, and what it must contain.",
+    keys: &[
+        required("pattern", "A regular expression that the text must contain.", Shape::Text),
+        key(
+            "source",
+            "`worker` for all that it printed, or the path of a new file in the tree. Default: worker.",
+            Shape::Text,
+        ),
+    ],
+    refused: &[],
 };
 
 pub(super) static DIFF: Table = Table {

@@ -307,6 +307,34 @@ pub enum Item {
         /// Relative to the tree.
         path: String,
     },
+    /// Text that was written while the attempt worked.
+    Log {
+        /// A regular expression that the text must contain.
+        pattern: String,
+        /// Which text. Default: the worker's output.
+        source: LogSource,
+    },
+}
+
+/// Where a `log` item looks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogSource {
+    /// Everything that the worker printed, as ilchul captured it.
+    Worker,
+    /// A new regular file inside the tree, relative to it.
+    File(String),
+}
+
+impl LogSource {
+    /// As the workflow file names it.
+    #[must_use]
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Worker => "worker",
+            Self::File(path) => path,
+        }
+    }
 }
 
 impl Item {
@@ -318,6 +346,7 @@ impl Item {
             Self::Command { .. } => "command",
             Self::Diff { .. } => "diff",
             Self::Artifact { .. } => "artifact",
+            Self::Log { .. } => "log",
         }
     }
 }

@@ -14,13 +14,15 @@ fn verdict(run: &str, evidence: &str) -> (i32, String) {
     (code, world.told("a"))
 }
 
-fn refuted(run: &str, evidence: &str, reason: &str) {
+/// It ends refuted, for this reason.
+pub fn refuted(run: &str, evidence: &str, reason: &str) {
     let (code, told) = verdict(run, evidence);
     assert!(told.starts_with("failed (refuted: ") && told.contains(reason), "{evidence}: {told}");
     assert_eq!(code, 3);
 }
 
-fn verified(run: &str, evidence: &str) {
+/// It completes.
+pub fn verified(run: &str, evidence: &str) {
     assert_eq!(verdict(run, evidence), (0, "completed".to_owned()), "{evidence}");
 }
 
@@ -77,7 +79,7 @@ fn a_diff_must_be_there_within_its_paths_and_committed_where_it_must_be_clean() 
 }
 
 /// A worker that reports by itself under the shim, with this evidence list.
-fn reporter(evidence: &str) -> String {
+pub fn reporter(evidence: &str) -> String {
     format!(
         "echo x > out.txt\n\
          token=$(sed -n 's/.*\"token\" *: *\\([0-9]*\\).*/\\1/p' \"$ILCHUL_MAIL/assignment.json\")\n\

@@ -70,7 +70,7 @@ impl Ledger {
         let holds = match item {
             Item::Exit(code) => work.exit == Some(ChildExit::Code(*code)),
             Item::Diff { allow_none, .. } => work.good && (*allow_none || !work.unchanged),
-            Item::Command { .. } | Item::Artifact { .. } => work.good,
+            Item::Command { .. } | Item::Artifact { .. } | Item::Log { .. } => work.good,
         };
         let verdict = if holds { Verdict::Verified } else { Verdict::Refuted };
         Checked::new(item.kind(), verdict, "the simulator looked")

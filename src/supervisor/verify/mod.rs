@@ -7,10 +7,13 @@
 mod artifact;
 mod command;
 mod diff;
+mod file;
+mod log;
 
-pub(super) use artifact::{CAP as ARTIFACT_CAP, open_below};
+pub(super) use artifact::CAP as ARTIFACT_CAP;
 pub(super) use command::OUTPUT_CAP;
 pub(super) use diff::PATHS_MAX;
+pub(super) use file::open_below;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -42,6 +45,8 @@ pub struct Case {
     pub git: Option<Git>,
     /// The mail folder: its assignment is the stamp of the dispatch.
     pub mail: PathBuf,
+    /// Everything that the worker printed, as its shim captured it.
+    pub log: PathBuf,
     /// Where commands leave output and results.
     pub checks: PathBuf,
     /// Claimed hashes and commits, as the report gave them.
@@ -110,6 +115,7 @@ pub fn verify(case: &Case) -> Vec<Checked> {
                 diff::check(case, &rules)
             }
             Item::Artifact { path } => artifact::check(case, path),
+            Item::Log { pattern, source } => log::check(case, pattern, source),
         })
         .collect()
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::super::{
-    Evidence, Item, Need, OnLost, SessionKind, Severity, TaskBase, TaskKind, When, WorkspaceKind, load,
-    render, render_problems,
+    Evidence, Item, LogSource, Need, OnLost, SessionKind, Severity, TaskBase, TaskKind, When, WorkspaceKind,
+    load, render, render_problems,
 };
 use super::{bad, check, good, good_task, said};
 
@@ -80,13 +80,16 @@ fn every_kind_of_task_is_read() {
 #[test]
 fn every_evidence_item_is_read() {
     let items = "[ { exit: 3 }, { command: x, match: 'a+', timeout: 5s }, { command: y }, { artifact: a/b }, \
-                 { diff: { paths: [src/**], max_lines: 4, clean: true, allow_none: true } }, { diff: {} } ]";
+                 { diff: { paths: [src/**], max_lines: 4, clean: true, allow_none: true } }, { diff: {} }, \
+                 { log: { pattern: ok } }, { log: { pattern: ok, source: worker } }, \
+                 { log: { pattern: 'a|b', source: ./worker } } ]";
     let workflow = good_task(&format!("run: x, evidence: {items}"));
     let command = |command: &str, matches: Option<&str>, seconds| Item::Command {
         command: command.to_owned(),
         matches: matches.map(str::to_owned),
         timeout: Duration::from_secs(seconds),
     };
+    let log = |pattern: &str, source| Item::Log { pattern: pattern.to_owned(), source };
     let expected = vec![
         Item::Exit(3),
         command("x", Some("a+"), 5),
@@ -94,6 +97,10 @@ fn every_evidence_item_is_read() {
         Item::Artifact { path: "a/b".to_owned() },
         Item::Diff { paths: vec!["src/**".to_owned()], max_lines: Some(4), clean: true, allow_none: true },
         Item::Diff { paths: Vec::new(), max_lines: None, clean: false, allow_none: false },
+        log("ok", LogSource::Worker),
+        log("ok", LogSource::Worker),
+        // A file of that name is named by a path.
+        log("a|b", LogSource::File("./worker".to_owned())),
     ];
     assert_eq!(workflow.tasks[0].evidence, Evidence::Items(expected));
 }
