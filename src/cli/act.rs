@@ -36,7 +36,9 @@ pub fn act(
 ) -> Result<Exit, CliError> {
     let Granted { supervised } = request::send(place, run, request)?;
     let waits = match request {
-        Request::Retry { .. } | Request::Cancel { .. } | Request::Decide { .. } => !supervised,
+        Request::Retry { .. } | Request::Cancel { .. } | Request::Decide { .. } | Request::Answer { .. } => {
+            !supervised
+        }
         Request::Down { .. } | Request::Release { .. } | Request::Retain { .. } => false,
     };
     let next = if waits {

@@ -153,6 +153,7 @@ pub fn item(item: &Item) -> String {
         Item::Log { pattern, source: LogSource::File(path) } => {
             format!("writes /{}/ into the file `{path}`", brief(pattern))
         }
+        Item::Approval { message } => format!("is approved by a person: {}", brief(message)),
     }
 }
 
@@ -218,6 +219,7 @@ mod tests {
         let log = |source| item(&Item::Log { pattern: "ok [1-9]".into(), source });
         assert_eq!(log(LogSource::Worker), "prints /ok [1-9]/");
         assert_eq!(log(LogSource::File("a.log".into())), "writes /ok [1-9]/ into the file `a.log`");
+        assert_eq!(item(&Item::Approval { message: "Ship it?".into() }), "is approved by a person: Ship it?");
     }
 
     #[test]

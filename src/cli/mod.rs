@@ -4,6 +4,7 @@
 
 mod act;
 mod adopt;
+mod answer;
 mod ask;
 mod attach;
 mod cancel;
@@ -138,6 +139,10 @@ enum Command {
     Retry(retry::RetryArgs),
     /// End a task.
     Cancel(cancel::CancelArgs),
+    /// Say yes to what a task waits for.
+    Approve(answer::AnswerArgs),
+    /// Say no to what a task waits for.
+    Deny(answer::AnswerArgs),
     /// Decide what can't be known of an attempt.
     Decide(decide::DecideArgs),
     /// Mark a retained worker as safe to close.
@@ -206,6 +211,8 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, CliError> {
         Command::Runs(args) => runs::run(&cli.global, args, output),
         Command::Retry(args) => retry::run(&cli.global, args, output),
         Command::Cancel(args) => cancel::run(&cli.global, args, output),
+        Command::Approve(args) => answer::approve(&cli.global, args, output),
+        Command::Deny(args) => answer::deny(&cli.global, args, output),
         Command::Decide(args) => decide::run(&cli.global, args, output),
         Command::Release(args) => release::run(&cli.global, args, output),
         Command::Retain(args) => retain::run(&cli.global, args, output),

@@ -12,6 +12,7 @@ use crate::engine::event::{
     ClaimStep, Event, PlainMove, ReportStep, RunEvent, TaskStep, WorkerEvent, WorkerStep,
 };
 use crate::engine::evidence::Verdict;
+use crate::engine::outstanding::asked;
 use crate::engine::state::RunState;
 use crate::engine::task_table::TaskPhase;
 use crate::journal::Recorded;
@@ -96,6 +97,14 @@ impl Listener for Progress {
             if let Some((mark, text)) = words(state, &row.event) {
                 self.say(mark, &text);
             }
+            // Whoever goes on with a run wasn't there when it was asked.
+            if matches!(row.event, Event::Run(RunEvent::Resumed { .. })) {
+                state
+                    .moving
+                    .iter()
+                    .filter_map(|&task| asks(state, task))
+                    .for_each(|text| self.say("!", &text));
+            }
         }
         self.flush(Some(state));
     }
@@ -175,6 +184,13 @@ fn words(state: &RunState, event: &Event) -> Option<(&'static str, String)> {
             }
             ReportStep::Accepted { .. } => None,
         },
+        Event::Evidence(event) if event.checked.is_unanswered() => {
+            Some(("!", asks(state, state.task_index(&event.task)?)?))
+        }
+        Event::Evidence(event) if event.checked.is_answer() => {
+            let mark = if event.checked.verdict == Verdict::Verified { ">" } else { "x" };
+            Some((mark, format!("{}  {}", event.task, event.checked.reason)))
+        }
         Event::Evidence(event) => (event.checked.verdict != Verdict::Verified).then(|| {
             let checked = &event.checked;
             ("x", format!("{}  {} {}: {}", event.task, checked.kind, checked.verdict.word(), checked.reason))
@@ -224,6 +240,13 @@ fn worker_words(state: &RunState, event: &WorkerEvent) -> Option<(&'static str, 
         | WorkerStep::Released { .. } => return None,
     };
     Some((mark, text))
+}
+
+/// What a person is asked about a task, and what to type.
+fn asks(state: &RunState, task: usize) -> Option<String> {
+    let (_, message) = asked(state, task)?;
+    let id = &state.planned(task).id;
+    Some(format!("{id}  waits for your approval: {} ({})", said::line(message), said::answers(id, "")))
 }
 
 fn stopping(state: &RunState, worker: &str) -> bool {

@@ -87,6 +87,9 @@ fn refusal(request: &Request, message: &str) -> String {
         Request::Release { worker, .. } => format!("release `{}`", worker.escape_debug()),
         Request::Retain { worker } => format!("retain `{}`", worker.escape_debug()),
         Request::Decide { task, .. } => format!("decide on `{}`", task.escape_debug()),
+        Request::Answer { task, answer } => {
+            format!("{} `{}`", if answer.yes { "approve" } else { "deny" }, task.escape_debug())
+        }
     };
     format!("{asked}: {message}")
 }

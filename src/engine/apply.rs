@@ -12,6 +12,7 @@ use super::moment::Stamp;
 use super::ready;
 use super::state::{Anchor, KeptReport, RunPhase, RunState, WorkerState, worker_id};
 use super::task_table::{self, TaskPhase};
+use crate::workflow::Item;
 use std::fmt;
 
 mod adopt;
@@ -201,8 +202,9 @@ fn follow_attempt(
 
 /// What the next attempt is told: the items that didn't hold, or what was wrong with the report itself.
 fn refuted(evidence: &[Checked], reason: &str) -> Vec<Checked> {
-    let items: Vec<Checked> =
-        evidence.iter().filter(|checked| checked.verdict != Verdict::Verified).cloned().collect();
+    // Nobody was asked for an approval, so there is nothing to repair in it.
+    let missed = |checked: &&Checked| checked.verdict != Verdict::Verified && !checked.is_unanswered();
+    let items: Vec<Checked> = evidence.iter().filter(missed).cloned().collect();
     if items.is_empty() { vec![Checked::new("report", Verdict::Refuted, reason)] } else { items }
 }
 
@@ -288,10 +290,19 @@ fn apply_report(state: &mut RunState, event: &ReportEvent) -> Result<(), Corrupt
 
 fn apply_evidence(state: &mut RunState, event: &EvidenceEvent) -> Result<(), Corrupt> {
     let index = find_task(state, &event.task)?;
-    let items = state.planned(index).evidence.items().len();
+    let planned = state.planned(index).evidence.items();
+    let items = planned.len();
+    let by_person = matches!(planned.get(event.item), Some(Item::Approval { .. }));
     let task = &mut state.tasks[index];
     if task.attempt != event.attempt {
         return Err(Corrupt(format!("evidence for attempt {} of `{}`", event.attempt, event.task)));
+    }
+    if by_person && event.checked.is_answer() {
+        let asked = task.evidence.get_mut(event.item).filter(|checked| checked.is_unanswered());
+        let asked =
+            asked.ok_or_else(|| Corrupt(format!("an answer that `{}` didn't ask for", event.task)))?;
+        *asked = event.checked.clone();
+        return Ok(());
     }
     if event.item == 0 {
         task.rounds += 1;

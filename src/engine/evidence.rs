@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::named::Named;
 
-use crate::workflow::{Evidence, Item};
+use super::input::Answer;
+use crate::workflow::{APPROVAL, Evidence, Item};
 
 /// What came out of one check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +54,37 @@ impl Checked {
     #[must_use]
     pub fn new(kind: &str, verdict: Verdict, reason: impl Into<String>) -> Self {
         Self { kind: kind.to_owned(), verdict, reason: reason.into(), facts: Named::default() }
+    }
+
+    /// An approval that nobody has given or denied yet.
+    #[must_use]
+    pub fn unanswered(message: &str) -> Self {
+        Self::new(APPROVAL, Verdict::Unverifiable, format!("no answer yet: {message}"))
+    }
+
+    /// A person's answer to an approval.
+    #[must_use]
+    pub fn answered(message: &str, answer: &Answer) -> Self {
+        let (verdict, done) = match answer.yes {
+            true => (Verdict::Verified, "approved"),
+            false => (Verdict::Refuted, "denied"),
+        };
+        let because = answer.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+        Self::new(APPROVAL, verdict, format!("{done} by {}{because}", answer.who))
+            .fact("asked", message)
+            .fact("who", answer.who.clone())
+    }
+
+    /// Whether it is an approval without an answer.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        self.kind == APPROVAL && self.verdict == Verdict::Unverifiable
+    }
+
+    /// Whether it is a person's answer, which changes one item and begins no new look.
+    #[must_use]
+    pub fn is_answer(&self) -> bool {
+        self.kind == APPROVAL && self.verdict != Verdict::Unverifiable
     }
 
     /// The same with one fact more.
@@ -130,7 +162,8 @@ pub fn judge_exit(expected: i32, found: ChildExit) -> Checked {
     }
 }
 
-/// Judges everything at once where every item is an `exit`; `None` where something must be looked at.
+/// Judges everything at once where every item is an `exit` or waits for a person; `None` where
+/// something must be looked at.
 #[must_use]
 pub fn judge_without_looking(declared: &Evidence, found: ChildExit) -> Option<Vec<Checked>> {
     declared
@@ -138,6 +171,7 @@ pub fn judge_without_looking(declared: &Evidence, found: ChildExit) -> Option<Ve
         .iter()
         .map(|item| match item {
             Item::Exit(expected) => Some(judge_exit(*expected, found)),
+            Item::Approval { message } => Some(Checked::unanswered(message)),
             Item::Command { .. } | Item::Diff { .. } | Item::Artifact { .. } | Item::Log { .. } => None,
         })
         .collect()
@@ -174,6 +208,29 @@ mod tests {
         assert!(Accepted::new(&declared, &[verified("artifact"), verified("exit")]).is_none());
         let accepted = Accepted::new(&declared, &[verified("exit"), verified("artifact")]);
         assert_eq!(accepted.map(|accepted| accepted.count()), Some(2));
+    }
+
+    #[test]
+    fn an_approval_is_open_until_somebody_answers_and_the_record_says_who() {
+        let answer = |yes, reason: Option<&str>| Answer {
+            yes,
+            who: "ana".to_owned(),
+            reason: reason.map(str::to_owned),
+        };
+        let open = Checked::unanswered("Ship it?");
+        assert_eq!((open.verdict, &*open.reason), (Verdict::Unverifiable, "no answer yet: Ship it?"));
+        assert!(open.is_unanswered() && !open.is_answer());
+        let yes = Checked::answered("Ship it?", &answer(true, None));
+        assert_eq!((yes.verdict, &*yes.reason), (Verdict::Verified, "approved by ana"));
+        let no = Checked::answered("Ship it?", &answer(false, Some("not today")));
+        assert_eq!((no.verdict, &*no.reason), (Verdict::Refuted, "denied by ana: not today"));
+        for answered in [yes, no] {
+            assert!(answered.is_answer() && !answered.is_unanswered());
+            assert_eq!(answered.facts.get("who").unwrap(), "ana");
+            assert_eq!(answered.facts.get("asked").unwrap(), "Ship it?");
+        }
+        let unseen = Checked::new("artifact", Verdict::Unverifiable, "permission");
+        assert!(!unseen.is_unanswered() && !verified("exit").is_answer());
     }
 
     #[test]

@@ -195,6 +195,24 @@ pub enum Request {
         /// What to do.
         choice: Choice,
     },
+    /// Answer the approval that a task waits for.
+    Answer {
+        /// Which task.
+        task: String,
+        /// Who says what.
+        answer: Answer,
+    },
+}
+
+/// A person's answer to an approval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Approved, else denied.
+    pub yes: bool,
+    /// Their login name.
+    pub who: String,
+    /// Why, in their words.
+    pub reason: Option<String>,
 }
 
 /// A person's word on an attempt in doubt.

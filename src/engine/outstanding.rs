@@ -1,14 +1,14 @@
 //! What is owed: derived from the state each time it is asked for.
 //!
-//! There is no queue of effects that a crash could lose. It leaves out what is
+//! Of people too: an approval that is asked for. There is no queue of effects that a crash could lose. It leaves out what is
 //! already being done: the supervisor knows that.
 
 use super::effect::Effect;
-use super::evidence::Verdict;
+use super::evidence::{Checked, Verdict};
 use super::state::{RunPhase, RunState, WorkerState};
 use super::task_table::TaskPhase;
 use super::worker_table::WorkerPhase;
-use crate::workflow::WorkspaceKind;
+use crate::workflow::{Item, WorkspaceKind};
 
 /// How often evidence that can't be seen is looked at before that counts as refuted.
 pub const LOOKS: u32 = 2;
@@ -60,8 +60,34 @@ pub fn owes_look(state: &RunState, task: usize, worker: &WorkerState) -> bool {
     let checked = &state.tasks[task].evidence;
     let judged = checked.len() == planned.evidence.items().len()
         && (checked.iter().any(|checked| checked.verdict == Verdict::Refuted)
-            || checked.iter().all(|checked| checked.verdict == Verdict::Verified));
+            || checked.iter().all(|checked| checked.verdict == Verdict::Verified || checked.is_unanswered()));
     // A round of which only a part was journaled never counts as a look.
     let looks_left = state.tasks[task].rounds < LOOKS || checked.len() != planned.evidence.items().len();
     worker.is_over() && kept && !judged && looks_left
+}
+
+/// The approval that a task waits for, by its place among the items, with what a person is
+/// asked: only while every other item is verified.
+#[must_use]
+pub fn asked(state: &RunState, task: usize) -> Option<(usize, &str)> {
+    if state.tasks[task].phase != TaskPhase::Verifying {
+        return None;
+    }
+    let items = state.planned(task).evidence.items();
+    let checked = &state.tasks[task].evidence;
+    let rest = |(index, checked): (usize, &Checked)| {
+        matches!(items.get(index), Some(Item::Approval { .. })) || checked.verdict == Verdict::Verified
+    };
+    if checked.len() != items.len() || !checked.iter().enumerate().all(rest) {
+        return None;
+    }
+    items.iter().zip(checked).enumerate().find_map(|(index, (item, checked))| match item {
+        Item::Approval { message } if checked.is_unanswered() => Some((index, message.as_str())),
+        Item::Exit(_)
+        | Item::Command { .. }
+        | Item::Diff { .. }
+        | Item::Artifact { .. }
+        | Item::Log { .. }
+        | Item::Approval { .. } => None,
+    })
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::event::Place;
 use super::evidence::Checked;
 use super::moment::Stamp;
+use super::outstanding::asked;
 use super::ready;
 use super::state::{RunPhase, RunState, TaskState, WorkerState};
 use super::task_table::TaskPhase;
@@ -60,6 +61,8 @@ pub struct TaskView {
     pub reason: String,
     /// What it waits for right now; empty when it waits for nothing.
     pub waits_for: Vec<String>,
+    /// What a person is asked before it may complete: its approval, once all else is verified.
+    pub asks: Option<String>,
     /// Ready, but held back by a worker that was found and isn't in the journal.
     pub held: bool,
     /// Since when.
@@ -169,6 +172,7 @@ impl RunView {
 /// What of a task's view the rest of the state says.
 struct Beside {
     waits_for: Vec<String>,
+    asks: Option<String>,
     held: bool,
     worker: Option<String>,
 }
@@ -177,13 +181,14 @@ impl Beside {
     fn of(state: &RunState, task: usize) -> Self {
         Self {
             waits_for: waits_for(state, task),
+            asks: asked(state, task).map(|(_, message)| message.to_owned()),
             held: state.tasks[task].phase == TaskPhase::Ready && state.held_by(task).is_some(),
             worker: state.current_worker(task).map(|(id, _)| id),
         }
     }
 }
 
-fn task_view(planned: Task, task: TaskState, Beside { waits_for, held, worker }: Beside) -> TaskView {
+fn task_view(planned: Task, task: TaskState, Beside { waits_for, asks, held, worker }: Beside) -> TaskView {
     TaskView {
         id: planned.id,
         kind: planned.kind.word(),
@@ -191,6 +196,7 @@ fn task_view(planned: Task, task: TaskState, Beside { waits_for, held, worker }:
         phase: task.phase,
         reason: task.reason,
         waits_for,
+        asks,
         held,
         since: task.since,
         attempt: task.attempt,
@@ -241,7 +247,10 @@ fn waits_for(state: &RunState, index: usize) -> Vec<String> {
             }
         }
         TaskPhase::Claimed => vec!["its worker's readiness".to_owned()],
-        TaskPhase::Verifying => vec!["its evidence to be checked".to_owned()],
+        TaskPhase::Verifying => match asked(state, index) {
+            Some((_, message)) => vec![format!("a person's approval: {message}")],
+            None => vec!["its evidence to be checked".to_owned()],
+        },
         TaskPhase::Blocked => vec!["an answer".to_owned()],
         TaskPhase::InProgress
         | TaskPhase::RepairRequired

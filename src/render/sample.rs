@@ -38,6 +38,7 @@ pub(crate) fn task(id: &str, phase: TaskPhase, reason: &str, needs: &[&str]) -> 
         reason: reason.to_owned(),
         held: false,
         waits_for: Vec::new(),
+        asks: None,
         since: at(10),
         attempt: 0,
         allowed: 1,

@@ -3,7 +3,9 @@
 //! It leaves out where workers are (`workers`) and chains of causes (`why`).
 
 use super::table::{Screen, Table, Tone, toned};
-use super::words::{ago, count, line, reason, run_state, short, span, tally, task_reason, up as up_again};
+use super::words::{
+    ago, answers, count, line, reason, run_state, short, span, tally, task_reason, up as up_again,
+};
 use super::{Beside, attempts};
 use crate::engine::evidence::{Checked, Verdict};
 use crate::engine::state::RunPhase;
@@ -133,7 +135,8 @@ fn verdicts(task: &TaskView) -> String {
         return "waived".to_owned();
     }
     let number = |verdict: Verdict| {
-        task.evidence.iter().filter(|checked: &&Checked| checked.verdict == verdict).count()
+        let seen = |checked: &&Checked| checked.verdict == verdict && !checked.is_unanswered();
+        task.evidence.iter().filter(seen).count()
     };
     let parts: Vec<String> = [Verdict::Verified, Verdict::Refuted, Verdict::Unverifiable]
         .into_iter()
@@ -157,6 +160,13 @@ fn alerts(view: &RunView, held: bool, beside: &Beside, screen: Screen) -> String
                 lines.push(format!(
                     "`{id}` waits for you: {}. Look: ilchul attach {id}",
                     reason(&task_reason(task))
+                ));
+            }
+            TaskPhase::Verifying if task.asks.is_some() => {
+                let asks = line(task.asks.as_deref().unwrap_or_default());
+                lines.push(format!(
+                    "`{id}` waits for your approval: {asks}. Look: ilchul evidence {id}. Answer: {}",
+                    answers(id, "")
                 ));
             }
             TaskPhase::Failed => lines.push(format!("`{id}` failed. See why: ilchul why {id}")),

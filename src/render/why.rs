@@ -146,6 +146,11 @@ impl<'v> Why<'v> {
         let root = self.root();
         let id = &root.id;
         let open = !root.phase.is_terminal();
+        if root.asks.is_some() {
+            let verb = |verb: &str| self.command(&format!("{verb} {id}"));
+            let next = vec![verb("evidence"), verb("approve"), verb("deny")];
+            return Way { change: "your answer".to_owned(), next };
+        }
         if open && run_state(self.view.phase, self.held) != "running" && !self.is_lost() {
             return self.one("a supervisor that goes on with the run", "up");
         }

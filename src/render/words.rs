@@ -111,6 +111,7 @@ pub fn reason(reason: &str) -> String {
         "silent" | "no_ack" | "no_report" | "needs_unmet" | "not_needed" | "free" | "working"
         | "verified" | "retained" | "starting" | "decided" => said,
         "waits" => format!("waits for {said}"),
+        "approval" => format!("waits for your approval: {said}"),
         "needs_input" => format!("needs input: {said}"),
         "reported_failed" => format!("its worker reported a failure: {said}"),
         "reported" => format!("its worker reported a part: {said}"),
@@ -151,9 +152,18 @@ pub fn sentence(text: &str) -> String {
         .map_or_else(String::new, |first| stopped(&format!("{}{}", first.to_uppercase(), letters.as_str())))
 }
 
+/// What to type to answer an approval; `of_run` names the run where that is needed.
+#[must_use]
+pub fn answers(task: &str, of_run: &str) -> String {
+    format!("ilchul approve {task}{of_run}, or ilchul deny {task}{of_run}")
+}
+
 /// Why a task is where it is, as `code: detail`: its own reason, or what follows from its state.
 #[must_use]
 pub fn task_reason(task: &TaskView) -> String {
+    if let Some(message) = &task.asks {
+        return format!("approval: {} ({})", line(message), answers(&task.id, ""));
+    }
     if !task.reason.is_empty() {
         return task.reason.clone();
     }

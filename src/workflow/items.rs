@@ -117,11 +117,16 @@ impl Sink<'_> {
                 Item::Exit(_) if items.iter().any(|item| matches!(item, Item::Exit(_))) => {
                     self.error(&at, node.span, "a second `exit`: a child ends with one code");
                 }
+                // `approve TASK` names no item.
+                Item::Approval { .. } if items.iter().any(|item| matches!(item, Item::Approval { .. })) => {
+                    self.error(&at, node.span, "a second `approval`: a person is asked once");
+                }
                 Item::Exit(_)
                 | Item::Command { .. }
                 | Item::Diff { .. }
                 | Item::Artifact { .. }
-                | Item::Log { .. } => {}
+                | Item::Log { .. }
+                | Item::Approval { .. } => {}
             }
             items.push(item);
         }
@@ -158,6 +163,11 @@ impl Sink<'_> {
             "diff" => self.diff(&here, kind.value),
             "artifact" => self.file(&here, kind.value).map(|path| Item::Artifact { path }),
             "log" => self.log(&here, kind.value),
+            "approval" => {
+                let field = self.fields(&here, kind.value, &keys::APPROVAL)?.get("message")?;
+                let message = self.filled(&here.key("message"), field.value)?;
+                Some(Item::Approval { message: message.to_owned() })
+            }
             // `among` returns no other name.
             _ => None,
         }

@@ -84,7 +84,7 @@ pub(super) const LATER_ADAPTERS: &[&str] =
 /// The kinds of a task: exactly one of these.
 pub(super) const KINDS: &[&str] = &["run", "argv", "worker", "agent"];
 /// The kinds of an evidence item: exactly one of these.
-pub(super) const ITEMS: &[&str] = &["exit", "command", "diff", "artifact", "log"];
+pub(super) const ITEMS: &[&str] = &["exit", "command", "diff", "artifact", "log", "approval"];
 
 /// The most tasks of a workflow.
 pub(super) const MAX_TASKS: usize = 200_000;
@@ -248,7 +248,7 @@ pub(super) static BASE: Table = Table {
 };
 
 pub(super) static ITEM: Table = Table {
-    doc: "One thing that ilchul checks itself: exactly one of `exit`, `command`, `diff`, `artifact` and `log`.",
+    doc: "One thing that ilchul checks itself: exactly one of `exit`, `command`, `diff`, `artifact`, `log` and `approval`.",
     keys: &[
         key("exit", "The child ended by itself with this code.", Shape::Count(0, 255)),
         key(
@@ -261,8 +261,15 @@ pub(super) static ITEM: Table = Table {
         key("diff", "What changed between the task's base and its head.", Shape::Table(&DIFF)),
         key("artifact", "A new regular file, by its path in the tree.", Shape::Text),
         key("log", "Text that was written while the task ran.", Shape::Table(&LOG)),
+        key("approval", "A person says yes, once everything else is verified.", Shape::Table(&APPROVAL)),
     ],
-    refused: &[("review", LATER_ITEM), ("approval", LATER_ITEM)],
+    refused: &[("review", LATER_ITEM)],
+};
+
+pub(super) static APPROVAL: Table = Table {
+    doc: "What a person is asked once everything else is verified.",
+    keys: &[required("message", "What they are asked.", Shape::Text)],
+    refused: &[],
 };
 
 pub(super) static LOG: Table = Table {

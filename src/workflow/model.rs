@@ -275,7 +275,10 @@ impl Evidence {
     }
 }
 
-/// One thing that ilchul checks itself.
+/// The kind of the one item that a person answers.
+pub const APPROVAL: &str = "approval";
+
+/// One thing that ilchul checks itself, or asks a person for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Item {
@@ -314,6 +317,11 @@ pub enum Item {
         /// Which text. Default: the worker's output.
         source: LogSource,
     },
+    /// A person says yes, once everything else is verified.
+    Approval {
+        /// What they are asked.
+        message: String,
+    },
 }
 
 /// Where a `log` item looks.
@@ -347,6 +355,7 @@ impl Item {
             Self::Diff { .. } => "diff",
             Self::Artifact { .. } => "artifact",
             Self::Log { .. } => "log",
+            Self::Approval { .. } => APPROVAL,
         }
     }
 }

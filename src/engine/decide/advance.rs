@@ -5,7 +5,7 @@ use super::launch::{nonce, sha256_hex};
 use super::{View, mail, moved, task_event, worker_event};
 use crate::engine::event::{ClaimEvent, ClaimStep, Event, PlainMove, RunEvent, TaskStep, WorkerStep};
 use crate::engine::evidence::{Accepted, ChildExit, Verdict, judge_without_looking};
-use crate::engine::outstanding::LOOKS;
+use crate::engine::outstanding::{LOOKS, asked};
 use crate::engine::ready;
 use crate::engine::state::{RunPhase, WorkerState, worker_id};
 use crate::engine::task_table::TaskPhase;
@@ -117,9 +117,10 @@ fn verdict(view: View<'_>, task: usize) -> Vec<Event> {
     if state.evidence.len() != planned.evidence.items().len() {
         return Vec::new();
     }
-    let worst = [Verdict::Refuted, Verdict::Unverifiable]
-        .into_iter()
-        .find_map(|verdict| state.evidence.iter().find(|checked| checked.verdict == verdict));
+    let worst = [Verdict::Refuted, Verdict::Unverifiable].into_iter().find_map(|verdict| {
+        // A person is only asked where nothing else stands in the way.
+        state.evidence.iter().find(|checked| checked.verdict == verdict && !checked.is_unanswered())
+    });
     let Some(checked) = worst else { return Vec::new() };
     let only_exits = judge_without_looking(&planned.evidence, ChildExit::Unknown).is_some();
     if checked.verdict == Verdict::Unverifiable && state.rounds < LOOKS && !only_exits {
@@ -235,7 +236,8 @@ fn end(view: View<'_>) -> Vec<Event> {
         return vec![Event::Run(RunEvent::Ended { success })];
     }
     // By force nothing is waited for: a verification only looks, and the next life looks again.
-    if state.stopping == Some(true) || (state.stopping.is_some() && state.moving.is_empty()) {
+    let quiet = || state.moving.iter().all(|&task| asked(state, task).is_some());
+    if state.stopping == Some(true) || (state.stopping.is_some() && quiet()) {
         return vec![Event::Run(RunEvent::Interrupted { reason: "down".to_owned() })];
     }
     Vec::new()

@@ -195,16 +195,22 @@ pub(super) fn captured(
     vec![worker_event(id, reason, WorkerStep::Captured { snapshot })]
 }
 
-/// One event for each checked item.
+/// One event for each checked item. Whoever looked, an approval isn't theirs to give.
 pub(super) fn evidence_events(view: View<'_>, worker: &WorkerState, checked: &[Checked]) -> Vec<Event> {
-    let task = view.state.planned(worker.task).id.clone();
+    let planned = view.state.planned(worker.task);
     let event = |(item, checked): (usize, &Checked)| {
-        Event::Evidence(EvidenceEvent {
-            task: task.clone(),
-            attempt: worker.attempt,
-            item,
-            checked: checked.clone(),
-        })
+        let checked = match planned.evidence.items().get(item) {
+            Some(Item::Approval { message }) => Checked::unanswered(message),
+            Some(
+                Item::Exit(_)
+                | Item::Command { .. }
+                | Item::Diff { .. }
+                | Item::Artifact { .. }
+                | Item::Log { .. },
+            )
+            | None => checked.clone(),
+        };
+        Event::Evidence(EvidenceEvent { task: planned.id.clone(), attempt: worker.attempt, item, checked })
     };
     checked.iter().enumerate().map(event).collect()
 }

@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::{Rejection, View, claim_event, moved, task_event, worker_event};
-use crate::engine::event::{ClaimStep, Event, PlainMove, RunEvent, TaskStep, WorkerStep};
-use crate::engine::input::{Choice, Request};
+use crate::engine::event::{ClaimStep, Event, EvidenceEvent, PlainMove, RunEvent, TaskStep, WorkerStep};
+use crate::engine::evidence::Checked;
+use crate::engine::input::{Answer, Choice, Request};
+use crate::engine::outstanding::asked;
 use crate::engine::state::{RunPhase, WorkerState};
 use crate::engine::task_table::TaskPhase;
 use crate::engine::worker_table::WorkerPhase;
+use crate::workflow::Item;
 
 pub(super) fn decide(view: View<'_>, request: &Request) -> Result<Vec<Event>, Rejection> {
     match request {
@@ -17,6 +20,7 @@ pub(super) fn decide(view: View<'_>, request: &Request) -> Result<Vec<Event>, Re
         Request::Release { worker, observations } => release(view, worker, observations),
         Request::Retain { worker } => retain(view, worker),
         Request::Decide { task, choice } => choose(view, task, *choice),
+        Request::Answer { task, answer } => self::answer(view, task, answer),
     }
 }
 
@@ -221,4 +225,24 @@ fn choose_found(view: View<'_>, id: &str, found: &str, choice: Choice) -> Result
 
 fn revoked(choice: &str) -> ClaimStep {
     ClaimStep::Revoked { reason: format!("decided by a person: {choice}") }
+}
+
+/// A person's answer, to the attempt that waits for it and to no other (law E5).
+fn answer(view: View<'_>, id: &str, answer: &Answer) -> Result<Vec<Event>, Rejection> {
+    let task = task_index(view, id)?;
+    let Some((item, message)) = asked(view.state, task) else {
+        let items = view.state.planned(task).evidence.items();
+        let phase = view.state.tasks[task].phase;
+        let why = if !items.iter().any(|item| matches!(item, Item::Approval { .. })) {
+            "its evidence asks for no approval".to_owned()
+        } else if phase == TaskPhase::Verifying {
+            "its other evidence isn't verified yet".to_owned()
+        } else {
+            format!("it is {phase}, and nobody is asked for its approval now")
+        };
+        return Err(Rejection { code: "not_asked", message: format!("`{id}` can't be answered: {why}") });
+    };
+    let checked = Checked::answered(message, answer);
+    let attempt = view.state.tasks[task].attempt;
+    Ok(vec![Event::Evidence(EvidenceEvent { task: id.to_owned(), attempt, item, checked })])
 }

@@ -4,6 +4,7 @@
 //! leaves out the shell: what a supervisor would do is said by the test itself.
 
 mod adopt;
+mod approval;
 mod claims;
 mod dag;
 mod launching;
@@ -31,7 +32,7 @@ use super::worker_table::WorkerPhase;
 use super::{Engine, Rejection, fold};
 use crate::protocol::{REPORT_SCHEMA, Report, ReportStatus};
 use crate::workflow::{Task, Workflow, WorkspaceKind};
-use plan::{Plan, artifact, diff, flow, started, task};
+use plan::{Plan, approval, artifact, diff, flow, started, task};
 
 /// Runs of more tasks aren't replayed after every step: that would be quadratic by itself.
 const REPLAYED_TASKS: usize = 16;

@@ -75,6 +75,10 @@ pub(super) fn diff(allow_none: bool) -> Item {
     Item::Diff { paths: Vec::new(), max_lines: None, clean: false, allow_none }
 }
 
+pub(super) fn approval() -> Item {
+    Item::Approval { message: "Ship it?".to_owned() }
+}
+
 pub(super) fn flow(tasks: Vec<Task>) -> Workflow {
     Workflow {
         name: "play".to_owned(),

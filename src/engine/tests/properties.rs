@@ -10,7 +10,8 @@ use super::{Play, stamp};
 use crate::engine::Engine;
 use crate::engine::effect::Effect;
 use crate::engine::event::{ClaimStep, Event, TaskStep, WorkerStep};
-use crate::engine::evidence::Verdict;
+use crate::engine::evidence::{Checked, Verdict};
+use crate::engine::outstanding::asked;
 use crate::engine::state::RunState;
 use crate::engine::task_table::TaskPhase as T;
 use crate::engine::worker_table::WorkerPhase;
@@ -38,7 +39,10 @@ fn check_state(state: &RunState) {
         assert_eq!(live.contains_key(&index), task.phase.is_held(), "{}", state.planned(index).id);
         if task.phase == T::Completed {
             let all = task.evidence.iter().all(|checked| checked.verdict == Verdict::Verified);
-            assert!(all && task.evidence.len() == state.planned(index).evidence.items().len(), "law 2");
+            let items = state.planned(index).evidence.items();
+            assert!(all && task.evidence.len() == items.len(), "law 2");
+            let by_nobody = |checked: &&Checked| checked.is_answer() && checked.facts.get("who").is_none();
+            assert!(!task.evidence.iter().any(|checked| by_nobody(&checked)), "an approval that nobody gave");
         }
     }
     let open = state.tasks.iter().filter(|task| !task.phase.is_terminal()).count();
@@ -180,6 +184,12 @@ fn nudge(play: &mut Play) {
     }
     if let Some(id) = play.state().at_large.first().cloned() {
         play.gone(&id);
+        return;
+    }
+    let state = play.state();
+    let asked = state.moving.iter().find(|task| asked(state, **task).is_some());
+    if let Some(task) = asked.map(|task| state.planned(*task).id.clone()) {
+        play.ask(super::approval::answer(&task, true)).expect("it is asked for");
         return;
     }
     let working = play.state().workers.iter().find(|(_, worker)| worker.token_live && worker.acknowledged);

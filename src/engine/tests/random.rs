@@ -3,14 +3,14 @@
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::{collection, sample};
 
-use super::{Plan, Play, artifact, flow, place, started, task};
+use super::{Plan, Play, approval, artifact, flow, place, started, task};
 use crate::engine::event::{Snapshot, Started};
 use crate::engine::evidence::{Checked, ChildExit, Verdict};
 use crate::engine::input::{Beat, Choice, Input, Remnant, Request, Seen};
 use crate::engine::reshape::{self, Fate};
 use crate::engine::state::TaskState;
 use crate::protocol::ReportStatus;
-use crate::workflow::{OnLost, Task, TaskBase, When};
+use crate::workflow::{Item, OnLost, Task, TaskBase, When};
 
 const TASKS_MAX: usize = 12;
 
@@ -71,6 +71,7 @@ pub(super) enum Asked {
     Release,
     Retain,
     Decide(Choice),
+    Answer(bool),
 }
 
 fn edits() -> impl Strategy<Value = Vec<Edit>> {
@@ -163,6 +164,7 @@ fn asked() -> impl Strategy<Value = Asked> {
         1 => Just(Asked::Release),
         1 => Just(Asked::Retain),
         2 => sample::select(vec![Choice::Rerun, Choice::Skip, Choice::Accept]).prop_map(Asked::Decide),
+        2 => any::<bool>().prop_map(Asked::Answer),
     ]
 }
 
@@ -187,8 +189,15 @@ fn one_task(n: usize) -> impl Strategy<Value = Task> {
         || sample::select(vec![When::Completed, When::Partial, When::Terminal, When::Optional, When::Failed]);
     let own = proptest::option::weighted(0.2, policy());
     let needs = collection::vec((0..n.max(1), own), 0..4);
-    (needs, policy(), 0..3_u32, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-        move |(needs, when, retries, tree, look, behind)| {
+    let shows = sample::select(vec![
+        vec![Item::Exit(0)],
+        vec![artifact()],
+        vec![artifact(), approval()],
+        vec![Item::Exit(0), approval()],
+        vec![approval()],
+    ]);
+    (needs, policy(), 0..3_u32, any::<bool>(), shows, any::<bool>()).prop_map(
+        move |(needs, when, retries, tree, shows, behind)| {
             let mut task = task(&format!("t{n}")).when(when).retries(retries).timeout(300);
             for (need, own) in needs.into_iter().filter(|_| n > 0) {
                 let id = format!("t{need}");
@@ -202,7 +211,7 @@ fn one_task(n: usize) -> impl Strategy<Value = Task> {
             if let (true, Some(first)) = (behind, task.needs.first().map(|need| need.task.clone())) {
                 task = task.behind(&first);
             }
-            task = if look { task.shows(vec![artifact()]) } else { task };
+            task = task.shows(shows);
             if tree { task.tree() } else { task }
         },
     )
@@ -263,6 +272,7 @@ impl Play {
                     Asked::Release => Request::Release { worker, observations: Vec::new() },
                     Asked::Retain => Request::Retain { worker },
                     Asked::Decide(choice) => Request::Decide { task, choice: *choice },
+                    Asked::Answer(yes) => super::approval::answer(&task, *yes),
                 };
                 let before = self.state().clone();
                 if let Err(rejection) = self.ask(request) {
