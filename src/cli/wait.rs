@@ -2,7 +2,7 @@
 //!
 //! It follows the journal and knows nothing else: what isn't committed hasn't happened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -11,13 +11,14 @@ use serde_json::{Value, json};
 use super::Global;
 use super::error::CliError;
 use super::exit_code::Exit;
-use super::output::Output;
+use super::output::{self, Output};
 use super::place::Place;
 use super::read::{self, OfRun, Read};
 use crate::engine::event::{Event, RunEvent, TaskStep};
 use crate::engine::task_table::TaskPhase;
+use crate::engine::view::RunView;
 use crate::journal::Recorded;
-use crate::render::words::count;
+use crate::render::words::{answers, count, line};
 
 /// How often the journal is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -70,6 +71,7 @@ pub fn run(global: &Global, args: &WaitArgs, output: Output) -> Result<Exit, Cli
     for name in &args.tasks {
         read.task(name)?;
     }
+    let mut asked = tell(&read.view, &BTreeSet::new());
     let mut watch = Watch { since: None, looks: 0 };
     loop {
         if let Some(good) = seen.verdict(args) {
@@ -86,8 +88,31 @@ pub fn run(global: &Global, args: &WaitArgs, output: Output) -> Result<Exit, Cli
                 .hint("Run `ilchul up` to go on with it, or give `--timeout` to wait for that too."));
         }
         read::pause(LOOK_EVERY);
-        seen.take(&read.follower.poll()?);
+        let rows = read.follower.poll()?;
+        seen.take(&rows);
+        if rows
+            .iter()
+            .any(|row| matches!(&row.event, Event::Evidence(event) if event.checked.is_unanswered()))
+        {
+            // Whether a person is really asked follows from the whole state, so it is read anew.
+            let of = OfRun { run: Some(read.view.id.clone()) };
+            asked.extend(tell(&Read::open(global, &of)?.view, &asked));
+        }
     }
+}
+
+/// Says what waits for a person, but for what was told before; answers what was told now, by
+/// task and attempt.
+fn tell(view: &RunView, told: &BTreeSet<(String, u32)>) -> BTreeSet<(String, u32)> {
+    let mut now = BTreeSet::new();
+    for task in &view.tasks {
+        let one = (task.id.clone(), task.attempt);
+        let Some(message) = task.asks.as_deref().filter(|_| !told.contains(&one)) else { continue };
+        let answer = answers(&task.id, "");
+        output::talk(&format!("`{}` waits for your approval: {} ({answer})", task.id, line(message)));
+        now.insert(one);
+    }
+    now
 }
 
 /// Watches over whether anybody drives the run.

@@ -8,6 +8,7 @@
 mod adopt;
 mod bundle;
 mod evidence;
+mod evidence_approval;
 mod evidence_log;
 mod journal;
 mod laws;

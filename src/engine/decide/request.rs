@@ -235,6 +235,8 @@ fn answer(view: View<'_>, id: &str, answer: &Answer) -> Result<Vec<Event>, Rejec
         let phase = view.state.tasks[task].phase;
         let why = if !items.iter().any(|item| matches!(item, Item::Approval { .. })) {
             "its evidence asks for no approval".to_owned()
+        } else if view.state.tasks[task].evidence.iter().any(Checked::is_answer) {
+            "its last attempt was answered already".to_owned()
         } else if phase == TaskPhase::Verifying {
             "its other evidence isn't verified yet".to_owned()
         } else {

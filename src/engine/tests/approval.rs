@@ -146,7 +146,7 @@ fn j7_an_answer_is_replayed_and_never_asked_for_twice() {
     play.give(&Input::Interrupted { reason: "SIGINT".to_owned() }).expect("never refused");
     play.ask(answer("a", true)).expect("asked for");
     assert_eq!((play.phase("a"), question(&play)), (T::Verifying, None));
-    assert!(refused(&mut play, false).ends_with("its other evidence isn't verified yet"));
+    assert!(refused(&mut play, false).ends_with("its last attempt was answered already"));
     play.crash_and_resume();
     assert_eq!((play.phase("a"), play.ended()), (T::Completed, Some(true)));
 }

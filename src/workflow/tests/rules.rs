@@ -82,7 +82,8 @@ fn every_evidence_item_is_read() {
     let items = "[ { exit: 3 }, { command: x, match: 'a+', timeout: 5s }, { command: y }, { artifact: a/b }, \
                  { diff: { paths: [src/**], max_lines: 4, clean: true, allow_none: true } }, { diff: {} }, \
                  { log: { pattern: ok } }, { log: { pattern: ok, source: worker } }, \
-                 { log: { pattern: 'a|b', source: ./worker } } ]";
+                 { log: { pattern: 'a|b', source: ./worker } }, \
+                 { approval: { message: Ship it? } } ]";
     let workflow = good_task(&format!("run: x, evidence: {items}"));
     let command = |command: &str, matches: Option<&str>, seconds| Item::Command {
         command: command.to_owned(),
@@ -101,6 +102,7 @@ fn every_evidence_item_is_read() {
         log("ok", LogSource::Worker),
         // A file of that name is named by a path.
         log("a|b", LogSource::File("./worker".to_owned())),
+        Item::Approval { message: "Ship it?".to_owned() },
     ];
     assert_eq!(workflow.tasks[0].evidence, Evidence::Items(expected));
 }
