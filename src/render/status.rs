@@ -4,7 +4,7 @@
 
 use super::table::{Screen, Table, Tone, toned};
 use super::words::{
-    ago, answers, count, line, reason, run_state, short, span, tally, task_reason, up as up_again,
+    ago, answers, count, line, reason, run_state, short, span, stopped, tally, task_reason, up as up_again,
 };
 use super::{Beside, attempts};
 use crate::engine::evidence::{Checked, Verdict};
@@ -163,9 +163,9 @@ fn alerts(view: &RunView, held: bool, beside: &Beside, screen: Screen) -> String
                 ));
             }
             TaskPhase::Verifying if task.asks.is_some() => {
-                let asks = line(task.asks.as_deref().unwrap_or_default());
+                let asks = stopped(&line(task.asks.as_deref().unwrap_or_default()));
                 lines.push(format!(
-                    "`{id}` waits for your approval: {asks}. Look: ilchul evidence {id}. Answer: {}",
+                    "`{id}` waits for your approval: {asks} Look: ilchul evidence {id}. Answer: {}",
                     answers(id, "")
                 ));
             }
@@ -288,6 +288,20 @@ mod tests {
             ),
             "{text}"
         );
+    }
+
+    #[test]
+    fn an_approval_comes_with_the_commands_to_type_and_counts_as_no_verdict() {
+        let mut view = sample::view();
+        let fix = &mut view.tasks[1];
+        (fix.phase, fix.asks) = (TaskPhase::Verifying, Some("ship \u{1b}[5mit".to_owned()));
+        fix.evidence =
+            vec![Checked::new("exit", Verdict::Verified, "exit code 0"), Checked::unanswered("ship it")];
+        let text = text(&view, true, &sample::beside(), sample::screen());
+        let alert = "`fix` waits for your approval: ship \\u{1b}[5mit. Look: ilchul evidence fix. \
+                     Answer: ilchul approve fix, or ilchul deny fix\n";
+        assert!(text.contains(alert), "{text}");
+        assert!(text.contains("1 of 2   1 verified  waits for your approval: ship"), "{text}");
     }
 
     #[test]

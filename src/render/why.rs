@@ -308,6 +308,18 @@ mod tests {
     }
 
     #[test]
+    fn an_approval_is_yours_to_give_whether_or_not_somebody_drives_the_run() {
+        let mut view = sample::view();
+        (view.tasks[1].phase, view.tasks[1].asks) = (TaskPhase::Verifying, Some("Ship it?".to_owned()));
+        for held in [true, false] {
+            let (text, json) = why(&view, held, "pack");
+            assert_eq!(json["change"], "your answer");
+            let next = ["ilchul evidence fix", "ilchul approve fix", "ilchul deny fix"];
+            assert_eq!(json["next"], json!(next), "{text}");
+        }
+    }
+
+    #[test]
     fn l10_a_lost_worker_asks_for_a_decision() {
         let mut view = sample::view();
         view.workers[1].lost = true;

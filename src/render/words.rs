@@ -10,6 +10,8 @@ use crate::engine::worker_table::WorkerPhase;
 
 /// The longest text of a worker's that stands in a line, in characters.
 const LINE_MAX: usize = 400;
+/// The longest question that stands in a reason, in characters.
+const ASKED_MAX: usize = 160;
 
 /// `1 task`, `3 tasks`: nouns whose plural is an `s`.
 #[must_use]
@@ -162,7 +164,9 @@ pub fn answers(task: &str, of_run: &str) -> String {
 #[must_use]
 pub fn task_reason(task: &TaskView) -> String {
     if let Some(message) = &task.asks {
-        return format!("approval: {} ({})", line(message), answers(&task.id, ""));
+        // Cut here, so that what to type is never what is cut.
+        let asked = line(&message.chars().take(ASKED_MAX).collect::<String>());
+        return format!("approval: {asked} ({})", answers(&task.id, ""));
     }
     if !task.reason.is_empty() {
         return task.reason.clone();
@@ -299,6 +303,18 @@ mod tests {
         assert!(long.ends_with('…'));
         assert!(line(&"y ".repeat(1_000_000)).chars().count() <= LINE_MAX + 1);
         assert_eq!(reason("needs_input: a\u{7}b"), "needs input: a\\u{7}b");
+    }
+
+    #[test]
+    fn an_approval_is_asked_for_with_what_to_type_however_long_the_question_is() {
+        let mut task = super::super::sample::task("fix", TaskPhase::Verifying, "decided by a person", &[]);
+        task.asks = Some("Ship \u{1b}[5mit?".to_owned());
+        let typed = "ilchul approve fix, or ilchul deny fix";
+        assert_eq!(task_reason(&task), format!("approval: Ship \\u{{1b}}[5mit? ({typed})"));
+        task.asks = Some("why? ".repeat(1_000));
+        let said = reason(&task_reason(&task));
+        assert!(said.starts_with("waits for your approval: why? why? "), "{said}");
+        assert!(said.ends_with(&format!(" ({typed})")), "{said}");
     }
 
     #[test]

@@ -54,7 +54,7 @@ fn a_task_waits_for_a_person_and_says_everywhere_what_to_type() {
     let text = world.run(&["status"]).exits(0).stdout;
     assert!(
         text.contains(&format!(
-            "`a` waits for your approval: Ship it?. Look: ilchul evidence a. Answer: {typed}"
+            "`a` waits for your approval: Ship it? Look: ilchul evidence a. Answer: {typed}"
         )),
         "{text}"
     );
