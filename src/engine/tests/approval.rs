@@ -129,9 +129,7 @@ fn only_a_task_that_asks_is_answered_and_only_once() {
     play.finish("a.1");
     play.ask(answer("a", true)).expect("asked for");
     for yes in [true, false] {
-        assert!(
-            refused(&mut play, yes).ends_with("it is completed, and nobody is asked for its approval now")
-        );
+        assert!(refused(&mut play, yes).ends_with("its last attempt was answered already"));
     }
     assert_eq!(play.ask(answer("b", true)).expect_err("no such task").code, "unknown_task");
 }
