@@ -5,7 +5,8 @@
 //! what single effects and files suffer (`perform.rs`, `world.rs`).
 
 use ilchul::engine::Engine;
-use ilchul::engine::input::{Choice, Request};
+use ilchul::engine::input::{Answer, Choice, Request};
+use ilchul::engine::outstanding::asked;
 use ilchul::engine::state::{RunPhase, RunState};
 use ilchul::engine::task_table::TaskPhase;
 use ilchul::engine::worker_table::WorkerPhase;
@@ -120,6 +121,7 @@ pub fn request(world: &mut World, n: u64, state: &RunState) -> Request {
         matches!(state.tasks[task].phase, TaskPhase::Failed | TaskPhase::Partial | TaskPhase::Cancelled)
     };
     let phase = |task: usize| state.current_worker(task).map(|(_, worker)| worker.phase);
+    let asks = |task: usize| asked(state, task).is_some();
     match world.chance.pick("request verb", (n, 0), 10) {
         0 | 1 => Request::Retry { task: fitting(&ended).0 },
         2 | 3 => Request::Cancel { task: fitting(&|task| !state.tasks[task].phase.is_terminal()).0 },
@@ -129,12 +131,19 @@ pub fn request(world: &mut World, n: u64, state: &RunState) -> Request {
             Request::Release { worker, observations: Vec::new() }
         }
         6 => Request::Retain { worker: fitting(&|task| phase(task) == Some(WorkerPhase::SafeToClose)).1 },
+        9 if (0..state.tasks.len()).any(asks) => answer(&fitting(&asks).0, !n.is_multiple_of(3)),
         verb => {
             let choice =
                 [Choice::Rerun, Choice::Skip, Choice::Accept][usize::try_from(verb % 3).unwrap_or_default()];
             Request::Decide { task: fitting(&|task| in_doubt(state, task)).0, choice }
         }
     }
+}
+
+/// Somebody's answer to what a task asks.
+pub fn answer(task: &str, yes: bool) -> Request {
+    let answer = Answer { yes, who: "somebody".to_owned(), reason: None };
+    Request::Answer { task: task.to_owned(), answer }
 }
 
 /// Whether a task waits for a person's word.
@@ -150,6 +159,11 @@ pub fn in_doubt(state: &RunState, task: usize) -> bool {
 pub fn ask(stage: &mut Stage<'_>, n: u64, request: Request) -> Result<(), Broken> {
     let world = &mut *stage.world;
     world.say(|| format!("a person asks: {request:?}"));
+    if let Request::Answer { task, answer } = &request
+        && answer.yes
+    {
+        world.ledger.approved.insert(task.clone());
+    }
     if let Some(life) = world.life {
         world.disk.requests.insert(n, request);
         if !world.chance.rarely("bell lost", (n, 0), 200) {

@@ -49,6 +49,8 @@ pub struct Ledger {
     pub reports: BTreeSet<(String, u64, String)>,
     /// How often the supervisor died.
     pub crashes: u64,
+    /// Tasks that a person said yes to.
+    pub approved: BTreeSet<String>,
 }
 
 impl Ledger {
@@ -71,8 +73,9 @@ impl Ledger {
             Item::Exit(code) => work.exit == Some(ChildExit::Code(*code)),
             Item::Diff { allow_none, .. } => work.good && (*allow_none || !work.unchanged),
             Item::Command { .. } | Item::Artifact { .. } | Item::Log { .. } => work.good,
-            // Nobody can see it by looking.
-            Item::Approval { .. } => false,
+            Item::Approval { .. } => {
+                worker.rsplit_once('.').is_some_and(|(task, _)| self.approved.contains(task))
+            }
         };
         let verdict = if holds { Verdict::Verified } else { Verdict::Refuted };
         Checked::new(item.kind(), verdict, "the simulator looked")

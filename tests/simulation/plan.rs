@@ -130,7 +130,16 @@ fn body(chance: &mut Chance, n: u64, worktree: bool) -> (TaskKind, Evidence) {
         5 => Evidence::Waived("the simulator says so".to_owned()),
         _ => Evidence::Items(vec![artifact(), Item::Exit(0)]),
     };
-    (kind, evidence)
+    (kind, if chance.pick("asks a person", (n, 0), 5) == 1 { with_approval(evidence) } else { evidence })
+}
+
+/// The same, and a person's word in front of it.
+fn with_approval(evidence: Evidence) -> Evidence {
+    let approval = Item::Approval { message: "Well?".to_owned() };
+    match evidence {
+        Evidence::Items(items) => Evidence::Items(std::iter::once(approval).chain(items).collect()),
+        waived @ Evidence::Waived(_) => waived,
+    }
 }
 
 fn index(value: u64) -> usize {

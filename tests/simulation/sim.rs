@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use ilchul::engine::Engine;
 use ilchul::engine::input::{Choice, Request};
+use ilchul::engine::outstanding::asked;
 use ilchul::engine::state::{RunPhase, RunState};
 
 use crate::chance::{Chance, Key, Quiet};
@@ -286,6 +287,11 @@ impl Sim {
                 let request = Request::Decide { task: state.planned(task).id.clone(), choice: Choice::Rerun };
                 let mut stage = Stage { world: &mut self.world, laws: &mut self.laws };
                 faults::ask(&mut stage, 1_000 + task as u64, request)?;
+            }
+            for task in (0..state.tasks.len()).filter(|task| asked(&state, *task).is_some()) {
+                let request = faults::answer(&state.planned(task).id, true);
+                let mut stage = Stage { world: &mut self.world, laws: &mut self.laws };
+                faults::ask(&mut stage, 2_000 + task as u64, request)?;
             }
         }
         if !self.is_ended() {
