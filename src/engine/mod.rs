@@ -6,6 +6,7 @@
 
 mod apply;
 pub mod bundle;
+pub mod close;
 mod decide;
 pub mod effect;
 pub mod event;

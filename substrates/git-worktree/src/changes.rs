@@ -15,7 +15,7 @@ use std::path::Path;
 const READ: &str = "read work tree";
 
 /// The worker's drop box at a tree's root; ours, so never part of its work.
-const DROP_BOX: &[u8] = b".ilchul/";
+pub(crate) const DROP_BOX: &[u8] = b".ilchul/";
 
 /// The most untracked paths that [`GitWorktree::tree_id`] lists.
 pub const UNTRACKED_MAX: usize = 1000;

@@ -2,7 +2,7 @@
 //!
 //! The file layout: `place` judges what is asked for, `provision` makes it, `look` observes, `remnants` lists what was
 //! left half made, `head`, `changes`, `snapshot`, `diff` and `objects` read for
-//! evidence. Left out on purpose: removing, pruning or repairing anything.
+//! evidence; `holding`, `reach` and `stash` say what a tree would take with it. Left out on purpose: removing, pruning or repairing anything.
 
 mod admin;
 mod changes;
@@ -11,19 +11,24 @@ mod diff;
 mod exclude;
 mod git;
 mod head;
+mod holding;
 mod look;
 mod objects;
 mod place;
 mod provision;
+mod reach;
 mod remnants;
 mod repository;
 mod snapshot;
+mod stash;
 mod turn;
 
 pub use changes::{TreeId, UNTRACKED_MAX};
 pub use diff::{DiffFile, DiffStat};
 pub use head::Head;
+pub use holding::{Holding, LOOKED_MAX, Weight, weigh};
 pub use objects::blob_id;
+pub use reach::{Reach, Target};
 pub use remnants::Remnant;
 pub use snapshot::Snapshot;
 
