@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::event::Place;
+use super::event::{Place, Snapshot};
 use super::evidence::Checked;
 use super::moment::Stamp;
 use super::outstanding::asked;
@@ -112,6 +112,8 @@ pub struct WorkerView {
     pub lost: bool,
     /// What was looked at when it was released.
     pub observations: Vec<String>,
+    /// What was kept of its tree, where something was.
+    pub snapshot: Option<Snapshot>,
     /// Its last accepted report: status, summary, reason.
     pub report: Option<(String, String, Option<String>)>,
 }
@@ -275,6 +277,7 @@ fn worker_view(id: String, task: String, worker: WorkerState) -> WorkerView {
         pid: worker.pid,
         lost: worker.expired && worker.token_live,
         observations: worker.observations,
+        snapshot: worker.captured.flatten(),
         report: worker.report.map(|report| (report.status, report.summary, report.reason)),
     }
 }

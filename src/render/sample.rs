@@ -65,6 +65,7 @@ pub(crate) fn worker(task: &str, attempt: u32, phase: WorkerPhase, reason: &str)
         pid: None,
         lost: false,
         observations: Vec::new(),
+        snapshot: None,
         report: None,
     }
 }
@@ -132,5 +133,6 @@ pub(crate) fn beside() -> Beside {
         beats: beats.iter().map(|(id, at)| ((*id).to_owned(), (*at).to_owned())).collect::<BTreeMap<_, _>>(),
         scratch: Some(PathBuf::from("/h/scratch")),
         budget: Budget { attempts_limit: Some(10), workers_in_use: Some(2), workers_limit: Some(4) },
+        ..Beside::default()
     }
 }

@@ -42,7 +42,8 @@ fn find(run: &str, worker: &str) -> Vec<Process> {
     all.into_iter().filter(|process| !process.is_ended() && bears(process) && same(process)).collect()
 }
 
-fn environment(pid: u32) -> Vec<u8> {
+/// The variables of a process, as the kernel shows them; nothing where they can't be read.
+pub(super) fn environment(pid: u32) -> Vec<u8> {
     let mut text = Vec::new();
     // Somebody else's, or gone: then it isn't one of ours either.
     let _ =

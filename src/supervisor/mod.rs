@@ -5,11 +5,13 @@
 //! wording and colour: a [`Listener`] is told what was committed.
 
 pub mod clock;
+pub mod close;
 pub mod environment;
 pub mod fold;
 mod jobs;
 mod launch;
 mod leftover;
+mod living;
 mod mailbox;
 mod perform;
 mod probe;

@@ -1,12 +1,13 @@
-//! What a work tree holds now: its content as one id, what no commit has, and how much it weighs.
+//! What a work tree holds now: what no commit has, what a snapshot lacks, and how much it weighs.
 //!
 //! Everything is read through the entry that we know and bounded by [`LOOKED_MAX`]. It leaves
 //! out judging: that ignored files speak against closing a tree is the caller's to say.
 
 use crate::GitWorktree;
 use crate::changes::{changes, open_tree, shown, write_tree};
+use crate::objects::{links, odb, parse};
 use crate::repository::trouble;
-use git2::{Repository, Status, StatusOptions};
+use git2::{Oid, Repository, Status, StatusOptions};
 use ilchul_substrate::{Error, Handle};
 use std::ffi::OsStr;
 use std::fs;
@@ -43,8 +44,9 @@ pub struct Holding {
     pub changed: Vec<String>,
     /// Untracked and not ignored paths, sorted.
     pub untracked: Vec<String>,
-    /// The id that a snapshot of it would give its tree; nothing is stored.
-    pub content: String,
+    /// Paths by which a snapshot of it would differ from the commit that it was compared with,
+    /// sorted; `None` where it wasn't. Nothing is stored for it.
+    pub since: Option<Vec<String>>,
     /// What no snapshot takes in: nested repositories, unreadable files.
     pub left_out: Vec<String>,
     /// Submodules with a repository of their own, which isn't looked into.
@@ -58,15 +60,15 @@ pub struct Holding {
 }
 
 impl GitWorktree {
-    /// What the tree holds now.
+    /// What the tree holds now, compared with the commit `since`.
     ///
     /// # Errors
     /// When entry and tree don't belong together, or something in it can't be looked at.
-    pub fn holding(&self, handle: &Handle) -> Result<Holding, Error> {
+    pub fn holding(&self, handle: &Handle, since: Option<&str>) -> Result<Holding, Error> {
         let bound = self.bound(handle)?;
         let repo = open_tree(&bound.entry, &bound.tree)?;
         let found = changes(&repo)?;
-        let odb = crate::objects::odb(&repo)?;
+        let odb = odb(&repo)?;
         // Tried before every other store: what is written for the id stays in memory.
         let _memory = odb.add_new_mempack_backend(1000).map_err(|error| trouble(READ, "objects", error))?;
         let (content, left_out) = write_tree(&repo, &found, true)?;
@@ -81,7 +83,7 @@ impl GitWorktree {
         Ok(Holding {
             changed: shown(&changed),
             untracked,
-            content: content.to_string(),
+            since: since.map(|commit| different(&repo, commit, content)).transpose()?,
             left_out,
             submodules,
             source,
@@ -89,6 +91,22 @@ impl GitWorktree {
             unknown: unknown.weight,
         })
     }
+}
+
+/// The paths by which two trees differ.
+fn different(repo: &Repository, commit: &str, content: Oid) -> Result<Vec<String>, Error> {
+    let wrong = |error| trouble(READ, commit, error);
+    let old = links(&odb(repo)?, parse(commit)?)?.tree;
+    if old == content {
+        return Ok(Vec::new());
+    }
+    let (old, new) = (repo.find_tree(old).map_err(wrong)?, repo.find_tree(content).map_err(wrong)?);
+    let diff = repo.diff_tree_to_tree(Some(&old), Some(&new), None).map_err(wrong)?;
+    let path = |delta: git2::DiffDelta<'_>| {
+        let bytes = delta.new_file().path_bytes().or_else(|| delta.old_file().path_bytes());
+        String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned()
+    };
+    Ok(diff.deltas().map(path).collect())
 }
 
 /// The weight of a plain folder, links not followed.

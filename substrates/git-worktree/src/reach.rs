@@ -101,15 +101,6 @@ impl GitWorktree {
             Err(error) => Err(trouble(COMPARE, format!("reference `{name}`"), error)),
         }
     }
-
-    /// The id of a commit's tree.
-    ///
-    /// # Errors
-    /// When the commit isn't stored here.
-    pub fn tree_of(&self, commit: &str) -> Result<String, Error> {
-        let repo = self.repository()?;
-        Ok(links(&odb(&repo)?, parse(commit)?)?.tree.to_string())
-    }
 }
 
 /// From the strongest to the weakest.
