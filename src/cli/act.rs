@@ -39,7 +39,11 @@ pub fn act(
         Request::Retry { .. } | Request::Cancel { .. } | Request::Decide { .. } | Request::Answer { .. } => {
             !supervised
         }
-        Request::Down { .. } | Request::Release { .. } | Request::Retain { .. } => false,
+        Request::Down { .. }
+        | Request::Release { .. }
+        | Request::Retain { .. }
+        | Request::Withdraw { .. }
+        | Request::CleanUp { .. } => false,
     };
     let next = if waits {
         format!(" No supervisor works: run `{}` to go on.", up(place, run)?)

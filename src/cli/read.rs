@@ -21,7 +21,9 @@ use crate::protocol::{self, Heartbeat};
 use crate::render::table::Screen;
 use crate::render::{Beside, Budget};
 use crate::supervisor::SupervisorError;
+use crate::engine::worker_table::WorkerPhase;
 use crate::supervisor::clock::wall_ms;
+use crate::supervisor::close;
 use crate::supervisor::fold::{self, Folded, Proof};
 
 /// Most edits between a mistaken name and the one that is offered.
@@ -165,7 +167,16 @@ impl Read {
             }
         }
         let scratch = Some(self.place.home.run(run).join("scratch"));
-        Beside { beats, scratch, budget: self.budget.clone() }
+        let vanished = |worker: &WorkerView| {
+            let restore = close::vanished(&self.place.repository, run, worker)?;
+            Some((worker.id.clone(), restore))
+        };
+        // A tree that a person was told to remove isn't missed.
+        let missed = |worker: &&WorkerView| {
+            !matches!(worker.phase, WorkerPhase::CleanupReleased | WorkerPhase::Closed)
+        };
+        let gone = self.view.workers.iter().filter(missed).filter_map(vanished).collect();
+        Beside { beats, scratch, budget: self.budget.clone(), gone, closes: BTreeMap::new() }
     }
 
     /// The time in a worker's last heartbeat; `None` where it can't be read.

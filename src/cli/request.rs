@@ -85,7 +85,10 @@ fn refusal(request: &Request, message: &str) -> String {
         Request::Cancel { task } => format!("cancel `{}`", task.escape_debug()),
         Request::Down { .. } => "end the run".to_owned(),
         Request::Release { worker, .. } => format!("release `{}`", worker.escape_debug()),
-        Request::Retain { worker } => format!("retain `{}`", worker.escape_debug()),
+        Request::Retain { worker } | Request::Withdraw { worker, .. } => {
+            format!("retain `{}`", worker.escape_debug())
+        }
+        Request::CleanUp { worker, .. } => format!("clean up `{}`", worker.escape_debug()),
         Request::Decide { task, .. } => format!("decide on `{}`", task.escape_debug()),
         Request::Answer { task, answer } => {
             format!("{} `{}`", if answer.yes { "approve" } else { "deny" }, task.escape_debug())

@@ -137,6 +137,13 @@ pub enum Seen {
         /// What was kept; the trouble, where it couldn't be.
         snapshot: Result<Snapshot, String>,
     },
+    /// What is left of a worker whose work is over was proven to be gone.
+    Vanished {
+        /// Its session is gone, and it had a terminal to keep.
+        session: bool,
+        /// Its worktree is gone.
+        tree: bool,
+    },
     /// Its evidence was looked at.
     Judged {
         /// One for each declared item, in order.
@@ -187,6 +194,22 @@ pub enum Request {
     Retain {
         /// `<task>.<attempt>`.
         worker: String,
+    },
+    /// Take it back because a later look saw something to lose.
+    Withdraw {
+        /// `<task>.<attempt>`.
+        worker: String,
+        /// What was seen.
+        reasons: Vec<String>,
+    },
+    /// A safe-to-close worker is closed: its session is ended, its files are the person's to remove.
+    CleanUp {
+        /// `<task>.<attempt>`.
+        worker: String,
+        /// Who asked for it.
+        by: String,
+        /// What was looked at just before, and what was seen.
+        observations: Vec<String>,
     },
     /// Decide what can't be known of an attempt.
     Decide {

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::runs::RunLine;
-use super::words::{task_reason, time, worker_reason};
+use super::words::{task_reason, time};
 use super::{Beside, attempts, branch};
 use crate::engine::evidence::Checked;
 use crate::engine::view::{RunView, TaskView, WorkerView};
@@ -92,7 +92,9 @@ pub fn worker(worker: &WorkerView, beside: &Beside) -> Value {
         "task": worker.task,
         "attempt": worker.attempt,
         "state": worker.phase.word(),
-        "reason": worker_reason(worker),
+        "reason": beside.reason(worker),
+        "restore": beside.gone.get(&worker.id).map(Vec::as_slice).unwrap_or_default(),
+        "close": beside.closes.get(&worker.id).map(super::close::json),
         "session": {"kind": session.map(|place| &place.kind), "id": session.map(|place| &place.id)},
         "tree": beside.tree(worker),
         "branch": branch(worker),
@@ -126,7 +128,7 @@ mod tests {
         {"base":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","ended_at":null,"id":"20231114-221320-ab12","started_at":"2023-11-14T22:13:20Z","state":"running","workflow":"nightly"}
         {"attempt":1,"evidence":[{"kind":"exit","reason":"exit code 0","verdict":"verified"},{"kind":"artifact","reason":"a regular file","verdict":"verified"}],"head":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","id":"build","kind":"run","parent":null,"reason":"verified: 2 items verified","since":"2023-11-14T22:13:30Z","state":"completed","worker":"build.1"}
         {"attempt":0,"evidence":[],"head":null,"id":"pack","kind":"run","parent":null,"reason":"waits: task `fix`, which is in_progress","since":"2023-11-14T22:13:30Z","state":"pending","worker":null}
-        {"attempt":1,"branch":"ilchul/r1/build.1","id":"build.1","last_heartbeat_at":"2023-11-14T22:13:50Z","pid":41,"reason":"retained: its work is over, its tree and session are kept","session":{"id":"%3","kind":"tmux"},"state":"completed-retained","task":"build","tree":"/h/t/build.1"}
+        {"attempt":1,"branch":"ilchul/r1/build.1","close":null,"id":"build.1","last_heartbeat_at":"2023-11-14T22:13:50Z","pid":41,"reason":"retained: its work is over, its tree and session are kept","restore":[],"session":{"id":"%3","kind":"tmux"},"state":"completed-retained","task":"build","tree":"/h/t/build.1"}
         {"attempts":{"left":5,"used":5},"tokens":null,"usd":null,"workers":{"in_use":2,"limit":4}}
         "#);
     }

@@ -3,6 +3,7 @@
 //! It leaves out where a view comes from and where the text goes.
 
 pub mod cases;
+pub mod close;
 pub mod events;
 pub mod evidence;
 pub mod json;
@@ -23,6 +24,7 @@ mod sample;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::engine::close::Close;
 use crate::engine::view::{RunView, WorkerView};
 
 /// What readers show that no view holds: from mail, from the home's layout, from the limits.
@@ -34,6 +36,11 @@ pub struct Beside {
     pub scratch: Option<PathBuf>,
     /// What is used up, and what is left.
     pub budget: Budget,
+    /// The workers whose worktree is gone, and what to type to have it back; nothing where
+    /// nothing keeps it.
+    pub gone: BTreeMap<String, Vec<String>>,
+    /// The close verdicts, where they were asked for.
+    pub closes: BTreeMap<String, Close>,
 }
 
 /// The bounds of a run that a view doesn't hold. `None`: not known, or not bounded.
@@ -57,10 +64,28 @@ impl Beside {
         }
     }
 
+    /// Why a worker is where it is, as `code: detail`; first, that its worktree is gone.
+    fn reason(&self, worker: &WorkerView) -> String {
+        let reason = words::worker_reason(worker);
+        match self.gone.get(&worker.id) {
+            Some(_) => format!("tree_gone: {}", words::reason(&reason)),
+            None => reason,
+        }
+    }
+
     /// The milliseconds since 1970 of a worker's last heartbeat.
     fn beat_ms(&self, worker: &str) -> Option<i64> {
         self.beats.get(worker).and_then(|at| words::parse_time(at))
     }
+}
+
+/// What to type to have a worktree back, indented; that nothing keeps it, where nothing does.
+fn restore(worker: &str, commands: &[String]) -> String {
+    if commands.is_empty() {
+        return format!("The worktree of `{worker}` is gone, and no snapshot keeps what it held.\n");
+    }
+    let lines: String = commands.iter().map(|command| format!("  {}\n", words::line(command))).collect();
+    format!("The worktree of `{worker}` is gone. To have it back, untracked files too:\n{lines}")
 }
 
 /// The branch of a worker's tree.

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::Beside;
+use super::{Beside, restore};
 use super::table::{Screen, toned};
 use super::words::{ago, count, list, reason, run_state, sentence, span, stopped, task_reason, time};
 use crate::engine::task_table::TaskPhase;
@@ -82,6 +82,9 @@ impl<'v> Why<'v> {
         for command in &way.next {
             text.push_str(&format!("Next: {command}\n"));
         }
+        if let Some((worker, commands)) = self.gone() {
+            text.push_str(&restore(worker, commands));
+        }
         text
     }
 
@@ -125,7 +128,14 @@ impl<'v> Why<'v> {
             "observed": {"by": what, "at": time(at)},
             "change": way.change,
             "next": way.next,
+            "restore": self.gone().map(|(_, commands)| commands).unwrap_or_default(),
         })
+    }
+
+    /// The task's last worker, where its worktree is gone, and how to have that back.
+    fn gone(&self) -> Option<(&str, &[String])> {
+        let worker = self.task().worker.as_deref()?;
+        self.beside.gone.get(worker).map(|commands| (worker, commands.as_slice()))
     }
 
     /// What the state at the root is known from, and when that was.

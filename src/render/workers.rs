@@ -3,8 +3,8 @@
 //! It leaves out tasks.
 
 use super::table::{Screen, Table, Tone};
-use super::words::{ago, line, reason, worker_reason};
-use super::{Beside, branch};
+use super::words::{ago, line, reason};
+use super::{Beside, branch, close, restore};
 use crate::engine::view::{RunView, WorkerView};
 use crate::engine::worker_table::WorkerPhase;
 
@@ -32,6 +32,14 @@ pub fn text(view: &RunView, beside: &Beside, screen: Screen) -> String {
         text.push('\n');
         text.push_str(&trees.text());
     }
+    if !beside.closes.is_empty() {
+        text.push('\n');
+        text.push_str(&close::table(&beside.closes, screen));
+    }
+    for (worker, commands) in &beside.gone {
+        text.push('\n');
+        text.push_str(&restore(worker, commands));
+    }
     text
 }
 
@@ -44,7 +52,7 @@ fn row(worker: &WorkerView, beside: &Beside, screen: Screen) -> Vec<String> {
         beside.beat_ms(&worker.id).map(|at| ago(screen.now_ms, at)).unwrap_or_default(),
         session.unwrap_or_default(),
         worker.pid.map(|pid| pid.to_string()).unwrap_or_default(),
-        reason(&worker_reason(worker)),
+        reason(&beside.reason(worker)),
     ]
 }
 

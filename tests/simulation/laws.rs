@@ -164,6 +164,7 @@ impl Laws {
             | Seen::Stopped { .. }
             | Seen::NotStopped { .. }
             | Seen::Captured { .. }
+            | Seen::Vanished { .. }
             | Seen::Judged { .. } => None,
         };
         token.is_some_and(|token| {

@@ -9,6 +9,7 @@ mod launch;
 mod mail;
 mod remnant;
 mod request;
+mod retention;
 mod silence;
 
 pub(in crate::engine) use adopt::adopt;
@@ -106,6 +107,7 @@ fn of_worker(view: View<'_>, id: &str, worker: &WorkerState, seen: &Seen) -> Vec
         // The effect is owed until somebody could look.
         Seen::NotStopped { .. } => Vec::new(),
         Seen::Captured { snapshot } => mail::captured(view, id, worker, snapshot),
+        Seen::Vanished { session, tree } => retention::vanished(id, worker, *session, *tree),
         Seen::Judged { checked } => mail::judged(view, id, worker, checked),
     }
 }

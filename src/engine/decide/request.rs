@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Rejection, View, claim_event, moved, task_event, worker_event};
-use crate::engine::event::{ClaimStep, Event, EvidenceEvent, PlainMove, RunEvent, TaskStep, WorkerStep};
+use super::{Rejection, View, claim_event, retention, task_event, worker_event};
+use crate::engine::event::{ClaimStep, Event, EvidenceEvent, RunEvent, TaskStep, WorkerStep};
 use crate::engine::evidence::Checked;
 use crate::engine::input::{Answer, Choice, Request};
 use crate::engine::outstanding::asked;
@@ -17,8 +17,12 @@ pub(super) fn decide(view: View<'_>, request: &Request) -> Result<Vec<Event>, Re
         Request::Retry { task } => retry(view, task),
         Request::Cancel { task } => cancel(view, task),
         Request::Down { force } => Ok(down(view, *force)),
-        Request::Release { worker, observations } => release(view, worker, observations),
-        Request::Retain { worker } => retain(view, worker),
+        Request::Release { worker, observations } => retention::release(view, worker, observations),
+        Request::Retain { worker } => retention::retain(view, worker),
+        Request::Withdraw { worker, reasons } => retention::withdraw(view, worker, reasons),
+        Request::CleanUp { worker, by, observations } => {
+            retention::clean_up(view, worker, by, observations)
+        }
         Request::Decide { task, choice } => choose(view, task, *choice),
         Request::Answer { task, answer } => self::answer(view, task, answer),
     }
@@ -31,7 +35,7 @@ fn task_index(view: View<'_>, task: &str) -> Result<usize, Rejection> {
     })
 }
 
-fn worker<'a>(view: View<'a>, id: &str) -> Result<&'a WorkerState, Rejection> {
+pub(super) fn worker<'a>(view: View<'a>, id: &str) -> Result<&'a WorkerState, Rejection> {
     view.state.workers.get(id).map(AsRef::as_ref).ok_or_else(|| Rejection {
         code: "unknown_worker",
         message: format!("the run `{}` has no worker `{id}`", view.state.started.run),
@@ -134,45 +138,6 @@ fn down(view: View<'_>, force: bool) -> Vec<Event> {
         events.push(worker_event(id, String::new(), WorkerStep::Stopping { force }));
     }
     events
-}
-
-fn release(view: View<'_>, id: &str, observations: &[String]) -> Result<Vec<Event>, Rejection> {
-    let worker = worker(view, id)?;
-    match worker.phase {
-        WorkerPhase::CompletedRetained => {
-            let step = WorkerStep::Released { observations: observations.to_vec() };
-            Ok(vec![worker_event(id, "released by a person".to_owned(), step)])
-        }
-        WorkerPhase::SafeToClose => Ok(Vec::new()),
-        phase @ (WorkerPhase::Provisioning
-        | WorkerPhase::Ready
-        | WorkerPhase::Busy
-        | WorkerPhase::Unhealthy
-        | WorkerPhase::StaleRegistry
-        | WorkerPhase::CleanupReleased
-        | WorkerPhase::Closed) => {
-            let message = format!("`{id}` is {phase}: only a completed-retained worker can be released");
-            Err(Rejection { code: "not_releasable", message })
-        }
-    }
-}
-
-fn retain(view: View<'_>, id: &str) -> Result<Vec<Event>, Rejection> {
-    let worker = worker(view, id)?;
-    match worker.phase {
-        WorkerPhase::SafeToClose => Ok(vec![moved(id, PlainMove::Unreleased, "retained by a person")]),
-        WorkerPhase::CompletedRetained => Ok(Vec::new()),
-        phase @ (WorkerPhase::Provisioning
-        | WorkerPhase::Ready
-        | WorkerPhase::Busy
-        | WorkerPhase::Unhealthy
-        | WorkerPhase::StaleRegistry
-        | WorkerPhase::CleanupReleased
-        | WorkerPhase::Closed) => {
-            let message = format!("`{id}` is {phase}: only a safe-to-close worker can be retained again");
-            Err(Rejection { code: "not_retainable", message })
-        }
-    }
 }
 
 /// A person's word on what can't be known: only for a worker that is silent or lost.
