@@ -10,6 +10,8 @@ mod attach;
 mod cancel;
 mod choose;
 mod claims;
+mod cleanup;
+mod close;
 mod decide;
 mod describe;
 mod detach;
@@ -149,6 +151,8 @@ enum Command {
     Release(release::ReleaseArgs),
     /// Take that mark back.
     Retain(retain::RetainArgs),
+    /// Close the workers that are safe to close; prints what you may remove, removes nothing.
+    Cleanup(cleanup::CleanupArgs),
     /// Write a worker's report, or check one.
     Report(report::ReportArgs),
     /// Leave a note for a worker's next heartbeat.
@@ -216,6 +220,7 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, CliError> {
         Command::Decide(args) => decide::run(&cli.global, args, output),
         Command::Release(args) => release::run(&cli.global, args, output),
         Command::Retain(args) => retain::run(&cli.global, args, output),
+        Command::Cleanup(args) => cleanup::run(&cli.global, args, output),
         Command::Report(args) => report::run(&cli.global, args, output),
         Command::Heartbeat(args) => heartbeat::run(&cli.global, args, output),
     }

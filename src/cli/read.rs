@@ -168,7 +168,8 @@ impl Read {
         }
         let scratch = Some(self.place.home.run(run).join("scratch"));
         let vanished = |worker: &WorkerView| {
-            let restore = close::vanished(&self.place.repository, run, worker)?;
+            let of = (worker.id.as_str(), worker.workspace.as_ref());
+            let restore = close::vanished(&self.place.repository, run, of)?;
             Some((worker.id.clone(), restore))
         };
         // A tree that a person was told to remove isn't missed.

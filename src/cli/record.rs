@@ -1,10 +1,13 @@
 //! The record of a run as `up` prints it at the end, and what to do next.
 
 use super::output::{self, Output};
+use super::place::Place;
 use crate::engine::state::RunState;
 use crate::engine::task_table::TaskPhase;
 use crate::engine::view::RunView;
+use crate::engine::worker_table::WorkerPhase;
 use crate::render::words;
+use crate::supervisor::close;
 
 /// Prints the record on stdout.
 pub fn print(state: RunState, output: Output) {
@@ -64,4 +67,17 @@ pub fn unattended(state: &RunState) -> String {
         words::list(&waiting),
         words::up(&state.started.path)
     )
+}
+
+/// Tells of worktrees that are gone, and how to have them back; nothing fails for it.
+pub fn vanished(place: &Place, state: &RunState) {
+    for (id, worker) in &state.workers {
+        if matches!(worker.phase, WorkerPhase::CleanupReleased | WorkerPhase::Closed) {
+            continue;
+        }
+        let of = (id.as_str(), worker.workspace.as_ref());
+        if let Some(commands) = close::vanished(&place.repository, &state.started.run, of) {
+            output::talk(crate::render::restore(id, &commands).trim_end());
+        }
+    }
 }

@@ -162,6 +162,7 @@ fn ended_before(
         "The run {} has ended; nothing was started. Run `ilchul up --new` for another.",
         state.started.run
     ));
+    record::vanished(place, &state);
     record::print(state, output);
     Ok(if success { Exit::Done } else { Exit::Failed })
 }
@@ -279,6 +280,9 @@ fn go_on(
             state.tasks.len() - state.open_count,
             state.tasks.len()
         ));
+    }
+    if args.output == Told::Text {
+        record::vanished(place, state);
     }
     let listener = Progress::new(args.output == Told::Json, output.color_err);
     let opened = drive::opened(world, journal, Box::new(listener), args.unattended);

@@ -80,11 +80,12 @@ impl Beside {
 }
 
 /// What to type to have a worktree back, indented; that nothing keeps it, where nothing does.
-fn restore(worker: &str, commands: &[String]) -> String {
+#[must_use]
+pub fn restore(worker: &str, commands: &[String]) -> String {
     if commands.is_empty() {
         return format!("The worktree of `{worker}` is gone, and no snapshot keeps what it held.\n");
     }
-    let lines: String = commands.iter().map(|command| format!("  {}\n", words::line(command))).collect();
+    let lines: String = commands.iter().map(|command| format!("  {}\n", clean(command))).collect();
     format!("The worktree of `{worker}` is gone. To have it back, untracked files too:\n{lines}")
 }
 

@@ -195,6 +195,19 @@ impl<'a> Close<'a> {
     }
 }
 
+/// Keeps what a worker's tree holds now, as after an attempt; what was kept before keeps a name.
+///
+/// # Errors
+/// Why it couldn't be.
+pub fn keep(repository: &GitWorktree, run: &str, worker: &WorkerView) -> Known<()> {
+    let Some(place) = &worker.workspace else { return Ok(()) };
+    let mark = format!("ilchul.{run}.{}", worker.id).parse();
+    let tree = handle(mark.map_err(|error: ilchul_substrate::InvalidMark| error.to_string())?, place);
+    let message = format!("ilchul: what {} held when it was released", worker.id);
+    let kept = repository.snapshot(&tree, &reference(run, &worker.id), &message);
+    kept.map(|_| ()).map_err(|error| words(&error))
+}
+
 /// The reference that keeps what a worker's tree held.
 fn reference(run: &str, worker: &str) -> String {
     format!("refs/ilchul/{run}/{worker}")
@@ -224,12 +237,16 @@ fn sizes(holding: &Holding) -> Sizes {
 /// What to type to have back the worktree of a run's worker, where that is seen to be gone;
 /// empty where nothing keeps it.
 #[must_use]
-pub fn vanished(repository: &GitWorktree, run: &str, worker: &WorkerView) -> Option<Vec<String>> {
-    let place = worker.workspace.as_ref()?;
+pub fn vanished(
+    repository: &GitWorktree,
+    run: &str,
+    (worker, place): (&str, Option<&Place>),
+) -> Option<Vec<String>> {
+    let place = place?;
     let path = place.fields.get("path")?;
     // One cheap look for the many that are there.
     let gone = std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound);
-    let tree = handle(format!("ilchul.{run}.{}", worker.id).parse().ok()?, place);
+    let tree = handle(format!("ilchul.{run}.{worker}").parse().ok()?, place);
     let absent = |tree: &Handle| {
         let observed = repository.observe(std::slice::from_ref(tree));
         matches!(observed.first().map(|observation| &observation.state), Some(State::Absent))
@@ -237,7 +254,7 @@ pub fn vanished(repository: &GitWorktree, run: &str, worker: &WorkerView) -> Opt
     if !gone || !absent(&tree) {
         return None;
     }
-    let reference = reference(run, &worker.id);
+    let reference = reference(run, worker);
     let there = matches!(repository.reference(&reference), Ok(Some(_)));
     Some(if there { restore(repository, &tree, &reference) } else { Vec::new() })
 }

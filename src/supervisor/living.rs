@@ -17,8 +17,8 @@ use super::leftover::environment;
 #[derive(Debug)]
 pub(super) struct Living {
     seen: Vec<Seen>,
-    /// One of our own that can't be looked at: nobody can say then that nothing works anywhere.
-    hidden: Option<String>,
+    /// Those of our own that can't be looked at: nobody can say where they work.
+    hidden: Vec<Process>,
 }
 
 #[derive(Debug)]
@@ -35,22 +35,18 @@ impl Living {
     /// # Errors
     /// When they can't be listed.
     pub(super) fn look(run: &str) -> io::Result<Self> {
-        let mut living = Self { seen: Vec::new(), hidden: None };
+        let mut living = Self { seen: Vec::new(), hidden: Vec::new() };
         for process in process::all()? {
             let pid = process.identity.pid;
             if process.is_ended() || process.kernel || pid == std::process::id() {
                 continue;
             }
-            let folder = match fs::read_link(format!("/proc/{pid}/cwd")) {
-                Ok(folder) => Some(folder),
-                Err(error) => {
-                    // Others' processes can't enter a home, which is for its owner only.
-                    if error.kind() == io::ErrorKind::PermissionDenied && is_ours(pid) {
-                        living.hidden = Some(format!("where process {pid} works: {error}"));
-                    }
-                    None
-                }
-            };
+            let folder = fs::read_link(format!("/proc/{pid}/cwd"));
+            // Others' processes can't enter a home, which is for its owner only.
+            if is_denied(&folder) && is_ours(pid) {
+                living.hidden.push(process);
+            }
+            let folder = folder.ok();
             living.seen.push(Seen { process, folder, worker: worker(pid, run) });
         }
         Ok(living)
@@ -85,11 +81,22 @@ impl Living {
                 found.push(format!("process {pid} ({}) {by}", name.trim().escape_debug()));
             }
         }
-        match &self.hidden {
-            Some(why) if found.is_empty() => Err(why.clone()),
+        // Who is older than the session wasn't started by it; the first of all is no visitor.
+        let younger = |process: &&Process| {
+            let first = process.identity.pid == 1;
+            !first && session.is_none_or(|root| process.identity.start_ticks >= root.start_ticks)
+        };
+        match self.hidden.iter().find(younger) {
+            Some(process) if found.is_empty() => {
+                Err(format!("nobody may see where process {} works", process.identity.pid))
+            }
             Some(_) | None => Ok(found),
         }
     }
+}
+
+fn is_denied<T>(looked: &io::Result<T>) -> bool {
+    looked.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
 }
 
 fn is_ours(pid: u32) -> bool {
@@ -119,6 +126,23 @@ fn belongs(process: &Process, root: Identity) -> bool {
 mod tests {
     use super::*;
     use std::process::Command;
+
+    #[test]
+    fn r4_a_process_that_nobody_may_look_at_makes_it_unknown_unless_it_is_older() {
+        let hidden = |pid, start_ticks| Process {
+            identity: Identity { pid, start_ticks },
+            parent: 1,
+            group: pid,
+            session: pid,
+            state: b'S',
+            kernel: false,
+        };
+        let session = Some(Identity { pid: 4_000_000, start_ticks: 100 });
+        let of = |process| Living { seen: Vec::new(), hidden: vec![process] }.of("a.1", None, session);
+        assert_eq!(of(hidden(7, 100)), Err("nobody may see where process 7 works".to_owned()));
+        assert_eq!(of(hidden(7, 99)), Ok(Vec::new()));
+        assert_eq!(of(hidden(1, 100)), Ok(Vec::new()));
+    }
 
     #[test]
     fn what_works_in_a_tree_and_what_bears_its_names_is_named_and_nobody_else() {

@@ -24,6 +24,7 @@ mod stop;
 mod suspend;
 mod turn;
 mod unrecorded;
+mod vanished;
 mod verify;
 mod watch;
 pub mod world;

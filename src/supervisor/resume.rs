@@ -96,6 +96,7 @@ impl Supervisor {
             }
         }
         self.bury_the_dead(&fates);
+        self.see_vanished(&found);
         let state = self.engine.state();
         let resumed = |(worker, fate): (String, Fate)| Resumed { then: then(state, &worker), worker, fate };
         self.resumed = fates.into_iter().map(resumed).collect();

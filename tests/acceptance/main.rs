@@ -7,6 +7,7 @@
 
 mod adopt;
 mod bundle;
+mod close;
 mod evidence;
 mod evidence_approval;
 mod evidence_log;

@@ -22,7 +22,7 @@ fn a_released_worker_is_safe_to_close_with_reasons_and_keeps_its_locked_worktree
     world.up().exits(0);
     assert_eq!(phase(&world, "a.1"), "completed-retained");
     let ran = world.run(&["release", "a.1"]).exits(0);
-    assert!(ran.stdout.contains("its process has ended"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("no process lives"), "{}", ran.stdout);
     assert!(ran.stdout.contains("1 uncommitted file is kept"), "{}", ran.stdout);
     assert_eq!(phase(&world, "a.1"), "safe-to-close");
     let workers = world.run(&["workers", "--json"]).exits(0).stdout;
