@@ -7,10 +7,11 @@ use super::error::CliError;
 use super::exit_code::Exit;
 use super::output::Output;
 use super::read::OfRun;
-use super::{Global, act};
+use super::{Global, act, request};
 use crate::engine::close::{self, CloseVerdict, Held, Kept, Looked, Tree};
 use crate::engine::input::Request;
 use crate::engine::view::WorkerView;
+use crate::engine::worker_table::WorkerPhase;
 use crate::render::close::clause;
 use crate::render::words::list;
 use crate::supervisor::close::keep;
@@ -32,7 +33,17 @@ pub struct ReleaseArgs {
 pub fn run(global: &Global, args: &ReleaseArgs, output: Output) -> Result<Exit, CliError> {
     let (place, run) = act::target(global, args.run.as_deref())?;
     let closing = Closing::open(global, &OfRun { run: Some(run.clone()) })?;
-    let observations = observe(&closing, &args.worker)?;
+    let observations = match observe(&closing, &args.worker) {
+        Ok(observations) => observations,
+        Err((refusal, reasons)) => {
+            // A mark that was given before holds no longer (law R4a).
+            let marked = |worker: &WorkerView| worker.phase == WorkerPhase::SafeToClose;
+            if closing.read.view.worker(&args.worker).is_some_and(marked) {
+                request::send(&place, &run, &Request::Withdraw { worker: args.worker.clone(), reasons })?;
+            }
+            return Err(refusal);
+        }
+    };
     let done = format!(
         "`{}` is safe to close: {}. Nothing was removed; its worktree stays, locked.",
         args.worker,
@@ -42,13 +53,19 @@ pub fn run(global: &Global, args: &ReleaseArgs, output: Output) -> Result<Exit, 
     act::act((&place, &run), &request, &done, output)
 }
 
+/// What is said of a refusal, and what was seen against it.
+type Refused = (CliError, Vec<String>);
+
 /// What is looked at before a worker is called safe to close; anything that isn't known refuses.
-fn observe(closing: &Closing, id: &str) -> Result<Vec<String>, CliError> {
+fn observe(closing: &Closing, id: &str) -> Result<Vec<String>, Refused> {
     let look = || closing.look(|worker| worker.id == id && !worker.phase.is_live()).pop();
     // Whether there is such a worker, and whether it may be released, is the engine's to say.
     let Some((worker, mut looked)) = look() else { return Ok(Vec::new()) };
     if lacks_snapshot(&looked) {
-        keep_now(closing, worker)?;
+        keep_now(closing, worker).map_err(|refusal| {
+            let why = refusal.message.clone();
+            (refusal, vec![why])
+        })?;
         looked = look().map_or(looked, |(_, looked)| looked);
     }
     let close = close::judge(&looked);
@@ -58,9 +75,11 @@ fn observe(closing: &Closing, id: &str) -> Result<Vec<String>, CliError> {
         CloseVerdict::Unknown => "nobody can tell",
     };
     let message = format!("call `{id}` safe to close: {refusal}: {}", clause(&close));
-    Err(CliError::new("not_safe", message)
-        .hint("Nothing was changed. `ilchul workers --close` shows every reason, and `ilchul workers` where its worktree is.")
-        .details(serde_json::json!({"verdict": close.verdict.word(), "reasons": close.reasons})))
+    let against = close.reasons.get(..close.against).unwrap_or_default().to_vec();
+    let refusal = CliError::new("not_safe", message)
+        .hint("It stays as it is. `ilchul workers --close` shows every reason, and `ilchul workers` where its worktree is.")
+        .details(serde_json::json!({"verdict": close.verdict.word(), "reasons": close.reasons}));
+    Err((refusal, against))
 }
 
 /// Whether a snapshot of now would keep something that none keeps yet.

@@ -147,7 +147,8 @@ fn r4_unmerged_merged_and_squashed_branches_are_told_apart() {
         in_tree(&world, &["add", name]);
         in_tree(&world, &["commit", "-q", "-m", name]);
     }
-    let branch = format!("ilchul/{}/a.1", world.run_id().unwrap());
+    // In full: the short name would mean the snapshot below `refs/ilchul/`.
+    let branch = format!("refs/heads/ilchul/{}/a.1", world.run_id().unwrap());
     // The snapshot was taken before these commits, so only another branch can hold them.
     check(&world, "not safe", "its commits are on its own branch only");
     check(&world, "not safe", "2 paths changed since refs/ilchul/");
@@ -163,8 +164,13 @@ fn r4_unmerged_merged_and_squashed_branches_are_told_apart() {
     commit(&["commit", "-q", "-m", "Squashed"]);
     check(&world, "safe", "`HEAD` has the same changes");
     commit(&["checkout", "-q", "-b", "picked", "main"]);
-    commit(&["cherry-pick", &format!("{branch}~1"), &branch]);
-    check(&world, "safe", "`HEAD` has ");
+    fs::write(world.repo().join("more.txt"), "more\n").unwrap();
+    commit(&["add", "more.txt"]);
+    commit(&["commit", "-q", "-m", "Something more"]);
+    commit(&["cherry-pick", &format!("{branch}~1")]);
+    check(&world, "not safe", "its commits are on its own branch only");
+    commit(&["cherry-pick", &branch]);
+    check(&world, "safe", "`HEAD` has the same changes");
     commit(&["checkout", "-q", "main"]);
     check(&world, "not safe", "its commits are on its own branch only");
     commit(&["merge", "-q", "--no-ff", "-m", "Merge", &branch]);
@@ -239,6 +245,12 @@ fn r4a_what_changed_after_the_release_takes_the_mark_back() {
     assert_eq!(world.state().workers["a.1"].phase.word(), "completed-retained");
     let events = world.run(&["events", "--json"]).exits(0).stdout;
     assert!(events.contains("late.txt"), "{events}");
+    world.run(&["release", "a.1"]).exits(0);
+    fs::write(world.repo().join(".git/info/exclude"), "secret\n").unwrap();
+    fs::write(world.tree("a.1").join("secret"), "s").unwrap();
+    world.run(&["release", "a.1"]).exits(1);
+    assert_eq!(world.state().workers["a.1"].phase.word(), "completed-retained");
+    fs::remove_file(world.tree("a.1").join("secret")).unwrap();
     // A release keeps what is there now, and then it holds.
     world.run(&["release", "a.1"]).exits(0);
     world.run(&["cleanup", "--safe"]).exits(0);
