@@ -16,6 +16,7 @@ mod properties;
 mod random;
 mod remnants;
 mod requests;
+mod retention;
 mod retry;
 mod scale;
 mod silence;

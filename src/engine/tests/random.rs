@@ -70,6 +70,8 @@ pub(super) enum Asked {
     Down(bool),
     Release,
     Retain,
+    Withdraw,
+    CleanUp,
     Decide(Choice),
     Answer(bool),
 }
@@ -161,8 +163,10 @@ fn asked() -> impl Strategy<Value = Asked> {
         4 => Just(Asked::Retry),
         3 => Just(Asked::Cancel),
         1 => any::<bool>().prop_map(Asked::Down),
-        1 => Just(Asked::Release),
+        2 => Just(Asked::Release),
         1 => Just(Asked::Retain),
+        1 => Just(Asked::Withdraw),
+        1 => Just(Asked::CleanUp),
         2 => sample::select(vec![Choice::Rerun, Choice::Skip, Choice::Accept]).prop_map(Asked::Decide),
         2 => any::<bool>().prop_map(Asked::Answer),
     ]
@@ -271,6 +275,10 @@ impl Play {
                     Asked::Down(force) => Request::Down { force: *force },
                     Asked::Release => Request::Release { worker, observations: Vec::new() },
                     Asked::Retain => Request::Retain { worker },
+                    Asked::Withdraw => Request::Withdraw { worker, reasons: Vec::new() },
+                    Asked::CleanUp => {
+                        Request::CleanUp { worker, by: "x".to_owned(), observations: Vec::new() }
+                    }
                     Asked::Decide(choice) => Request::Decide { task, choice: *choice },
                     Asked::Answer(yes) => super::approval::answer(&task, *yes),
                 };
