@@ -19,8 +19,8 @@ use crate::engine::close::{self, Close, CloseVerdict, Held, Looked, Tree};
 use crate::engine::input::Request;
 use crate::engine::view::WorkerView;
 use crate::engine::worker_table::WorkerPhase;
-use crate::render::close::clause;
 use crate::render::clean;
+use crate::render::close::clause;
 use crate::render::words::line;
 use crate::supervisor::close::quoted;
 use crate::supervisor::world::handle;
@@ -55,9 +55,8 @@ struct Closed<'w> {
 pub fn run(global: &Global, args: &CleanupArgs, output: Output) -> Result<Exit, CliError> {
     let (place, run) = act::target(global, args.run.as_deref())?;
     let closing = Closing::open(global, &OfRun { run: Some(run.clone()) })?;
-    let marked = |worker: &WorkerView| {
-        matches!(worker.phase, WorkerPhase::SafeToClose | WorkerPhase::CleanupReleased)
-    };
+    let marked =
+        |worker: &WorkerView| matches!(worker.phase, WorkerPhase::SafeToClose | WorkerPhase::CleanupReleased);
     let mut closed = Vec::new();
     for (worker, looked) in closing.look(marked) {
         closed.push(settle((&place, &run), worker, &looked)?);
@@ -163,7 +162,9 @@ fn text(run: &str, closed: &[Closed<'_>]) -> String {
         let (id, why) = (&one.worker.id, clause(&one.close));
         match &one.commands {
             None if one.worker.phase == WorkerPhase::SafeToClose => {
-                text.push_str(&format!("`{id}` isn't safe to close any more and is retained again: {why}.\n"));
+                text.push_str(&format!(
+                    "`{id}` isn't safe to close any more and is retained again: {why}.\n"
+                ));
             }
             None => text.push_str(&format!("`{id}` isn't as it was when it was closed: {why}.\n")),
             Some(commands) => {

@@ -35,7 +35,8 @@ pub fn run(global: &Global, args: &ReleaseArgs, output: Output) -> Result<Exit, 
     let closing = Closing::open(global, &OfRun { run: Some(run.clone()) })?;
     let observations = match observe(&closing, &args.worker) {
         Ok(observations) => observations,
-        Err((refusal, reasons)) => {
+        Err(refused) => {
+            let (refusal, reasons) = *refused;
             // A mark that was given before holds no longer (law R4a).
             let marked = |worker: &WorkerView| worker.phase == WorkerPhase::SafeToClose;
             if closing.read.view.worker(&args.worker).is_some_and(marked) {
@@ -54,7 +55,7 @@ pub fn run(global: &Global, args: &ReleaseArgs, output: Output) -> Result<Exit, 
 }
 
 /// What is said of a refusal, and what was seen against it.
-type Refused = (CliError, Vec<String>);
+type Refused = Box<(CliError, Vec<String>)>;
 
 /// What is looked at before a worker is called safe to close; anything that isn't known refuses.
 fn observe(closing: &Closing, id: &str) -> Result<Vec<String>, Refused> {
@@ -64,7 +65,7 @@ fn observe(closing: &Closing, id: &str) -> Result<Vec<String>, Refused> {
     if lacks_snapshot(&looked) {
         keep_now(closing, worker).map_err(|refusal| {
             let why = refusal.message.clone();
-            (refusal, vec![why])
+            Box::new((refusal, vec![why]))
         })?;
         looked = look().map_or(looked, |(_, looked)| looked);
     }
@@ -79,7 +80,7 @@ fn observe(closing: &Closing, id: &str) -> Result<Vec<String>, Refused> {
     let refusal = CliError::new("not_safe", message)
         .hint("It stays as it is. `ilchul workers --close` shows every reason, and `ilchul workers` where its worktree is.")
         .details(serde_json::json!({"verdict": close.verdict.word(), "reasons": close.reasons}));
-    Err((refusal, against))
+    Err(Box::new((refusal, against)))
 }
 
 /// Whether a snapshot of now would keep something that none keeps yet.

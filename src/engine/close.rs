@@ -199,7 +199,10 @@ fn files(tree: &Tree) -> Vec<Reason> {
         Tree::Folder(Err(why)) => vec![(Side::Unknown, format!("its folder can't be looked at: {why}"))],
         Tree::Folder(Ok(files)) if files.count == 0 => vec![(Side::For, "its folder is empty".to_owned())],
         Tree::Folder(Ok(files)) => {
-            vec![(Side::Against, format!("{} in a plain folder, in no commit{}", weight(files), named(files)))]
+            vec![(
+                Side::Against,
+                format!("{} in a plain folder, in no commit{}", weight(files), named(files)),
+            )]
         }
         Tree::There(held) => worktree(held),
     }

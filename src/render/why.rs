@@ -5,9 +5,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Beside, restore};
 use super::table::{Screen, toned};
 use super::words::{ago, count, list, reason, run_state, sentence, span, stopped, task_reason, time};
+use super::{Beside, restore};
 use crate::engine::task_table::TaskPhase;
 use crate::engine::view::{RunView, TaskView};
 

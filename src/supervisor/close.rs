@@ -86,9 +86,7 @@ impl<'a> Close<'a> {
             let half_made = self.home.tree(self.run, &worker.id);
             return match (std::fs::symlink_metadata(&half_made), std::fs::symlink_metadata(folder)) {
                 (Ok(_), _) => Tree::Hidden(format!("`{}` was half made", half_made.display())),
-                (Err(_), Ok(_)) => {
-                    Tree::Folder(weigh(folder).map(files_of).map_err(|error| words(&error)))
-                }
+                (Err(_), Ok(_)) => Tree::Folder(weigh(folder).map(files_of).map_err(|error| words(&error))),
                 (Err(_), Err(_)) => Tree::Never,
             };
         };

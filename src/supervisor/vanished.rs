@@ -18,8 +18,7 @@ impl Supervisor {
     pub(super) fn see_vanished(&mut self, found: &Found) {
         // Without a list of what is there each one would have to be asked for.
         let Ok(there) = found else { return };
-        let there: std::collections::BTreeSet<String> =
-            there.iter().map(|(mark, _)| mark.worker()).collect();
+        let there: std::collections::BTreeSet<String> = there.iter().map(|(mark, _)| mark.worker()).collect();
         let state = self.engine.state();
         let missed = state.workers.iter().filter(|(id, worker)| is_kept(worker) && !there.contains(*id));
         let missed: Vec<(String, Handle)> =

@@ -469,7 +469,8 @@ impl Shell {
 
 /// What a launch that was found, or made, says.
 pub fn launched_at(world: &World, id: &str) -> Seen {
-    let place = |kind: &str| Place { kind: kind.to_owned(), id: id.to_owned(), fields: BTreeMap::default().into() };
+    let place =
+        |kind: &str| Place { kind: kind.to_owned(), id: id.to_owned(), fields: BTreeMap::default().into() };
     let workspace = world.disk.trees.contains(id).then(|| place("git-worktree"));
     Seen::Launched { workspace, session: place("subprocess") }
 }

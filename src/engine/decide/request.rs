@@ -20,9 +20,7 @@ pub(super) fn decide(view: View<'_>, request: &Request) -> Result<Vec<Event>, Re
         Request::Release { worker, observations } => retention::release(view, worker, observations),
         Request::Retain { worker } => retention::retain(view, worker),
         Request::Withdraw { worker, reasons } => retention::withdraw(view, worker, reasons),
-        Request::CleanUp { worker, by, observations } => {
-            retention::clean_up(view, worker, by, observations)
-        }
+        Request::CleanUp { worker, by, observations } => retention::clean_up(view, worker, by, observations),
         Request::Decide { task, choice } => choose(view, task, *choice),
         Request::Answer { task, answer } => self::answer(view, task, answer),
     }

@@ -126,11 +126,14 @@ fn held(repo: &Repository, target: Oid, tip: Oid) -> Result<Option<How>, Error> 
     if theirs.values().any(|known| *known == tree) {
         return Ok(Some(How::SameTree));
     }
-    let own = beyond(repo, tip, &theirs)?;
-    let known = patches(repo, theirs.keys().filter(|commit| **commit != fork))?;
-    let whole = patch(repo, links(&odb, fork)?.tree, tree)?;
-    if known.contains(&whole) {
-        return Ok(Some(How::SamePatches));
+    // Where they really part, by the commits' own words.
+    let (own, parted) = beyond(repo, tip, &theirs)?;
+    let known = patches(repo, theirs.keys().filter(|commit| !parted.contains(*commit)))?;
+    if let Some(from) = parted.iter().next().filter(|_| parted.len() == 1) {
+        let whole = patch(repo, links(&odb, *from)?.tree, tree)?;
+        if whole.is_some() && known.contains(&whole) {
+            return Ok(Some(How::SamePatches));
+        }
     }
     let (mut all, mut any) = (true, false);
     for commit in &own {
@@ -166,12 +169,21 @@ fn newer(repo: &Repository, from: Oid, fork: Oid) -> Result<HashMap<Oid, Oid>, E
     Ok(found)
 }
 
-/// The commits of `tip` that aren't in `theirs`, newest first.
-fn beyond(repo: &Repository, tip: Oid, theirs: &HashMap<Oid, Oid>) -> Result<Vec<Oid>, Error> {
+/// The commits of `tip` that aren't in `theirs`, newest first, and those of `theirs` on which they stand.
+fn beyond(
+    repo: &Repository,
+    tip: Oid,
+    theirs: &HashMap<Oid, Oid>,
+) -> Result<(Vec<Oid>, HashSet<Oid>), Error> {
     let odb = odb(repo)?;
-    let (mut found, mut seen, mut queue) = (Vec::new(), HashSet::new(), VecDeque::from([tip]));
+    let (mut found, mut parted) = (Vec::new(), HashSet::new());
+    let (mut seen, mut queue) = (HashSet::new(), VecDeque::from([tip]));
     while let Some(commit) = queue.pop_front() {
-        if theirs.contains_key(&commit) || !seen.insert(commit) {
+        if theirs.contains_key(&commit) {
+            parted.insert(commit);
+            continue;
+        }
+        if !seen.insert(commit) {
             continue;
         }
         if found.len() == PATCHES_MAX {
@@ -180,7 +192,7 @@ fn beyond(repo: &Repository, tip: Oid, theirs: &HashMap<Oid, Oid>) -> Result<Vec
         found.push(commit);
         queue.extend(links(&odb, commit)?.parents);
     }
-    Ok(found)
+    Ok((found, parted))
 }
 
 fn patches<'c>(

@@ -3,6 +3,8 @@
 //! One program for all files: what they share is compiled and linked once.
 
 #[cfg(test)]
+mod closing;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod conformance;
