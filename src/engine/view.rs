@@ -240,7 +240,9 @@ fn waits_for(state: &RunState, index: usize) -> Vec<String> {
                 return vec!["the last snapshot of the task that it starts from".to_owned()];
             }
             if let Some(found) = state.held_by(index) {
-                return vec![format!("`{found}`, which was found and isn't in this journal, to end")];
+                let known = state.workers.get(found).is_some_and(|worker| worker.phase.is_live());
+                let what = if known { "couldn't be ended" } else { "was found and isn't in this journal" };
+                return vec![format!("`{found}`, which {what}, to end")];
             }
             match (task.defer_until.is_some(), !state.has_room()) {
                 (true, _) => vec!["the host: its last launch failed there".to_owned()],

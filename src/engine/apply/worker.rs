@@ -37,11 +37,15 @@ pub(super) fn apply_worker(state: &mut RunState, at: Stamp, event: &WorkerEvent)
         WorkerStep::Echoed { pid, .. } => worker.pid = Some(*pid),
         WorkerStep::Ended { exit, .. } => worker.exit = Some(*exit),
         WorkerStep::Stopping { force } => worker.stop = Some(*force || worker.stop == Some(true)),
-        WorkerStep::Stopped => {
+        // What couldn't be ended lives, as far as anybody knows, and may be told to end again.
+        WorkerStep::Stopped if !event.reason.is_empty() => {
+            worker.at_large = true;
+            worker.stop = None;
+        }
+        WorkerStep::Stopped | WorkerStep::Departed => {
             worker.stopped = true;
             worker.at_large = false;
         }
-        WorkerStep::Departed => worker.at_large = false,
         WorkerStep::Captured { snapshot } => worker.captured = Some(snapshot.clone()),
         WorkerStep::Released { observations } => worker.observations.clone_from(observations),
         WorkerStep::Provisioning { .. } | WorkerStep::Found { .. } | WorkerStep::Moved { .. } => {}

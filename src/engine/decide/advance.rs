@@ -196,7 +196,10 @@ fn give_up(view: View<'_>) -> Vec<Event> {
     let state = view.state;
     let lives = |id: &&String| {
         let worker = state.workers.get(*id);
-        worker.is_some_and(|worker| worker.phase.is_live() && worker.settled && !worker.is_over())
+        // Who couldn't be ended isn't asked again by itself.
+        worker.is_some_and(|worker| {
+            worker.phase.is_live() && worker.settled && !worker.is_over() && !worker.at_large
+        })
     };
     let unasked = state.active.iter().filter(lives).filter(|id| state.workers[*id].stop.is_none());
     let reason = || "the run has ended, and its claim is no longer live".to_owned();

@@ -179,7 +179,7 @@ fn choose_found(view: View<'_>, id: &str, found: &str, choice: Choice) -> Result
         }
         Choice::Skip | Choice::Accept => {
             let message = format!(
-                "`{id}` waits for `{found}`, which was found alive and isn't in this journal: only `rerun`, which ends it, can be decided"
+                "`{id}` waits for the end of `{found}`, of which nobody knows what it did or will do: only `rerun`, which ends it, can be decided"
             );
             Err(Rejection { code: "not_in_doubt", message })
         }

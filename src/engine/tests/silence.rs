@@ -372,3 +372,34 @@ fn l8_no_claim_ends_for_its_lease_alone_each_end_names_what_was_observed() {
         assert_eq!(reason.as_deref(), Some("lost: no heartbeat for 60 s"));
     }
 }
+
+#[test]
+fn j6_what_could_not_be_ended_lives_and_its_task_waits_until_it_is_gone() {
+    let mut play = Play::busy(task("a").retries(1).timeout(100));
+    play.tick_beating(98_000, &["a.1"]);
+    play.tick(2_000);
+    let trouble = Some("stop: process 7 is another user's".to_owned());
+    play.see("a.1", Seen::Stopped { trouble: trouble.clone() });
+    play.tick_beating(60_000, &[]);
+    assert_eq!((play.phase("a"), play.owed(), play.ended()), (T::Ready, Vec::new(), None));
+    // A person may have it tried again; it is no more ended than before.
+    let rerun = Request::Decide { task: "a".to_owned(), choice: crate::engine::input::Choice::Rerun };
+    play.ask(rerun).unwrap();
+    assert_eq!(play.owed(), ["stop a.1"]);
+    play.see("a.1", Seen::Stopped { trouble });
+    play.crash_and_resume();
+    assert_eq!((play.phase("a"), play.owed()), (T::Ready, Vec::new()));
+    play.gone("a.1");
+    assert_eq!((play.phase("a"), play.task("a").attempt), (T::Claimed, 2));
+    assert_eq!(play.worker_phase("a.1"), W::CompletedRetained);
+    play.complete("a.2");
+    assert_eq!(play.ended(), Some(true));
+}
+
+#[test]
+fn what_could_not_be_ended_does_not_hold_the_end_of_its_run() {
+    let mut play = Play::busy(task("a"));
+    play.ask(Request::Cancel { task: "a".to_owned() }).unwrap();
+    play.see("a.1", Seen::Stopped { trouble: Some("stop: survivors".to_owned()) });
+    assert_eq!(play.ended(), Some(false));
+}

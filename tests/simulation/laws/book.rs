@@ -37,8 +37,6 @@ pub struct Held {
     pub captured: bool,
     /// An end was recorded, or its session was ended, or it is known to be gone.
     pub over: bool,
-    /// Its end was tried and failed, and that is on record.
-    pub unended: bool,
     /// The last fresh beat under its token.
     pub sign: Moment,
     /// The same when this turn began: a beat that is read after a decision can't undo it.

@@ -150,7 +150,6 @@ impl Laws {
             | WorkerStep::Departed
             | WorkerStep::Ended { .. } => {
                 held.over = true;
-                held.unended |= event.step == WorkerStep::Stopped && !event.reason.is_empty();
             }
             WorkerStep::Captured { .. } => held.captured = true,
             WorkerStep::Provisioning { .. }

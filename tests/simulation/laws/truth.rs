@@ -106,10 +106,8 @@ impl Laws {
         for other in beside {
             let known = self.book.workers.get(&other.worker);
             let revoked = known.map_or("", |held| held.revoked.as_str());
-            // Only who was given up as lost is left alone; all others are ended first, unless
-            // even that failed and was told.
-            let unended = known.is_some_and(|held| held.unended);
-            hold(law, unended || revoked.starts_with("lost"), || {
+            // Only who was given up as lost is left alone; all others are ended first.
+            hold(law, revoked.starts_with("lost"), || {
                 format!("`{}` starts beside `{}`, which was given up: {revoked}", this.worker, other.worker)
             })?;
         }
