@@ -243,13 +243,13 @@ pub fn vanished(
     let place = place?;
     let path = place.fields.get("path")?;
     // One cheap look for the many that are there.
-    let gone = std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Ok(_) | Err(_) => return None,
+    }
     let tree = handle(format!("ilchul.{run}.{worker}").parse().ok()?, place);
-    let absent = |tree: &Handle| {
-        let observed = repository.observe(std::slice::from_ref(tree));
-        matches!(observed.first().map(|observation| &observation.state), Some(State::Absent))
-    };
-    if !gone || !absent(&tree) {
+    let observed = repository.observe(std::slice::from_ref(&tree));
+    if !matches!(observed.first().map(|observation| &observation.state), Some(State::Absent)) {
         return None;
     }
     let reference = reference(run, worker);

@@ -356,3 +356,26 @@ fn r3_a_session_that_vanished_after_the_work_is_journaled_once_and_fails_nothing
     assert_eq!(events.matches("worker.session-gone").count(), 1, "{events}");
     assert_eq!((world.told("a").as_str(), world.told("b").as_str()), ("completed", "completed"));
 }
+
+#[test]
+fn what_was_cleaned_up_and_removed_by_its_person_is_closed_by_the_next_life() {
+    let world = World::with(
+        "tasks: { a: { run: 'true' }, b: { needs: [a], run: 'until test -e $W/go; do sleep 0.02; done' } }",
+    );
+    let up = world.start_up();
+    world.await_task("b", "in_progress");
+    // Decided by the supervisor, which holds the home.
+    world.run(&["release", "a.1"]).exits(0);
+    let cleaned = world.run(&["cleanup", "--safe"]).exits(0).stdout;
+    assert_eq!(world.state().workers["a.1"].phase.word(), "cleanup-released");
+    up.kill();
+    let up = world.start_up();
+    world.await_resumes(1);
+    world.await_worker("a.1", "cleanup-released");
+    up.kill();
+    assert_eq!(type_commands(&world, &cleaned), 3);
+    world.touch("go");
+    world.up().exits(0);
+    assert_eq!(world.state().workers["a.1"].phase.word(), "closed");
+    assert_eq!((world.told("a").as_str(), world.told("b").as_str()), ("completed", "completed"));
+}
