@@ -16,6 +16,7 @@ mod laws;
 mod life;
 mod main_job;
 mod policies;
+mod read;
 mod resumed;
 mod retention;
 mod trouble;

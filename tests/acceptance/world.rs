@@ -19,6 +19,7 @@ use ilchul::journal::{Journal, lock};
 use ilchul_subprocess::process::{Identity, end_tree, is_running};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
+use serde_json::Value;
 
 /// How long anything may take before a test gives up; a passing test waits for far less.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -117,7 +118,8 @@ impl Drop for Up {
     }
 }
 
-fn ran(output: &std::process::Output) -> Ran {
+/// What a command that has ended printed.
+pub fn ran(output: &std::process::Output) -> Ran {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ran {
         code: output.status.code().unwrap_or(-1),
@@ -242,6 +244,12 @@ impl World {
         output.exits(0).stdout
     }
 
+    /// The commit that the checkout is at.
+    #[track_caller]
+    pub fn head(&self) -> String {
+        self.git(&["rev-parse", "HEAD"]).trim_end().to_owned()
+    }
+
     /// Runs tmux on this world's own server.
     pub fn tmux(&self, args: &[&str]) -> Ran {
         ran(&self.sealed("tmux").args(args).output().unwrap())
@@ -257,6 +265,32 @@ impl World {
     /// Runs the binary to its end.
     pub fn run(&self, args: &[&str]) -> Ran {
         ran(&self.ilchul(args).output().unwrap())
+    }
+
+    /// What the binary prints where nothing is wrong.
+    #[track_caller]
+    pub fn ok(&self, args: &[&str]) -> String {
+        self.run(args).exits(0).stdout
+    }
+
+    /// The data of its JSON answer, whatever it ends with.
+    #[track_caller]
+    pub fn data(&self, args: &[&str]) -> Value {
+        self.document(args, true).1
+    }
+
+    /// The exit code and the error of its JSON answer.
+    #[track_caller]
+    pub fn refused(&self, args: &[&str]) -> (i32, Value) {
+        self.document(args, false)
+    }
+
+    #[track_caller]
+    fn document(&self, args: &[&str], ok: bool) -> (i32, Value) {
+        let ran = self.run(&[args, &["--json"]].concat());
+        let mut whole: Value = serde_json::from_str(&ran.stdout).unwrap_or_default();
+        assert_eq!((&whole["schema_version"], &whole["ok"]), (&1.into(), &ok.into()), "{args:?}: {ran:?}");
+        (ran.code, whole[if ok { "data" } else { "error" }].take())
     }
 
     /// `up` on plain processes, to its end.
@@ -410,7 +444,7 @@ fn identity(worker: &WorkerState) -> Option<Identity> {
 
 fn child(mail: &Path) -> Option<Identity> {
     let bytes = fs::read(mail.join("heartbeat.json")).ok()?;
-    let beat: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+    let beat: Value = serde_json::from_slice(&bytes).ok()?;
     let number = |name: &str| beat["child"][name].as_u64();
     Some(Identity { pid: u32::try_from(number("pid")?).ok()?, start_ticks: number("start_ticks")? })
 }

@@ -1,13 +1,13 @@
 //! `wait`, `logs`, and whatever follows a journal that grows meanwhile.
 
 use std::io::{BufRead, Write};
-use std::process::Child;
+use std::process::{Child, Stdio};
 
 use ilchul::engine::event::{Event, Ignored, RunEvent, TaskStep};
 use serde_json::json;
 
 use super::story::Story;
-use crate::world::{World, text_of, wait_for};
+use crate::world::{World, wait_for};
 
 const RUN: &str = "20231114-221320-ab12";
 
@@ -28,18 +28,22 @@ struct Following {
 
 impl Following {
     fn start(world: &World, args: &[&str]) -> Self {
-        let path = world.path(&format!("out-{}", args.join("_").replace('/', "_")));
+        let path = world.root().join(format!("out-{}", args.join("_")));
         let file = std::fs::File::create(&path).unwrap();
-        Self { child: world.command(args).stdout(file).spawn().unwrap(), path }
+        Self { child: world.ilchul(args).stdout(file).spawn().unwrap(), path }
+    }
+
+    fn text(&self) -> String {
+        std::fs::read_to_string(&self.path).unwrap()
     }
 
     fn shows(&self, text: &str) {
-        wait_for(text, || text_of(&self.path).contains(text).then_some(()));
+        wait_for(text, || self.text().contains(text).then_some(()));
     }
 
     fn ends(mut self) -> (i32, String) {
         let status = wait_for("the end", || self.child.try_wait().unwrap());
-        (status.code().unwrap_or(-1), text_of(&self.path))
+        (status.code().unwrap_or(-1), self.text())
     }
 }
 
@@ -139,15 +143,16 @@ fn events_follow_until_the_run_ends() {
 fn following_ends_when_nobody_reads_any_more() {
     let world = World::new();
     let mut story = halfway(&world);
-    let mut child = world.command(&["events", "-f"]).spawn().unwrap();
-    let mut reader = std::io::BufReader::new(child.stdout.take().unwrap());
+    let child = world.ilchul(&["events", "-f"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut following = Following { child, path: std::path::PathBuf::new() };
+    let mut reader = std::io::BufReader::new(following.child.stdout.take().unwrap());
     reader.read_line(&mut String::new()).unwrap();
     drop(reader);
     let status = wait_for("the end", || {
         // Only a write can tell that the reader is gone.
         let (input, code, detail) = ("mail".to_owned(), "late".to_owned(), String::new());
         story.tell(vec![Event::Ignored(Ignored { worker: None, input, code, detail })]);
-        child.try_wait().unwrap()
+        following.child.try_wait().unwrap()
     });
     assert_eq!(status.code(), Some(0));
 }

@@ -1,15 +1,15 @@
 //! `attach`: to the one terminal that is meant, or a clear no.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ilchul::engine::event::{Place, TaskStep};
-use ilchul_substrate::{Mark, SessionSpec, Substrate, Urgency};
+use ilchul::engine::named::Named;
+use ilchul_substrate::{Handle, Mark, SessionSpec, Substrate, Urgency};
 use ilchul_tmux_session::{Server, TmuxSession};
 use serde_json::json;
 
 use super::story::Story;
-use crate::world::{Ran, World};
+use crate::world::{World, ran};
 
 const RUN: &str = "20231114-221320-ab12";
 
@@ -39,8 +39,8 @@ struct Tmux {
 }
 
 impl Tmux {
-    fn start(world: &World) -> (Self, Place) {
-        let socket = world.path("s");
+    fn start(world: &World) -> (Self, Handle) {
+        let socket = world.root().join("s");
         let sessions =
             TmuxSession::open(&Server::Socket(socket.clone()), "ilchul-t", RUN, Duration::from_secs(5));
         let sessions = sessions.unwrap().with_config("/dev/null".as_ref());
@@ -49,12 +49,11 @@ impl Tmux {
             cwd: world.repo(),
             argv: vec!["sleep".into(), "600".into()],
             env: vec![("PATH".into(), std::env::var_os("PATH").unwrap_or_default())],
-            log: world.path("log"),
+            log: world.root().join("log"),
             capture: false,
         };
         let handle = sessions.ensure(&Mark::new(RUN, "fix", 1).unwrap(), &spec).unwrap();
-        let place = Place { kind: handle.kind, id: handle.id, fields: handle.fields };
-        (Self { sessions, socket }, place)
+        (Self { sessions, socket }, handle)
     }
 
     fn end(&self) {
@@ -73,10 +72,12 @@ impl Drop for Tmux {
 fn attach_goes_in_from_outside_and_switches_inside_and_refuses_once_it_is_gone() {
     let world = World::new();
     let mut story = halfway(&world);
-    let (tmux, place) = Tmux::start(&world);
-    let field = |name: &str| place.fields[name].clone();
+    let (tmux, handle) = Tmux::start(&world);
+    let field = |name: &str| handle.fields[name].clone();
     let (socket, pane) = (field("socket"), field("pane"));
-    story.works_in("fix", 1, place.clone());
+    let place =
+        Place { kind: handle.kind.clone(), id: handle.id.clone(), fields: handle.fields.clone().into() };
+    story.works_in("fix", 1, place);
 
     let data = world.data(&["attach", "fix"]);
     let outside = json!([
@@ -98,23 +99,22 @@ fn attach_goes_in_from_outside_and_switches_inside_and_refuses_once_it_is_gone()
         "{printed}"
     );
 
-    let inside = Ran::of(world.command(&["attach", "fix", "--print"]).env("TMUX", format!("{socket},1,0")));
+    let inside = ran(&world
+        .ilchul(&["attach", "fix", "--print"])
+        .env("TMUX", format!("{socket},1,0"))
+        .output()
+        .unwrap());
     assert_eq!(inside.stdout, format!("tmux -S {socket} switch-client -t '{pane}'\n"));
-    let other = Ran::of(world.command(&["attach", "fix", "--print"]).env("TMUX", "/tmp/another,1,0"));
+    let other =
+        ran(&world.ilchul(&["attach", "fix", "--print"]).env("TMUX", "/tmp/another,1,0").output().unwrap());
     assert_eq!(other.stdout, printed, "in another server this terminal is outside");
 
-    let ran = world.run(&["attach", "fix"]);
-    assert_eq!(ran.code, 1);
-    assert!(ran.stderr.contains("there is no terminal here") && ran.stderr.contains("--print"), "{ran:?}");
+    let refused = world.run(&["attach", "fix"]);
+    assert_eq!(refused.code, 1);
+    let told = &refused.stderr;
+    assert!(told.contains("there is no terminal here") && told.contains("--print"), "{told}");
 
     // The pane is kept when its process ends, and can still be looked at.
-    let mark = Mark::new(RUN, "fix", 1).unwrap();
-    let handle = ilchul_substrate::Handle {
-        mark,
-        kind: place.kind.clone(),
-        id: place.id.clone(),
-        fields: place.fields.clone(),
-    };
     tmux.sessions.release(&handle, Urgency::AtOnce).unwrap();
     let ended = world.run(&["attach", "fix", "--print"]);
     assert_eq!((ended.code, ended.stdout), (0, printed));
@@ -130,7 +130,7 @@ fn attach_goes_in_from_outside_and_switches_inside_and_refuses_once_it_is_gone()
 fn l9_a_place_that_cannot_be_understood_is_an_error_and_no_guess() {
     let world = World::new();
     let mut story = halfway(&world);
-    story.works_in("fix", 1, Place { kind: "tmux".into(), id: "%1".into(), fields: BTreeMap::new() });
+    story.works_in("fix", 1, Place { kind: "tmux".into(), id: "%1".into(), fields: Named::default() });
     let (code, error) = world.refused(&["attach", "fix"]);
     assert_eq!((code, &error["code"]), (1, &json!("tmux")));
     assert!(error["message"].as_str().unwrap().contains("socket"), "{error}");

@@ -35,7 +35,7 @@ fn an_empty_home_has_no_runs_and_looking_makes_none() {
         assert_eq!((code, &error["code"]), (1, &json!("no_runs")), "{command:?}");
         assert_eq!(error["hint"], "Run `ilchul up` to start one.");
     }
-    assert!(!world.home().exists());
+    assert!(!world.home().root().exists());
 }
 
 #[test]
@@ -43,12 +43,12 @@ fn status_json_is_what_the_contract_says() {
     let world = World::new();
     let story = halfway(&world);
     let held = story.held();
-    let base = world.git(&["rev-parse", "HEAD"]);
+    let base = world.head();
     let scratch = story.home.root().join("runs").join(RUN).join("scratch");
     let worker = |id: &str, task: &str, state: &str, reason: &str, beat: Value| {
         json!({"id": id, "task": task, "attempt": 1, "state": state, "reason": reason,
             "session": {"kind": "subprocess", "id": "4320"}, "tree": scratch.join(id), "branch": null,
-            "pid": 4321, "last_heartbeat_at": beat})
+            "pid": 4321, "last_heartbeat_at": beat, "close": null, "restore": []})
     };
     let expected = json!({
         "run": {"id": RUN, "workflow": "nightly", "state": "running", "base": base,
@@ -160,7 +160,9 @@ fn evidence_tells_each_attempt_apart() {
     let first = world.data(&["evidence", "fix", "--attempt", "1"]);
     assert_eq!((&first["attempt"], &first["items"][0]["verdict"]), (&json!(1), &json!("refuted")));
     let untried = world.data(&["evidence", "pack"]);
-    for (key, value) in [("attempt", json!(0)), ("worker", json!(null)), ("items", json!([])), ("report", json!(null))] {
+    for (key, value) in
+        [("attempt", json!(0)), ("worker", json!(null)), ("items", json!([])), ("report", json!(null))]
+    {
         assert_eq!(untried[key], value, "{key}");
     }
     let text = world.ok(&["evidence", "fix"]);
@@ -195,8 +197,8 @@ fn status_text_has_no_colour_for_a_pipe_and_has_it_when_asked() {
 #[test]
 fn j11_a_damaged_journal_is_said_by_every_reader_and_stays_as_it_is() {
     let world = World::new();
-    std::fs::create_dir(world.home()).unwrap();
-    let path = world.home().join("journal.db");
+    std::fs::create_dir(world.home().root()).unwrap();
+    let path = world.home().journal();
     std::fs::write(&path, "not a database, and long enough to be looked at as one".repeat(40)).unwrap();
     let before = std::fs::read(&path).unwrap();
     for command in ["status", "workers", "runs", "events", "wait"] {

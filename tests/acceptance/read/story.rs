@@ -42,7 +42,7 @@ pub(crate) struct Story {
 impl Story {
     /// A run that has just started.
     pub(crate) fn start(world: &World, run: &str) -> Self {
-        let home = Home::at(world.home());
+        let home = world.home();
         private_dir(home.root()).unwrap();
         let journal = Journal::open(&home).unwrap();
         private_dir(&home.run(run)).unwrap();
@@ -51,7 +51,7 @@ impl Story {
             run: run.to_owned(),
             path: "ilchul.yaml".to_owned(),
             digest: "d".repeat(64),
-            base: world.git(&["rev-parse", "HEAD"]),
+            base: world.head(),
             base_name: "main".to_owned(),
             bases: Default::default(),
             session: SessionKind::Subprocess,
@@ -104,7 +104,7 @@ impl Story {
         let provisioning =
             WorkerStep::Provisioning { token, start: self.started.base.clone(), nonce_sha256: "n".into() };
         let provisioning = WorkerEvent { worker: worker.clone(), reason: String::new(), step: provisioning };
-        self.task(task, "", TaskStep::Claimed { attempt });
+        self.task(task, "", TaskStep::Claimed { attempt, recovered_from: None });
         self.tell(vec![Event::Worker(provisioning), Event::Claim(claim)]);
         self.worker(&worker, WorkerStep::Launched { workspace: None, session });
         self.worker(&worker, WorkerStep::Echoed { pid: 4321, started_at: "2023-11-14T22:13:24Z".into() });
