@@ -310,6 +310,51 @@ fn r1_no_source_has_a_verb_that_deletes_worktrees_branches_or_sessions() {
     );
 }
 
+/// The files below a target's root that some `mod` line leads to, the roots with them.
+fn reached(sources: &[Source]) -> BTreeSet<&str> {
+    let mut open: Vec<&Source> = sources.iter().filter(|source| source::is_root(&source.path)).collect();
+    let mut reached = BTreeSet::new();
+    while let Some(source) = open.pop() {
+        if reached.insert(source.path.as_str()) {
+            let declared = source::declared(source);
+            open.extend(sources.iter().filter(|other| declared.contains(&other.path)));
+        }
+    }
+    reached
+}
+
+/// What is compiled by nothing, and so proves nothing.
+fn dead(sources: &[Source]) -> Vec<&str> {
+    let reached = reached(sources);
+    sources.iter().map(|source| source.path.as_str()).filter(|path| !reached.contains(path)).collect()
+}
+
+#[test]
+fn every_source_is_compiled_into_some_target() {
+    let sample = [
+        ("tests/input/main.rs", "mod world;\n// mod read;\n#[path = \"../shared/wait.rs\"]\nmod wait;"),
+        ("tests/input/world.rs", "pub mod tools;"),
+        ("tests/input/world/tools.rs", ""),
+        ("tests/input/wait.rs", ""),
+        ("tests/shared/wait.rs", ""),
+        ("tests/input/read/mod.rs", "mod story;"),
+        ("tests/input/read/story.rs", ""),
+        ("src/lib.rs", "pub mod engine;"),
+        ("src/engine/mod.rs", "#[cfg(test)]\nmod tests;"),
+        ("src/engine/tests.rs", ""),
+        ("src/engine/tests/left.rs", ""),
+    ];
+    let sample = sample.map(|(path, text)| Source::sample(path, text));
+    let refused = [
+        "tests/input/wait.rs",
+        "tests/input/read/mod.rs",
+        "tests/input/read/story.rs",
+        "src/engine/tests/left.rs",
+    ];
+    assert_eq!(dead(&sample), refused);
+    assert_eq!(dead(&sources()), [""; 0], "no `mod` line leads there");
+}
+
 /// From here on a file is said to be long.
 const LONG: usize = 350;
 /// And here it is too long.

@@ -101,6 +101,52 @@ pub fn is_test_file(path: &str) -> bool {
         || path.ends_with("_tests.rs")
 }
 
+/// Whether cargo finds a target's root here by itself.
+pub fn is_root(path: &str) -> bool {
+    let (folder, name) = path.rsplit_once('/').unwrap_or_default();
+    let (above, last) = folder.rsplit_once('/').unwrap_or(("", folder));
+    match last {
+        "src" => matches!(name, "lib.rs" | "main.rs" | "build.rs"),
+        "tests" => !above.split('/').any(|part| part == "src"),
+        _ => name == "main.rs" && (above == "tests" || above.ends_with("/tests")),
+    }
+}
+
+/// Where the `mod` lines of a source may lead to, from the repository's root.
+pub fn declared(source: &Source) -> Vec<String> {
+    let (folder, name) = source.path.rsplit_once('/').unwrap_or_default();
+    let stem = name.trim_end_matches(".rs");
+    let own =
+        if is_root(&source.path) || stem == "mod" { folder.to_owned() } else { format!("{folder}/{stem}") };
+    let (mut found, mut elsewhere) = (Vec::new(), None);
+    for line in blank(&source.text, false).lines().map(str::trim) {
+        if let Some(path) = line.strip_prefix("#[path = \"").and_then(|rest| rest.strip_suffix("\"]")) {
+            elsewhere = Some(beside(folder, path));
+        }
+        let name =
+            line.rsplit_once("mod ").filter(|(before, _)| before.is_empty() || before.starts_with("pub"));
+        let Some(name) = name.and_then(|(_, name)| name.strip_suffix(';')) else { continue };
+        match elsewhere.take() {
+            Some(path) => found.push(path),
+            None => found.extend([format!("{own}/{name}.rs"), format!("{own}/{name}/mod.rs")]),
+        }
+    }
+    found
+}
+
+/// `path` as it is meant in `folder`: `..` climbs.
+fn beside(folder: &str, path: &str) -> String {
+    let mut parts: Vec<&str> = folder.split('/').collect();
+    for part in path.split('/') {
+        if part == ".." {
+            parts.pop();
+        } else {
+            parts.push(part);
+        }
+    }
+    parts.join("/")
+}
+
 fn module_of(path: &str) -> Vec<String> {
     let inside = path.strip_prefix("src/").unwrap_or_default().trim_end_matches(".rs");
     let parts = inside.split('/').filter(|part| !matches!(*part, "mod" | "lib" | "main" | ""));
