@@ -156,8 +156,15 @@ mod tests {
             .envs([("ILCHUL_RUN", run.as_str()), ("ILCHUL_WORKER", "a.1")])
             .spawn()
             .unwrap();
-        let living = Living::look(&run).unwrap();
-        let found = living.of("a.1", Some(&path), None);
+        // A process bears its names only once its exec is done.
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        let (living, found) = loop {
+            let living = Living::look(&run).unwrap();
+            let found = living.of("a.1", Some(&path), None);
+            if found.as_ref().is_ok_and(|found| found.len() == 2) || std::time::Instant::now() > deadline {
+                break (living, found);
+            }
+        };
         let other = living.of("a.11", Some(&path.join("below")), None);
         let session = process::identify(inside.id()).unwrap().map(|process| process.identity);
         let by_session = living.of("b.1", None, session);

@@ -4,6 +4,8 @@
 
 use std::path::Path;
 
+use std::time::Duration;
+
 use ilchul_git_worktree::GitWorktree;
 use ilchul_substrate::Handle;
 
@@ -84,6 +86,10 @@ impl Supervisor {
                 // It may live, and have been given its work by a journal that is gone.
                 self.doing.remove(&effect);
                 return;
+            }
+            // What of it may still be on its way finds this in its mail, and ends.
+            if let Some(worker) = self.engine.state().workers.get(id) {
+                stop::order(&self.world.home.mail(&self.world.run, id), worker.token, Duration::ZERO);
             }
             // The life that granted the claim ended before anything was made, or halfway:
             // what there is stays and is listed, the next attempt gets fresh names.

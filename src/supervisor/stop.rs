@@ -119,7 +119,7 @@ fn shim_of(session: &Handle) -> Option<Identity> {
 }
 
 /// Asks a shim to end its child's tree; false where it can't be asked any more.
-fn order(folder: &Path, token: u64, grace: Duration) -> bool {
+pub fn order(folder: &Path, token: u64, grace: Duration) -> bool {
     let order = Stop {
         schema: WORKER_SCHEMA.to_owned(),
         token: Some(token),

@@ -11,8 +11,8 @@ use super::plan::Plan;
 
 /// How often a round kills at most.
 const KILLS: u32 = 6;
-/// A life ends before this, in milliseconds; an undisturbed run takes a little longer.
-const WITHIN: u64 = 900;
+/// A life ends before this, in milliseconds; an undisturbed run takes about three times as long.
+const WITHIN: u64 = 250;
 
 /// xorshift: enough to scatter moments, and the same on every machine.
 struct Dice(u64);

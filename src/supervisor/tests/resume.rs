@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use ilchul_conformance::{PATIENCE, Verb, wait_until};
-use ilchul_substrate::ErrorKind;
+use ilchul_substrate::{ErrorKind, State};
 
 use super::DONE;
 use super::life::{Birth, Cut, Life, Outcome};
@@ -282,4 +282,30 @@ fn l9_a_session_that_a_resume_could_not_look_for_is_found_by_a_later_look_and_ad
     stage.pass_until("the end", &life, || life.is_over());
     assert_eq!(life.join(), DONE);
     assert_eq!(stage.ran(), [("a.1".to_owned(), 1)].into());
+}
+
+#[test]
+fn a_launch_that_is_given_up_while_it_is_on_its_way_finds_an_order_to_end_in_its_mail() {
+    let stage = Stage::new(super::ONE);
+    stage.cast("a.1", |actor| {
+        actor.ready(None);
+        let stop = actor.mail.join(crate::protocol::STOP);
+        if actor.wait(|| stop.exists()) {
+            actor.leave(143);
+        }
+    });
+    let gate = stage.sessions().hold_only(Verb::Ensure, &Stage::mark("a.1"));
+    let life = Life::first(&stage);
+    gate.wait_for_arrivals(1);
+    assert_eq!(life.kill(), Outcome::Cut);
+    // Nothing is found of it yet: it is given up, and its session is made after that.
+    let life = Life::next(&stage);
+    life.await_state("the next attempt", |state| state.workers.contains_key("a.2"));
+    gate.open();
+    wait_until("the end of what came late", PATIENCE, || {
+        matches!(stage.sessions().state(&Stage::mark("a.1")), Some(State::Ended(_)))
+    });
+    stage.pass_until("the end", &life, || life.is_over());
+    assert_eq!(life.join(), DONE);
+    assert_eq!(stage.ran(), [("a.2".to_owned(), 1)].into());
 }
