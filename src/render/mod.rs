@@ -66,11 +66,15 @@ impl Beside {
 
     /// Why a worker is where it is, as `code: detail`; first, that its worktree is gone.
     fn reason(&self, worker: &WorkerView) -> String {
-        let reason = words::worker_reason(worker);
-        match self.gone.get(&worker.id) {
-            Some(_) => format!("tree_gone: {}", words::reason(&reason)),
-            None => reason,
+        if !self.gone.contains_key(&worker.id) {
+            return words::worker_reason(worker);
         }
+        // What follows from the state alone says that the tree is kept.
+        let before = match worker.reason.as_str() {
+            "" => String::new(),
+            reason => format!("; before: {}", words::reason(reason)),
+        };
+        format!("tree_gone: its worktree isn't there any more{before}")
     }
 
     /// The milliseconds since 1970 of a worker's last heartbeat.

@@ -70,7 +70,14 @@ mod tests {
             command.arg("600").env("ILCHUL_RUN", &run).env("ILCHUL_WORKER", worker).spawn().unwrap()
         };
         let (mut ours, mut other) = (start("a.1"), start("a.11"));
-        let found = named(&run, "a.1");
+        // A process bears its names only once its exec is done.
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        let found = loop {
+            let found = named(&run, "a.1");
+            if found.is_some() || std::time::Instant::now() > deadline {
+                break found;
+            }
+        };
         let expected = format!("it left running: process {} (sleep)", ours.id());
         for child in [&mut ours, &mut other] {
             child.kill().unwrap();

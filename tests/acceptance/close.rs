@@ -293,7 +293,7 @@ fn r3_a_worktree_that_somebody_removed_is_reported_and_comes_back_by_the_printed
     let status = in_tree(&world, &["status", "--porcelain", "--untracked-files=all"]);
     fs::remove_dir_all(&tree).unwrap();
     let shown = world.run(&["workers"]).exits(0).stdout;
-    assert!(shown.contains("tree gone: "), "{shown}");
+    assert!(shown.contains("tree gone: its worktree isn't there any more"), "{shown}");
     let why = world.run(&["why", "a"]).exits(0).stdout;
     assert!(why.contains("The worktree of `a.1` is gone"), "{why}");
     let up = world.up().exits(0);
