@@ -65,17 +65,33 @@ fn brief(text: &str) -> String {
 
 /// What a task does: `run: cargo test`.
 #[must_use]
-pub fn kind(kind: &TaskKind) -> String {
+pub fn kind(of: &TaskKind) -> String {
     let argv = |argv: &[String]| {
         // Only a NUL can't be quoted, and the workflow's reader refuses it.
         let words = argv.iter().map(|word| shlex::try_quote(word).unwrap_or_default().into_owned());
         brief(&words.collect::<Vec<_>>().join(" "))
     };
-    match kind {
+    match of {
         TaskKind::Run(line) => format!("run: {}", brief(line)),
         TaskKind::Argv(words) => format!("argv: {}", argv(words)),
         TaskKind::Worker(words) => format!("worker: {}", argv(words)),
         TaskKind::Agent { agent, prompt } => format!("agent `{agent}`: {}", brief(prompt)),
+        TaskKind::Reduce(line) => format!("reduce: {}", brief(line)),
+        TaskKind::Approve(message) => format!("approve: {}", brief(message)),
+        TaskKind::Loop(body) => format!("loop, at most {} times: {}", body.max, kind(&body.each.kind)),
+        TaskKind::Map(map) => {
+            format!(
+                "map over `{}.outputs.{}`, at most {}: {}",
+                map.task,
+                map.output,
+                map.max,
+                kind(&map.each.kind)
+            )
+        }
+        TaskKind::Tournament(cup) => {
+            let entrants: Vec<String> = cup.entrants.iter().map(|entrant| kind(&entrant.kind)).collect();
+            format!("tournament of {}, judged by {}", list(&entrants, 3), kind(&cup.judge.kind))
+        }
     }
 }
 
@@ -154,6 +170,11 @@ pub fn item(item: &Item) -> String {
             format!("writes /{}/ into the file `{path}`", brief(pattern))
         }
         Item::Approval { message } => format!("is approved by a person: {}", brief(message)),
+        Item::Output { name, equals } => {
+            format!("answers {} as `outputs.{name}`", brief(&equals.to_string()))
+        }
+        Item::Choice { name, among } => format!("answers one of {} as `outputs.{name}`", list(among, 5)),
+        Item::Children => "is judged by what becomes of its own tasks".to_owned(),
     }
 }
 

@@ -4,7 +4,7 @@
 //! what it saw) and the item kinds' declarations, which are the workflow's.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::named::Named;
 
@@ -165,16 +165,70 @@ pub fn judge_exit(expected: i32, found: ChildExit) -> Checked {
 /// Judges everything at once where every item is an `exit` or waits for a person; `None` where
 /// something must be looked at.
 #[must_use]
-pub fn judge_without_looking(declared: &Evidence, found: ChildExit) -> Option<Vec<Checked>> {
+pub fn judge_without_looking(
+    declared: &Evidence,
+    found: ChildExit,
+    outputs: &Map<String, Value>,
+) -> Option<Vec<Checked>> {
     declared
         .items()
         .iter()
         .map(|item| match item {
             Item::Exit(expected) => Some(judge_exit(*expected, found)),
             Item::Approval { message } => Some(Checked::unanswered(message)),
-            Item::Command { .. } | Item::Diff { .. } | Item::Artifact { .. } | Item::Log { .. } => None,
+            Item::Output { name, equals } => Some(judge_output(name, equals, outputs)),
+            Item::Choice { name, among } => Some(judge_choice(name, among, outputs)),
+            Item::Command { .. }
+            | Item::Diff { .. }
+            | Item::Artifact { .. }
+            | Item::Log { .. }
+            | Item::Children => None,
         })
         .collect()
+}
+
+/// Judges an `output` condition by what the accepted report answered.
+#[must_use]
+pub fn judge_output(name: &str, equals: &Value, outputs: &Map<String, Value>) -> Checked {
+    let (verdict, reason) = match outputs.get(name) {
+        Some(found) if found == equals => {
+            (Verdict::Verified, format!("`outputs.{name}` is {}", brief(found)))
+        }
+        Some(found) => (
+            Verdict::Refuted,
+            format!("expected `outputs.{name}` to be {}, found {}", brief(equals), brief(found)),
+        ),
+        None => (Verdict::Refuted, format!("the report has no `outputs.{name}`")),
+    };
+    Checked::new("output", verdict, reason).fact("name", name)
+}
+
+/// Judges a `choice` by what the accepted report answered: one known word, as text.
+#[must_use]
+pub fn judge_choice(name: &str, among: &[String], outputs: &Map<String, Value>) -> Checked {
+    let known = || among.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+    let (verdict, reason) = match outputs.get(name) {
+        Some(Value::String(word)) if among.contains(word) => (Verdict::Verified, format!("chose `{word}`")),
+        Some(found) => {
+            (Verdict::Refuted, format!("`outputs.{name}` is {}, which is none of {}", brief(found), known()))
+        }
+        None => {
+            (Verdict::Refuted, format!("the report has no `outputs.{name}`: one of {} is asked for", known()))
+        }
+    };
+    let checked = Checked::new("choice", verdict, reason).fact("name", name);
+    match outputs.get(name) {
+        Some(Value::String(word)) if verdict == Verdict::Verified => checked.fact("chosen", word.clone()),
+        Some(_) | None => checked,
+    }
+}
+
+/// A value as a reason shows it: other people's JSON has no bound of its own.
+fn brief(value: &Value) -> String {
+    const SHOWN: usize = 80;
+    let text = value.to_string();
+    let short: String = text.chars().take(SHOWN).collect();
+    if short.len() < text.len() { format!("{short}...") } else { short }
 }
 
 /// Whether an exit is fatal by itself: evidence is declared, none of it is an

@@ -88,6 +88,9 @@ pub fn asked(state: &RunState, task: usize) -> Option<(usize, &str)> {
         | Item::Diff { .. }
         | Item::Artifact { .. }
         | Item::Log { .. }
-        | Item::Approval { .. } => None,
+        | Item::Approval { .. }
+        | Item::Output { .. }
+        | Item::Choice { .. }
+        | Item::Children => None,
     })
 }

@@ -33,6 +33,14 @@ pub(super) fn shape(
             put("agent", json!(flow.agents.get(agent)));
             put("prompt", json!(prompt));
         }
+        TaskKind::Reduce(line) => put("reduce", json!(line)),
+        TaskKind::Approve(message) => put("approve", json!(message)),
+        TaskKind::Loop(body) => put("loop", json!(body)),
+        TaskKind::Map(map) => put("map", json!(map)),
+        TaskKind::Tournament(cup) => put("tournament", json!(cup)),
+    }
+    if !task.branches.is_empty() {
+        put("classify", json!(task.branches));
     }
     put("base", start);
     put("env", json!(task.env));

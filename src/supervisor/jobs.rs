@@ -36,7 +36,14 @@ pub(super) fn launch(world: &World, engine: &Engine, id: &str) -> Option<Job> {
         base: state.base_of(worker.task),
         own_worker: match &planned.kind {
             TaskKind::Worker(argv) => Some(argv.clone()),
-            TaskKind::Run(_) | TaskKind::Argv(_) | TaskKind::Agent { .. } => None,
+            TaskKind::Run(_)
+            | TaskKind::Argv(_)
+            | TaskKind::Agent { .. }
+            | TaskKind::Reduce(_)
+            | TaskKind::Approve(_)
+            | TaskKind::Loop(_)
+            | TaskKind::Map(_)
+            | TaskKind::Tournament(_) => None,
         },
         extras: world.inherited.extras(&planned.env),
         inputs: inputs(state, worker.task, worker.attempt),
@@ -55,11 +62,15 @@ pub(super) fn assignment(
     let worker = state.workers.get(id)?;
     let planned = state.planned(worker.task);
     let (argv, agent) = match &planned.kind {
-        TaskKind::Run(line) => (vec!["/bin/sh".to_owned(), "-c".to_owned(), line.clone()], false),
+        TaskKind::Run(line) | TaskKind::Reduce(line) => {
+            (vec!["/bin/sh".to_owned(), "-c".to_owned(), line.clone()], false)
+        }
         TaskKind::Argv(argv) | TaskKind::Worker(argv) => (argv.clone(), false),
         TaskKind::Agent { agent, .. } => {
             (state.workflow().agents.get(agent).map(|agent| agent.argv.clone()).unwrap_or_default(), true)
         }
+        // Nobody is told to do these: they have no worker.
+        TaskKind::Approve(_) | TaskKind::Loop(_) | TaskKind::Map(_) | TaskKind::Tournament(_) => return None,
     };
     let prompt_file = agent.then(|| world.home.mail(&world.run, id).join(PROMPT).display().to_string());
     let mut env = world.inherited.extras(&planned.env);
@@ -100,6 +111,7 @@ pub(super) fn case(world: &World, state: &RunState, id: &str) -> Option<Case> {
         log: world.home.log(&world.run, id),
         checks: world.checks(id),
         claims: worker.report.as_ref().map(|report| report.claims.clone()).unwrap_or_default(),
+        outputs: worker.report.as_ref().map(|report| report.outputs.clone()).unwrap_or_default(),
         grace: state.workflow().limits.grace,
         program: world.program.clone(),
     })

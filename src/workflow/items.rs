@@ -126,7 +126,10 @@ impl Sink<'_> {
                 | Item::Diff { .. }
                 | Item::Artifact { .. }
                 | Item::Log { .. }
-                | Item::Approval { .. } => {}
+                | Item::Approval { .. }
+                | Item::Output { .. }
+                | Item::Choice { .. }
+                | Item::Children => {}
             }
             items.push(item);
         }

@@ -160,7 +160,7 @@ pub struct Agent {
 }
 
 /// One node of the DAG.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
     /// A slug, unique in the workflow.
     pub id: String,
@@ -185,6 +185,22 @@ pub struct Task {
     pub evidence: Evidence,
     /// Keep worktree and session until they are released. Default true.
     pub retain: bool,
+    /// The control task that made it, or the task that submitted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// How many of its evidence items, counted from the last, are conditions of the loop around
+    /// it: what comes out of them decides about the loop and not about this task.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub conditions: usize,
+    /// `classify`: the tasks behind each label; none for any other task.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub branches: BTreeMap<String, Vec<String>>,
+    /// The element of a `map` that it works on, as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<serde_json::Value>,
+    /// A judge's two entrants, left and right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judges: Option<(String, String)>,
 }
 
 /// What a task does.
@@ -204,9 +220,59 @@ pub enum TaskKind {
         /// The text, templates not yet filled in.
         prompt: String,
     },
+    /// `reduce`: a line for `sh -c` over what its needs answered, the same for the same inputs.
+    Reduce(String),
+    /// `approve`: a person says yes; nobody works on it.
+    Approve(String),
+    /// `loop`: the same body again, from where the last one ended, until its conditions are met.
+    Loop(Box<Loop>),
+    /// `map`: a body for each element of a list that an earlier task answered.
+    Map(Box<Map>),
+    /// `tournament`: several bodies side by side, and a judge for each pair.
+    Tournament(Box<Tournament>),
+}
+
+/// A `loop`. Its conditions are the last items of the body's evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loop {
+    /// The most iterations, at least 1.
+    pub max: u32,
+    /// One iteration; its id is given when it is made.
+    pub each: Task,
+}
+
+/// A `map`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Map {
+    /// The task whose output is gone through; among the needs.
+    pub task: String,
+    /// The name of that output.
+    pub output: String,
+    /// The most elements.
+    pub max: u32,
+    /// The body for one element; its id is given when it is made.
+    pub each: Task,
+}
+
+/// A `tournament`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tournament {
+    /// At least two, in their order; ids are given when they are made.
+    pub entrants: Vec<Task>,
+    /// Decides one match.
+    pub judge: Task,
 }
 
 impl TaskKind {
+    /// Whether it is done through tasks of its own, or by a person, and so has no worker.
+    #[must_use]
+    pub fn is_control(&self) -> bool {
+        match self {
+            Self::Approve(_) | Self::Loop(_) | Self::Map(_) | Self::Tournament(_) => true,
+            Self::Run(_) | Self::Argv(_) | Self::Worker(_) | Self::Agent { .. } | Self::Reduce(_) => false,
+        }
+    }
+
     /// The word that `status` shows for it.
     #[must_use]
     pub fn word(&self) -> &'static str {
@@ -215,7 +281,49 @@ impl TaskKind {
             Self::Argv(_) => "argv",
             Self::Worker(_) => "worker",
             Self::Agent { .. } => "agent",
+            Self::Reduce(_) => "reduce",
+            Self::Approve(_) => "approve",
+            Self::Loop(_) => "loop",
+            Self::Map(_) => "map",
+            Self::Tournament(_) => "tournament",
         }
+    }
+}
+
+impl Task {
+    /// A task that needs nothing, starts at the run's base in a worktree of its own and must end with 0.
+    #[must_use]
+    pub fn new(id: impl Into<String>, kind: TaskKind) -> Self {
+        Self {
+            id: id.into(),
+            kind,
+            needs: Vec::new(),
+            when: When::Completed,
+            base: None,
+            workspace: WorkspaceKind::Worktree,
+            env: BTreeMap::new(),
+            timeout: Duration::from_secs(30 * 60),
+            retries: 0,
+            evidence: Evidence::Items(vec![Item::Exit(0)]),
+            retain: true,
+            parent: None,
+            conditions: 0,
+            branches: BTreeMap::new(),
+            item: None,
+            judges: None,
+        }
+    }
+
+    /// The word that `status` shows for what it does.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        if self.branches.is_empty() { self.kind.word() } else { "classify" }
+    }
+
+    /// How many of its evidence items must hold for it to complete: the first ones.
+    #[must_use]
+    pub fn required(&self) -> usize {
+        self.evidence.items().len().saturating_sub(self.conditions)
     }
 }
 
@@ -322,6 +430,22 @@ pub enum Item {
         /// What they are asked.
         message: String,
     },
+    /// A condition of a loop: the report's output of this name has this value.
+    Output {
+        /// The output's name.
+        name: String,
+        /// What it must be.
+        equals: serde_json::Value,
+    },
+    /// The report's output of this name is one of these words: a classifier's label, a judge's winner.
+    Choice {
+        /// The output's name.
+        name: String,
+        /// What may be chosen.
+        among: Vec<String>,
+    },
+    /// What became of its children decides: the one item of a control task.
+    Children,
 }
 
 /// Where a `log` item looks.
@@ -356,8 +480,16 @@ impl Item {
             Self::Artifact { .. } => "artifact",
             Self::Log { .. } => "log",
             Self::Approval { .. } => APPROVAL,
+            Self::Output { .. } => "output",
+            Self::Choice { .. } => "choice",
+            Self::Children => "children",
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Durations as whole milliseconds in JSON.

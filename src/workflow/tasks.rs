@@ -180,6 +180,11 @@ impl Sink<'_> {
             retries: body.get("retries").and_then(|field| self.small(at, field)).unwrap_or(defaults.retries),
             evidence: self.evidence(at, &body, &around),
             retain: body.get("retain").and_then(|field| self.flag(at, field)).unwrap_or(true),
+            parent: None,
+            conditions: 0,
+            branches: BTreeMap::new(),
+            item: None,
+            judges: None,
         };
         if let (Some(field), true) = (body.get("when"), task.needs.is_empty()) {
             self.warn(&at.key("when"), field.span, "`when` has no effect without `needs`");

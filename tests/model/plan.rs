@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use ilchul::engine::event::Started;
 use ilchul::workflow::{
-    Evidence, Heartbeat, Item, Limits, Need, OnLost, SessionKind, Task, TaskKind, When, Workflow,
-    WorkspaceKind,
+    Evidence, Heartbeat, Item, Limits, Need, OnLost, SessionKind, Task, TaskKind, Workflow, WorkspaceKind,
 };
 
 use crate::mutants::Mutant;
@@ -148,18 +147,13 @@ impl Plan {
         let name = |number: u8| char::from(b'a' + number).to_string();
         let needs = number.checked_sub(1).filter(|_| self.chained);
         Task {
-            id: name(number),
-            kind: TaskKind::Argv(Vec::new()),
             needs: needs.into_iter().map(|need| Need { task: name(need), when: None }).collect(),
-            when: When::Completed,
-            base: None,
             workspace: if self.trees { WorkspaceKind::Worktree } else { WorkspaceKind::None },
-            env: BTreeMap::new(),
             timeout: Duration::from_millis(self.timeout * STEP_MS),
             retries: self.retries,
             // Not an `exit`: that one is judged from the record, without a look at the world.
             evidence: Evidence::Items(vec![Item::Artifact { path: String::new() }]),
-            retain: true,
+            ..Task::new(name(number), TaskKind::Argv(Vec::new()))
         }
     }
 }

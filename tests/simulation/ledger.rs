@@ -72,7 +72,13 @@ impl Ledger {
         let holds = match item {
             Item::Exit(code) => work.exit == Some(ChildExit::Code(*code)),
             Item::Diff { allow_none, .. } => work.good && (*allow_none || !work.unchanged),
-            Item::Command { .. } | Item::Artifact { .. } | Item::Log { .. } => work.good,
+            Item::Command { .. }
+            | Item::Artifact { .. }
+            | Item::Log { .. }
+            | Item::Output { .. }
+            | Item::Choice { .. } => work.good,
+            // Nobody is sent to look at a control task.
+            Item::Children => false,
             Item::Approval { .. } => {
                 worker.rsplit_once('.').is_some_and(|(task, _)| self.approved.contains(task))
             }

@@ -99,17 +99,15 @@ fn one(chance: &mut Chance, n: u64, before: &[Task]) -> Task {
     let behind = worktree && !needs.is_empty() && chance.rarely("behind", (n, 0), 250);
     let (kind, evidence) = body(chance, n, worktree);
     Task {
-        id: format!("t{n}"),
-        kind,
         when,
         base: behind.then(|| TaskBase::Task(needs[0].task.clone())),
         needs,
         workspace: if worktree { WorkspaceKind::Worktree } else { WorkspaceKind::None },
-        env: BTreeMap::new(),
         timeout: Duration::from_secs([60, 30, 20][index(chance.pick("timeout", (n, 0), 3))]),
         retries: u32::try_from(chance.pick("retries", (n, 0), 4)).unwrap_or_default(),
         evidence,
         retain: chance.pick("free", (n, 0), 4) != 1,
+        ..Task::new(format!("t{n}"), kind)
     }
 }
 

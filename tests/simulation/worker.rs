@@ -172,7 +172,16 @@ pub fn spawn(world: &mut World, id: &str) {
     let kind = match planned.map(|planned| &planned.kind) {
         Some(TaskKind::Agent { .. }) => Kind::Agent,
         Some(TaskKind::Worker(_)) => Kind::Own,
-        Some(TaskKind::Run(_) | TaskKind::Argv(_)) | None => Kind::Command,
+        Some(
+            TaskKind::Run(_)
+            | TaskKind::Argv(_)
+            | TaskKind::Reduce(_)
+            | TaskKind::Approve(_)
+            | TaskKind::Loop(_)
+            | TaskKind::Map(_)
+            | TaskKind::Tournament(_),
+        )
+        | None => Kind::Command,
     };
     world.say(|| format!("{id} starts as {manner:?} ({kind:?})"));
     world.sessions.insert(id.to_owned(), Session::Live);

@@ -11,6 +11,7 @@ use crate::engine::state::{RunPhase, WorkerState, worker_id};
 use crate::engine::task_table::TaskPhase;
 use crate::engine::worker_table::WorkerPhase;
 use crate::workflow::{Item, WorkspaceKind};
+use serde_json::Map;
 
 /// The next events that follow, or none.
 pub(in crate::engine) fn advance(view: View<'_>) -> Vec<Event> {
@@ -105,7 +106,10 @@ fn verdict(view: View<'_>, task: usize) -> Vec<Event> {
     }
     if state.evidence.is_empty() && !planned.evidence.items().is_empty() {
         // An `exit` needs no further look, and most tasks of a wide DAG ask for nothing else.
-        return judge_without_looking(&planned.evidence, worker.exit.unwrap_or(ChildExit::Unknown))
+        let exit = worker.exit.unwrap_or(ChildExit::Unknown);
+        let nothing = Map::new();
+        let outputs = worker.report.as_ref().map_or(&nothing, |report| &report.outputs);
+        return judge_without_looking(&planned.evidence, exit, outputs)
             .map_or_else(Vec::new, |checked| mail::evidence_events(view, worker, &checked));
     }
     if let Some(refusal) = unfounded_no_change(view, task, worker) {
@@ -122,7 +126,7 @@ fn verdict(view: View<'_>, task: usize) -> Vec<Event> {
         state.evidence.iter().find(|checked| checked.verdict == verdict && !checked.is_unanswered())
     });
     let Some(checked) = worst else { return Vec::new() };
-    let only_exits = judge_without_looking(&planned.evidence, ChildExit::Unknown).is_some();
+    let only_exits = judge_without_looking(&planned.evidence, ChildExit::Unknown, &Map::new()).is_some();
     if checked.verdict == Verdict::Unverifiable && state.rounds < LOOKS && !only_exits {
         return Vec::new();
     }

@@ -206,7 +206,10 @@ pub(super) fn evidence_events(view: View<'_>, worker: &WorkerState, checked: &[C
                 | Item::Command { .. }
                 | Item::Diff { .. }
                 | Item::Artifact { .. }
-                | Item::Log { .. },
+                | Item::Log { .. }
+                | Item::Output { .. }
+                | Item::Choice { .. }
+                | Item::Children,
             )
             | None => checked.clone(),
         };

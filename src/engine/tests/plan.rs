@@ -11,19 +11,7 @@ use crate::workflow::{
 
 /// A task that runs in an empty folder and must end with 0.
 pub(super) fn task(id: &str) -> Task {
-    Task {
-        id: id.to_owned(),
-        kind: TaskKind::Run("true".to_owned()),
-        needs: Vec::new(),
-        when: When::Completed,
-        base: None,
-        workspace: WorkspaceKind::None,
-        env: BTreeMap::new(),
-        timeout: Duration::from_secs(1_800),
-        retries: 0,
-        evidence: Evidence::Items(vec![Item::Exit(0)]),
-        retain: true,
-    }
+    Task { workspace: WorkspaceKind::None, ..Task::new(id, TaskKind::Run("true".to_owned())) }
 }
 
 /// Words for what a test plans.

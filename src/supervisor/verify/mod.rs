@@ -23,10 +23,10 @@ use std::time::Duration;
 
 use ilchul_git_worktree::GitWorktree;
 use ilchul_substrate::Handle;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::engine::event::Snapshot;
-use crate::engine::evidence::{Checked, ChildExit, Verdict, judge_exit};
+use crate::engine::evidence::{Checked, ChildExit, Verdict, judge_choice, judge_exit, judge_output};
 use crate::home::Home;
 use crate::workflow::Item;
 
@@ -51,6 +51,8 @@ pub struct Case {
     pub checks: PathBuf,
     /// Claimed hashes and commits, as the report gave them.
     pub claims: Vec<Value>,
+    /// What the report answered.
+    pub outputs: Map<String, Value>,
     /// The worker's environment, whole: evidence commands run in it and not in ours.
     pub env: BTreeMap<String, String>,
     /// Between TERM and KILL.
@@ -118,6 +120,10 @@ pub fn verify(case: &Case) -> Vec<Checked> {
             // Nothing to look at: the engine asks a person, once the others are verified.
             Item::Approval { message } => Checked::unanswered(message),
             Item::Log { pattern, source } => log::check(case, pattern, source),
+            Item::Output { name, equals } => judge_output(name, equals, &case.outputs),
+            Item::Choice { name, among } => judge_choice(name, among, &case.outputs),
+            // A control task has no tree; the engine judges it by what it knows of its children.
+            Item::Children => unverifiable("children", "judged by what became of its children"),
         })
         .collect()
 }
