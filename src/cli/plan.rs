@@ -252,7 +252,7 @@ fn task_json(step: usize, task: &Task, commit: &Option<String>) -> Value {
     json!({
         "id": task.id,
         "step": step,
-        "kind": task.kind.word(),
+        "kind": task.word(),
         "what": describe::kind(&task.kind),
         "needs": needs,
         "when": describe::when(task.when),

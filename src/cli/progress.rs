@@ -256,6 +256,7 @@ fn stopping(state: &RunState, worker: &str) -> bool {
 fn run_words(event: &RunEvent) -> Option<(&'static str, String)> {
     match event {
         RunEvent::Stopping { .. } => Some((">", "stopping the live workers".to_owned())),
+        RunEvent::Extended(extended) => Some((">", said::extended(extended))),
         RunEvent::Started(_)
         | RunEvent::Resumed { .. }
         | RunEvent::Interrupted { .. }
@@ -293,7 +294,11 @@ fn task_words(step: &TaskStep) -> Option<(&'static str, &'static str)> {
         | TaskStep::Repaired { again: false }
         | TaskStep::Denied { .. } => Some(("x", "failed")),
         // What was refused was told item by item.
-        TaskStep::NeedsMet | TaskStep::Claimed { .. } | TaskStep::Refuted => None,
+        TaskStep::NeedsMet
+        | TaskStep::Opened
+        | TaskStep::Asked
+        | TaskStep::Claimed { .. }
+        | TaskStep::Refuted => None,
     }
 }
 

@@ -173,6 +173,11 @@ impl Seen {
                 }
                 self.ended = None;
             }
+            RunEvent::Extended(extended) => {
+                // One of an earlier plan may have ended under this name: it is another task now.
+                let made = extended.tasks.iter().map(|task| (task.id.clone(), (TaskPhase::Pending, false)));
+                self.tasks.extend(made);
+            }
             RunEvent::Ended { success } => self.ended = Some(*success),
             RunEvent::Reopened { .. } | RunEvent::Resumed { .. } => self.ended = None,
             RunEvent::Interrupted { .. } | RunEvent::Stopping { .. } => {}

@@ -4,6 +4,7 @@
 //! it may not: that is [`Corrupt`]. It leaves out every choice; a replay takes the
 //! same steps with no clock and no chance (law J5).
 
+use super::control;
 use super::event::{
     ClaimEvent, ClaimStep, Event, EvidenceEvent, ReportEvent, ReportStep, RunEvent, TaskEvent, TaskStep,
 };
@@ -16,6 +17,7 @@ use crate::workflow::Item;
 use std::fmt;
 
 mod adopt;
+mod extend;
 mod worker;
 
 /// An event that doesn't fit the state: the journal isn't one that we wrote.
@@ -76,6 +78,7 @@ fn apply_run(state: &mut RunState, at: Stamp, event: &RunEvent) -> Result<(), Co
             state.ended_at = Some(at);
         }
         RunEvent::Adopted(adopted) => adopt::adopt(state, adopted)?,
+        RunEvent::Extended(extended) => extend::extend(state, at, extended)?,
     }
     Ok(())
 }
@@ -92,6 +95,25 @@ fn apply_task(state: &mut RunState, at: Stamp, event: &TaskEvent) -> Result<(), 
         task.since = at;
     }
     task.defer_until = None;
+    take_step(state, index, event)?;
+    follow_attempt(state, index, at, (from, to), &event.step);
+    if let (TaskStep::Verified { .. }, true) = (&event.step, state.planned(index).kind.is_control()) {
+        extend::take_result(state, index);
+    }
+    if let TaskStep::Replanned = event.step {
+        extend::forget_children(state, index)?;
+        let retries = state.planned(index).retries;
+        state.tasks[index].start_over(retries);
+    }
+    reindex(state, index, from, to);
+    Ok(())
+}
+
+/// What a step leaves behind in the task itself.
+fn take_step(state: &mut RunState, index: usize, event: &TaskEvent) -> Result<(), Corrupt> {
+    let is_capped = control::is_capped(state, index);
+    let RunState { tasks, attempts_spent, .. } = state;
+    let task = &mut tasks[index];
     match &event.step {
         TaskStep::NeedsImpossible { root, by_design } => {
             task.root = Some(root.clone());
@@ -102,11 +124,13 @@ fn apply_task(state: &mut RunState, at: Stamp, event: &TaskEvent) -> Result<(), 
             task.defer_until = Some(*until);
             task.host_failures = task.host_failures.saturating_add(1);
             task.allowed = task.allowed.saturating_add(1);
-            state.attempts_spent = state.attempts_spent.saturating_sub(1);
+            *attempts_spent = attempts_spent.saturating_sub(1);
         }
         TaskStep::Requeued => task.allowed = task.allowed.saturating_add(1),
         TaskStep::Reopened => {
             task.allowed = task.attempt.saturating_add(1);
+            // A loop that had used up its iterations gets one more.
+            task.granted = task.granted.saturating_add(u32::from(is_capped));
             if task.restart_at.is_none() {
                 // What it starts from may have a newer head by now.
                 task.base = None;
@@ -117,7 +141,12 @@ fn apply_task(state: &mut RunState, at: Stamp, event: &TaskEvent) -> Result<(), 
                 return Err(Corrupt(format!("attempt {attempt} of `{}` after {}", event.task, task.attempt)));
             }
             task.attempt = *attempt;
-            state.attempts_spent += 1;
+            *attempts_spent += 1;
+            task.last_evidence = std::mem::take(&mut task.evidence);
+            task.rounds = 0;
+        }
+        TaskStep::Opened | TaskStep::Asked => {
+            task.attempt = task.next_attempt();
             task.last_evidence = std::mem::take(&mut task.evidence);
             task.rounds = 0;
         }
@@ -144,12 +173,6 @@ fn apply_task(state: &mut RunState, at: Stamp, event: &TaskEvent) -> Result<(), 
         | TaskStep::Cancelled
         | TaskStep::Replanned => {}
     }
-    follow_attempt(state, index, at, (from, to), &event.step);
-    if let TaskStep::Replanned = event.step {
-        let retries = state.planned(index).retries;
-        state.tasks[index].start_over(retries);
-    }
-    reindex(state, index, from, to);
     Ok(())
 }
 
@@ -210,6 +233,7 @@ fn refuted(evidence: &[Checked], reason: &str) -> Vec<Checked> {
 
 /// Puts a task into the derived sets that its phase belongs to, and out of the others.
 fn sort(state: &mut RunState, index: usize, to: TaskPhase) {
+    let is_control = state.planned(index).kind.is_control();
     let put = |set: &mut std::collections::BTreeSet<usize>, wanted: bool| {
         if wanted {
             set.insert(index)
@@ -217,7 +241,8 @@ fn sort(state: &mut RunState, index: usize, to: TaskPhase) {
             set.remove(&index)
         };
     };
-    put(&mut state.ready, to == TaskPhase::Ready);
+    put(&mut state.ready, to == TaskPhase::Ready && !is_control);
+    put(&mut state.opening, to == TaskPhase::Ready && is_control);
     put(&mut state.moving, to.is_held() || matches!(to, TaskPhase::Verifying | TaskPhase::RepairRequired));
     let decidable = to == TaskPhase::Pending && ready::is_decided(state, index);
     put(&mut state.decidable, decidable);
@@ -231,6 +256,10 @@ fn reindex(state: &mut RunState, index: usize, from: TaskPhase, to: TaskPhase) {
     }
     let ended = to.is_terminal();
     state.open_count = if ended { state.open_count - 1 } else { state.open_count + 1 };
+    if let Some(parent) = state.control_parent(index) {
+        let open = &mut state.tasks[parent].open_children;
+        *open = if ended { open.saturating_sub(1) } else { *open + 1 };
+    }
     for position in 0..state.dependents[index].len() {
         let (dependent, need) = state.dependents[index][position];
         let task = &mut state.tasks[dependent];

@@ -166,7 +166,8 @@ impl Bundles {
             | RunEvent::Interrupted { .. }
             | RunEvent::Stopping { .. }
             | RunEvent::Ended { .. }
-            | RunEvent::Reopened { .. } => {}
+            | RunEvent::Reopened { .. }
+            | RunEvent::Extended(_) => {}
         }
     }
 

@@ -15,9 +15,11 @@ use super::task_table::TaskMove;
 use crate::workflow::{SessionKind, Workflow};
 
 mod adopted;
+mod extended;
 mod worker;
 
 pub use adopted::Adopted;
+pub use extended::Extended;
 pub use worker::{ClaimEvent, ClaimStep, Place, PlainMove, Snapshot, WorkerEvent, WorkerStep};
 
 /// One event.
@@ -77,6 +79,8 @@ pub enum RunEvent {
     },
     /// A person's `up --adopt`: the edited workflow takes the place of the old one.
     Adopted(Box<Adopted>),
+    /// A control task made tasks, or a worker submitted some.
+    Extended(Box<Extended>),
 }
 
 /// What a run starts from, frozen.
@@ -147,6 +151,10 @@ pub enum TaskStep {
         /// The gate's stage.
         stage: String,
     },
+    /// See [`TaskMove::Opened`].
+    Opened,
+    /// See [`TaskMove::Asked`].
+    Asked,
     /// See [`TaskMove::Claimed`].
     Claimed {
         /// Its ordinal, from 1.
@@ -224,6 +232,8 @@ impl TaskStep {
             Self::NeedsImpossible { .. } => TaskMove::NeedsImpossible,
             Self::Deferred { .. } => TaskMove::Deferred,
             Self::Denied { .. } => TaskMove::Denied,
+            Self::Opened => TaskMove::Opened,
+            Self::Asked => TaskMove::Asked,
             Self::Claimed { .. } => TaskMove::Claimed,
             Self::Acknowledged => TaskMove::Acknowledged,
             Self::HostFailed { .. } => TaskMove::HostFailed,

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::named::Named;
 
 use super::input::Answer;
-use crate::workflow::{APPROVAL, Evidence, Item};
+use crate::workflow::{APPROVAL, Evidence, Item, Task};
 
 /// What came out of one check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +81,12 @@ impl Checked {
         self.kind == APPROVAL && self.verdict == Verdict::Unverifiable
     }
 
+    /// Whether it is anything else than verified, and waits for no person.
+    #[must_use]
+    pub fn is_unmet(&self) -> bool {
+        self.verdict != Verdict::Verified && !self.is_unanswered()
+    }
+
     /// Whether it is a person's answer, which changes one item and begins no new look.
     #[must_use]
     pub fn is_answer(&self) -> bool {
@@ -103,14 +109,18 @@ pub struct Accepted {
 }
 
 impl Accepted {
-    /// The proof, if `checked` verifies every item of `declared`, in order.
+    /// The proof, if `checked` verifies every item that `task` declares for itself, in order.
+    /// Conditions of the loop around it were looked at too, and answered where a person is to.
     #[must_use]
-    pub fn new(declared: &Evidence, checked: &[Checked]) -> Option<Self> {
-        let items = declared.items();
+    pub fn new(task: &Task, checked: &[Checked]) -> Option<Self> {
+        let items = task.evidence.items();
         let whole = items.len() == checked.len();
         let same_kinds = items.iter().zip(checked).all(|(item, checked)| item.kind() == checked.kind);
-        let verified = checked.iter().all(|checked| checked.verdict == Verdict::Verified);
-        (whole && same_kinds && verified).then_some(Self { verified: items.len() })
+        let (own, conditions) = checked.split_at_checked(task.required())?;
+        let verified = own.iter().all(|checked| checked.verdict == Verdict::Verified);
+        let settled = conditions.iter().all(|checked| !checked.is_unanswered())
+            || conditions.iter().any(|checked| checked.is_unmet());
+        (whole && same_kinds && verified && settled).then_some(Self { verified: own.len() })
     }
 
     /// How many items were verified.
@@ -232,27 +242,35 @@ fn brief(value: &Value) -> String {
 }
 
 /// Whether an exit is fatal by itself: evidence is declared, none of it is an
-/// `exit` item, and the child didn't end with 0 (contract 3).
+/// `exit` item, and the child didn't end with 0 (contract 3). An iteration that declares
+/// none of its own only fails by a signal (law D3).
 #[must_use]
-pub fn is_fatal(declared: &Evidence, found: ChildExit) -> bool {
-    let has_exit_item = declared.items().iter().any(|item| matches!(item, Item::Exit(_)));
+pub fn is_fatal(task: &Task, found: ChildExit) -> bool {
+    let has_exit_item = task.evidence.items().iter().any(|item| matches!(item, Item::Exit(_)));
+    let only_conditions = task.conditions > 0 && task.required() == 0;
     match found {
         ChildExit::Code(0) | ChildExit::Unknown => false,
-        ChildExit::Code(_) | ChildExit::Signal(_) => !has_exit_item,
+        ChildExit::Code(_) => !has_exit_item && !only_conditions,
+        ChildExit::Signal(_) => !has_exit_item,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workflow::TaskKind;
 
     fn verified(kind: &str) -> Checked {
         Checked::new(kind, Verdict::Verified, "seen")
     }
 
+    fn showing(evidence: Evidence) -> Task {
+        Task { evidence, ..Task::new("a", TaskKind::Run("true".to_owned())) }
+    }
+
     #[test]
     fn law_2_nothing_is_accepted_unless_every_declared_item_was_verified() {
-        let declared = Evidence::Items(vec![Item::Exit(0), Item::Artifact { path: "a".into() }]);
+        let declared = showing(Evidence::Items(vec![Item::Exit(0), Item::Artifact { path: "a".into() }]));
         let refuted = Checked::new("artifact", Verdict::Refuted, "missing");
         let unseen = Checked::new("artifact", Verdict::Unverifiable, "permission");
         assert!(Accepted::new(&declared, &[]).is_none());
@@ -289,8 +307,9 @@ mod tests {
 
     #[test]
     fn waived_evidence_is_accepted_with_nothing_to_show_and_nothing_else_is() {
-        assert!(Accepted::new(&Evidence::Waived("why".into()), &[]).is_some());
-        assert!(Accepted::new(&Evidence::Waived("why".into()), &[verified("exit")]).is_none());
+        let waived = showing(Evidence::Waived("why".into()));
+        assert!(Accepted::new(&waived, &[]).is_some());
+        assert!(Accepted::new(&waived, &[verified("exit")]).is_none());
     }
 
     #[test]
@@ -303,12 +322,58 @@ mod tests {
 
     #[test]
     fn a_non_zero_exit_is_fatal_only_where_no_exit_item_judges_it() {
-        let with = Evidence::Items(vec![Item::Exit(3)]);
-        let without = Evidence::Items(vec![Item::Artifact { path: "a".into() }]);
+        let with = showing(Evidence::Items(vec![Item::Exit(3)]));
+        let without = showing(Evidence::Items(vec![Item::Artifact { path: "a".into() }]));
         assert!(!is_fatal(&with, ChildExit::Code(1)));
         assert!(is_fatal(&without, ChildExit::Code(1)));
         assert!(is_fatal(&without, ChildExit::Signal(15)));
         assert!(!is_fatal(&without, ChildExit::Code(0)));
-        assert!(is_fatal(&Evidence::Waived("why".into()), ChildExit::Code(1)));
+        assert!(is_fatal(&showing(Evidence::Waived("why".into())), ChildExit::Code(1)));
+    }
+
+    #[test]
+    fn d3_a_condition_that_isnt_met_yet_fails_no_iteration() {
+        let condition = Item::Artifact { path: "done".into() };
+        let iteration = Task { conditions: 1, ..showing(Evidence::Items(vec![condition.clone()])) };
+        let unmet = Checked::new("artifact", Verdict::Refuted, "missing");
+        assert!(!is_fatal(&iteration, ChildExit::Code(1)) && is_fatal(&iteration, ChildExit::Signal(9)));
+        assert_eq!(Accepted::new(&iteration, std::slice::from_ref(&unmet)).map(|it| it.count()), Some(0));
+        assert!(Accepted::new(&iteration, &[]).is_none(), "nobody looked at the condition yet");
+        let own = Evidence::Items(vec![Item::Exit(0), condition]);
+        let iteration = Task { conditions: 1, ..showing(own) };
+        assert!(Accepted::new(&iteration, &[verified("exit"), unmet]).is_some());
+        let failed = Checked::new("exit", Verdict::Refuted, "code 1");
+        assert!(Accepted::new(&iteration, &[failed, verified("artifact")]).is_none());
+    }
+
+    #[test]
+    fn a_condition_that_asks_a_person_waits_for_them_only_while_the_others_are_met() {
+        let asked = Item::Approval { message: "Good?".into() };
+        let items = Evidence::Items(vec![Item::Artifact { path: "done".into() }, asked]);
+        let iteration = Task { conditions: 2, ..showing(items) };
+        let open = Checked::unanswered("Good?");
+        let unmet = Checked::new("artifact", Verdict::Refuted, "missing");
+        assert!(Accepted::new(&iteration, &[verified("artifact"), open.clone()]).is_none());
+        assert!(Accepted::new(&iteration, &[unmet, open]).is_some());
+    }
+
+    #[test]
+    fn a_choice_is_one_known_word_and_an_output_is_one_value() {
+        let outputs = |value: Value| Map::from_iter([("label".to_owned(), value)]);
+        let among = ["bug".to_owned(), "docs".to_owned()];
+        let chosen = judge_choice("label", &among, &outputs("bug".into()));
+        assert_eq!((chosen.verdict, &*chosen.reason), (Verdict::Verified, "chose `bug`"));
+        assert_eq!(chosen.facts.get("chosen").unwrap(), "bug");
+        for stranger in [Value::from("x"), Value::from(1), Value::Null, Value::from(vec!["bug"])] {
+            let refused = judge_choice("label", &among, &outputs(stranger));
+            assert_eq!(refused.verdict, Verdict::Refuted);
+            assert!(refused.facts.get("chosen").is_none(), "{}", refused.reason);
+        }
+        let none = judge_choice("label", &among, &Map::new());
+        assert_eq!(none.reason, "the report has no `outputs.label`: one of `bug`, `docs` is asked for");
+        assert_eq!(judge_output("label", &true.into(), &outputs(true.into())).verdict, Verdict::Verified);
+        let other = judge_output("label", &true.into(), &outputs(1.into()));
+        assert_eq!(other.reason, "expected `outputs.label` to be true, found 1");
+        assert_eq!(judge_output("label", &true.into(), &Map::new()).verdict, Verdict::Refuted);
     }
 }

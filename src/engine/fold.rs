@@ -31,6 +31,7 @@ struct Head<'s> {
     last_token: u64,
     attempts_spent: usize,
     ready: Cow<'s, BTreeSet<usize>>,
+    opening: Cow<'s, BTreeSet<usize>>,
     decidable: Cow<'s, BTreeSet<usize>>,
     active: Cow<'s, BTreeSet<String>>,
     at_large: Cow<'s, BTreeSet<String>>,
@@ -81,11 +82,12 @@ pub fn write<E: From<serde_json::Error>>(
         last_token,
         attempts_spent,
         ready,
+        opening,
         decidable,
         active,
         at_large,
-        // A run that adopted an edit keeps no fold: its plan isn't in its root.
-        adopted: _,
+        // A run whose plan has changed keeps no fold: its plan isn't in its root.
+        replanned: _,
         moving,
         open_count,
         index: _,
@@ -104,6 +106,7 @@ pub fn write<E: From<serde_json::Error>>(
         last_token: *last_token,
         attempts_spent: *attempts_spent,
         ready: Cow::Borrowed(ready),
+        opening: Cow::Borrowed(opening),
         decidable: Cow::Borrowed(decidable),
         active: Cow::Borrowed(active),
         at_large: Cow::Borrowed(at_large),
@@ -146,7 +149,8 @@ pub fn join(started: Started, at: Stamp, parts: Vec<Part>) -> Option<Engine> {
     let head = *head?;
     let fresh = RunState::new(started, at);
     let known = |id: &String| workers.binary_search_by(|(worker, _)| worker.cmp(id)).is_ok();
-    let places = head.ready.iter().chain(head.decidable.iter()).chain(head.moving.iter());
+    let sets = [&head.ready, &head.opening, &head.decidable, &head.moving];
+    let places = sets.into_iter().flat_map(|set| set.iter());
     let whole =
         tasks.len() == head.tasks && tasks.len() == fresh.tasks.len() && workers.len() == head.workers;
     let inside = places.max().is_none_or(|last| *last < tasks.len())
@@ -166,6 +170,7 @@ pub fn join(started: Started, at: Stamp, parts: Vec<Part>) -> Option<Engine> {
         last_token: head.last_token,
         attempts_spent: head.attempts_spent,
         ready: head.ready.into_owned(),
+        opening: head.opening.into_owned(),
         decidable: head.decidable.into_owned(),
         active: head.active.into_owned(),
         at_large: head.at_large.into_owned(),

@@ -27,6 +27,7 @@ impl Event {
     pub fn task(&self) -> Option<&str> {
         match self {
             Self::Run(RunEvent::Reopened { task }) => Some(task),
+            Self::Run(RunEvent::Extended(extended)) => Some(&extended.by),
             Self::Task(event) => Some(&event.task),
             Self::Worker(event) => task_of(&event.worker),
             Self::Claim(event) => Some(&event.task),
@@ -70,6 +71,7 @@ fn run(event: &RunEvent) -> &'static str {
         RunEvent::Ended { .. } => "ended",
         RunEvent::Reopened { .. } => "reopened",
         RunEvent::Adopted(_) => "adopted",
+        RunEvent::Extended(_) => "extended",
     }
 }
 
@@ -84,12 +86,12 @@ fn task(step: &TaskStep) -> T {
         TaskStep::NeedsImpossible { .. } | TaskStep::DecidedSkip | TaskStep::Withdrawn => T::Skipped,
         TaskStep::Denied { .. } => T::Failed,
         TaskStep::Claimed { .. } => T::Claimed,
-        TaskStep::Acknowledged | TaskStep::Unblocked => T::InProgress,
+        TaskStep::Acknowledged | TaskStep::Opened | TaskStep::Unblocked => T::InProgress,
         TaskStep::LaunchFailed { again }
         | TaskStep::AttemptFailed { again }
         | TaskStep::Recovered { again }
         | TaskStep::Repaired { again } => again_or_failed(*again),
-        TaskStep::Worked | TaskStep::DecidedAccept => T::Verifying,
+        TaskStep::Worked | TaskStep::Asked | TaskStep::DecidedAccept => T::Verifying,
         TaskStep::WentPartial => T::Partial,
         TaskStep::Blocked => T::Blocked,
         TaskStep::Verified { .. } => T::Completed,
@@ -160,6 +162,8 @@ mod tests {
             TaskStep::NeedsImpossible { root: "a".into(), by_design: false },
             TaskStep::Deferred { stage: "disk".into(), until: Moment(1) },
             TaskStep::Denied { stage: "attempts".into() },
+            TaskStep::Opened,
+            TaskStep::Asked,
             TaskStep::Claimed { attempt: 1, recovered_from: None },
             TaskStep::Acknowledged,
             TaskStep::HostFailed { until: Moment(1) },

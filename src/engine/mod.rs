@@ -7,6 +7,7 @@
 mod apply;
 pub mod bundle;
 pub mod close;
+pub mod control;
 mod decide;
 pub mod effect;
 pub mod event;

@@ -58,9 +58,15 @@ pub fn owes_look(state: &RunState, task: usize, worker: &WorkerState) -> bool {
     let planned = state.planned(task);
     let kept = worker.captured.is_some() || planned.workspace == WorkspaceKind::None;
     let checked = &state.tasks[task].evidence;
+    let required = planned.required();
+    let refuted = |checked: &Checked| checked.verdict == Verdict::Refuted;
+    let seen = |(item, checked): (usize, &Checked)| {
+        checked.verdict == Verdict::Verified
+            || checked.is_unanswered()
+            || (item >= required && refuted(checked))
+    };
     let judged = checked.len() == planned.evidence.items().len()
-        && (checked.iter().any(|checked| checked.verdict == Verdict::Refuted)
-            || checked.iter().all(|checked| checked.verdict == Verdict::Verified || checked.is_unanswered()));
+        && (checked.iter().take(required).any(refuted) || checked.iter().enumerate().all(seen));
     // A round of which only a part was journaled never counts as a look.
     let looks_left = state.tasks[task].rounds < LOOKS || checked.len() != planned.evidence.items().len();
     worker.is_over() && kept && !judged && looks_left

@@ -95,6 +95,11 @@ fn impossible(state: &RunState, task: usize) -> Option<Impossible> {
             return Some(blame(state, task, &need.task));
         }
     }
+    for need in &planned.needs {
+        if let Some(reason) = pruned(state, &planned.id, &need.task) {
+            return Some(Impossible { reason, root: need.task.clone(), by_design: true });
+        }
+    }
     // `optional` and `failed` are about all needs that share the policy, together.
     for policy in [When::Optional, When::Failed] {
         let group: Vec<&str> = planned
@@ -116,6 +121,19 @@ fn impossible(state: &RunState, task: usize) -> Option<Impossible> {
         }
     }
     None
+}
+
+/// Why a task stays out because `need`, a classifier, chose another branch.
+fn pruned(state: &RunState, task: &str, need: &str) -> Option<String> {
+    let classifier = state.task_index(need)?;
+    let branches = &state.planned(classifier).branches;
+    let is_behind = |tasks: &Vec<String>| tasks.iter().any(|behind| behind == task);
+    if state.tasks[classifier].phase != TaskPhase::Completed || !branches.values().any(is_behind) {
+        return None;
+    }
+    let label = state.tasks[classifier].outputs.get("label").and_then(serde_json::Value::as_str)?;
+    let chosen = branches.get(label)?;
+    (!is_behind(chosen)).then(|| format!("pruned: `{need}` chose `{label}`"))
 }
 
 /// Why `task` can't start because of `need`: the root cause, through any number of steps.

@@ -67,7 +67,9 @@ pub fn plan(state: &RunState, adopted: &Adopted) -> Vec<Outlook> {
     let mut outlooks: Vec<Outlook> =
         (0..adopted.workflow.tasks.len()).map(|task| edit.outlook(task, causes.get(&task))).collect();
     for (index, task) in state.workflow().tasks.iter().enumerate() {
-        if !state.tasks[index].removed && !edit.index.contains_key(&task.id) {
+        // What was made or submitted goes with its maker.
+        let is_made = task.parent.is_some();
+        if !is_made && !state.tasks[index].removed && !edit.index.contains_key(&task.id) {
             outlooks.push(edit.removal(index, task));
         }
     }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::control;
 use super::event::Started;
 use super::evidence::Checked;
 use super::moment::{Moment, Stamp};
@@ -56,16 +57,18 @@ pub struct RunState {
     pub last_token: u64,
     /// Attempts over all tasks; those that the host failed spend none.
     pub attempts_spent: usize,
-    /// Tasks that could start, in order.
+    /// Tasks that could start, in order; control tasks, which need no worker, aren't among them.
     pub ready: BTreeSet<usize>,
+    /// Control tasks that could begin.
+    pub opening: BTreeSet<usize>,
     /// Pending tasks whose dependency policy is decided, one way or the other.
     pub decidable: BTreeSet<usize>,
     /// Workers that live, or to whom something is still owed.
     pub active: BTreeSet<String>,
     /// Found workers that live, or may: nothing of their tasks is claimed beside them.
     pub at_large: BTreeSet<String>,
-    /// An edited workflow was adopted: what the run began with no longer says what is planned.
-    pub adopted: bool,
+    /// The plan is no longer the one that the run began with: an edit was adopted, or tasks were made.
+    pub replanned: bool,
     /// Tasks between their claim and their end.
     pub moving: BTreeSet<usize>,
     /// Tasks that haven't ended.
@@ -147,6 +150,12 @@ pub struct TaskState {
     pub root: Option<String>,
     /// How many of its needs haven't ended.
     pub unended: usize,
+    /// How many of the tasks that it made haven't ended.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub open_children: usize,
+    /// Iterations that a person granted beyond the loop's own bound.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub granted: u32,
     /// An adopted edit of the workflow no longer has it: only its record is left.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub removed: bool,
@@ -186,11 +195,12 @@ impl RunState {
             last_token: 0,
             attempts_spent: 0,
             ready: BTreeSet::new(),
+            opening: BTreeSet::new(),
             decidable,
             moving: BTreeSet::new(),
             active: BTreeSet::new(),
             at_large: BTreeSet::new(),
-            adopted: false,
+            replanned: false,
             open_count: count,
             index,
             dependents,
@@ -261,6 +271,28 @@ impl RunState {
         self.at_large.iter().find(of_task).map(String::as_str)
     }
 
+    /// The control task that made a task, if one did: it answers for that task's end.
+    #[must_use]
+    pub fn control_parent(&self, task: usize) -> Option<usize> {
+        let parent = self.task_index(self.planned(task).parent.as_deref()?)?;
+        self.planned(parent).kind.is_control().then_some(parent)
+    }
+
+    /// What the next attempt of a task is told: what was refuted of its last one, or which
+    /// conditions the iteration before it didn't meet.
+    #[must_use]
+    pub fn feedback(&self, task: usize) -> Vec<&Checked> {
+        let own = &self.tasks[task].refuted;
+        if !own.is_empty() {
+            return own.iter().collect();
+        }
+        let Some(TaskBase::Task(before)) = &self.planned(task).base else { return Vec::new() };
+        let before = self.task_index(before).filter(|before| {
+            self.planned(*before).conditions > 0 && self.planned(*before).parent == self.planned(task).parent
+        });
+        before.map_or_else(Vec::new, |before| control::unmet(self, before))
+    }
+
     /// The policy that applies to one need of a task.
     #[must_use]
     pub fn policy_of(&self, task: usize, need: &Need) -> When {
@@ -269,7 +301,7 @@ impl RunState {
 }
 
 impl TaskState {
-    fn new(task: &Task, at: Stamp) -> Self {
+    pub(super) fn new(task: &Task, at: Stamp) -> Self {
         Self {
             phase: TaskPhase::Pending,
             reason: String::new(),
@@ -292,6 +324,8 @@ impl TaskState {
             by_design: false,
             root: None,
             unended: task.needs.len(),
+            open_children: 0,
+            granted: 0,
             removed: false,
         }
     }
@@ -311,6 +345,7 @@ impl TaskState {
         self.outputs.clear();
         self.last_evidence = std::mem::take(&mut self.evidence);
         self.rounds = 0;
+        self.granted = 0;
         self.by_design = false;
         self.root = None;
     }
@@ -332,6 +367,11 @@ pub(super) fn asked_for(only: &[String], tasks: &[Task], index: &BTreeMap<String
         }
     }
     asked
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]

@@ -112,6 +112,10 @@ pub enum TaskMove {
     Deferred,
     /// The gate says: never.
     Denied,
+    /// A control task begins: its children are made. No claim, no worker.
+    Opened,
+    /// An `approve` task begins: a person is asked.
+    Asked,
     /// Given to a worker.
     Claimed,
     /// Taken by a worker whose nonce matched.
@@ -170,11 +174,13 @@ pub enum TaskMove {
 
 impl TaskMove {
     /// All of them.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 31] = [
         Self::NeedsMet,
         Self::NeedsImpossible,
         Self::Deferred,
         Self::Denied,
+        Self::Opened,
+        Self::Asked,
         Self::Claimed,
         Self::Acknowledged,
         Self::HostFailed,
@@ -237,12 +243,13 @@ pub fn next(from: TaskPhase, step: TaskMove) -> Result<TaskPhase, Illegal<TaskPh
         }
         (M::Denied, P::Ready) => P::Failed,
         (M::Claimed, P::Ready) => P::Claimed,
-        (M::Acknowledged, P::Claimed) | (M::Unblocked, P::Blocked) => P::InProgress,
+        (M::Acknowledged, P::Claimed) | (M::Opened, P::Ready) | (M::Unblocked, P::Blocked) => P::InProgress,
         (M::LaunchFailed { again }, P::Claimed)
         | (M::AttemptFailed { again }, P::Claimed | P::InProgress | P::Blocked)
         | (M::Recovered { again }, P::Claimed | P::InProgress | P::Blocked)
         | (M::Repaired { again }, P::RepairRequired) => again_or_failed(again),
         (M::Worked, P::InProgress | P::Blocked)
+        | (M::Asked, P::Ready)
         | (M::DecidedAccept, P::Claimed | P::InProgress | P::Blocked) => P::Verifying,
         (M::WentPartial, P::InProgress | P::Blocked) => P::Partial,
         (M::Blocked, P::InProgress) => P::Blocked,
@@ -259,6 +266,8 @@ pub fn next(from: TaskPhase, step: TaskMove) -> Result<TaskPhase, Illegal<TaskPh
             | M::NeedsImpossible
             | M::Deferred
             | M::Denied
+            | M::Opened
+            | M::Asked
             | M::Claimed
             | M::Acknowledged
             | M::HostFailed

@@ -13,6 +13,8 @@ fn legal() -> Vec<(TaskPhase, TaskMove, TaskPhase)> {
         (P::Ready, M::Claimed, P::Claimed),
         (P::Ready, M::Deferred, P::Ready),
         (P::Ready, M::Denied, P::Failed),
+        (P::Ready, M::Opened, P::InProgress),
+        (P::Ready, M::Asked, P::Verifying),
         (P::Claimed, M::Acknowledged, P::InProgress),
         (P::Claimed, M::HostFailed, P::Ready),
         (P::Claimed, M::LaunchFailed { again: true }, P::Ready),

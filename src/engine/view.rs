@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use super::control;
 use super::event::{Place, Snapshot};
 use super::evidence::Checked;
 use super::moment::Stamp;
@@ -51,8 +52,10 @@ pub struct RunView {
 pub struct TaskView {
     /// Its id.
     pub id: String,
-    /// `run`, `argv`, `worker`, `agent`.
+    /// `run`, `argv`, `worker`, `agent`, `loop`, ...
     pub kind: &'static str,
+    /// The task that made or submitted it.
+    pub parent: Option<String>,
     /// The ids of what it needs.
     pub needs: Vec<String>,
     /// Where it is.
@@ -81,6 +84,8 @@ pub struct TaskView {
     pub outputs: Map<String, Value>,
     /// The last attempt's checks.
     pub evidence: Vec<Checked>,
+    /// What came out of the conditions of the loop around it.
+    pub conditions: Vec<Checked>,
     /// An adopted edit of the workflow no longer has it.
     pub removed: bool,
     /// What the workflow declares, by kind; the reason, where it is waived.
@@ -191,9 +196,13 @@ impl Beside {
 }
 
 fn task_view(planned: Task, task: TaskState, Beside { waits_for, asks, held, worker }: Beside) -> TaskView {
+    let required = planned.required();
+    let mut evidence = task.evidence;
+    let conditions = evidence.split_off(required.min(evidence.len()));
     TaskView {
+        kind: planned.word(),
         id: planned.id,
-        kind: planned.kind.word(),
+        parent: planned.parent,
         needs: planned.needs.into_iter().map(|need| need.task).collect(),
         phase: task.phase,
         reason: task.reason,
@@ -207,10 +216,11 @@ fn task_view(planned: Task, task: TaskState, Beside { waits_for, asks, held, wor
         head: task.head,
         summary: task.summary,
         outputs: task.outputs,
-        evidence: task.evidence,
+        evidence,
+        conditions,
         removed: task.removed,
         declared: match planned.evidence {
-            Evidence::Items(items) => Ok(items.iter().map(Item::kind).collect()),
+            Evidence::Items(items) => Ok(items.iter().take(required).map(Item::kind).collect()),
             Evidence::Waived(reason) => Err(reason),
         },
     }
@@ -230,9 +240,6 @@ fn waits_for(state: &RunState, index: usize) -> Vec<String> {
             .collect(),
         TaskPhase::Ready => {
             let (live, limit) = (state.live_count(), state.started.workers);
-            if ready::awaits_end(state, index) {
-                return vec!["the end of its last attempt's session".to_owned()];
-            }
             if ready::awaits_end(state, index) {
                 return vec!["the end of its last attempt's session".to_owned()];
             }
@@ -256,8 +263,12 @@ fn waits_for(state: &RunState, index: usize) -> Vec<String> {
             None => vec!["its evidence to be checked".to_owned()],
         },
         TaskPhase::Blocked => vec!["an answer".to_owned()],
-        TaskPhase::InProgress
-        | TaskPhase::RepairRequired
+        TaskPhase::InProgress => control::descendants(state, index)
+            .into_iter()
+            .filter(|child| !state.tasks[*child].phase.is_terminal())
+            .map(|child| format!("task `{}`, which is {}", state.planned(child).id, state.tasks[child].phase))
+            .collect(),
+        TaskPhase::RepairRequired
         | TaskPhase::Completed
         | TaskPhase::Partial
         | TaskPhase::Failed

@@ -6,8 +6,8 @@
 use serde_json::{Map, Value, json};
 
 use super::table::{Screen, Tone, toned};
-use super::words::{line, reason, time};
-use crate::engine::event::{ClaimStep, Event, ReportStep, RunEvent, Started, TaskStep, WorkerStep};
+use super::words::{extended, line, reason, time};
+use crate::engine::event::{ClaimStep, Event, ReportStep, RunEvent, TaskStep, WorkerStep};
 use crate::engine::evidence::{ChildExit, Verdict};
 use crate::engine::moment::Stamp;
 use crate::engine::task_table::TaskPhase;
@@ -75,13 +75,16 @@ fn run(event: &RunEvent) -> Value {
             "run": started.run, "workflow": started.workflow.name, "path": started.path, "digest": started.digest,
             "base": started.base, "base_name": started.base_name, "bases": started.bases,
             "session": started.session.word(), "workers": started.workers, "only": started.only,
-            "pid": started.pid, "boot": started.boot, "tasks": tasks(started),
+            "pid": started.pid, "boot": started.boot, "tasks": tasks(&started.workflow.tasks),
         }),
         RunEvent::Adopted(adopted) => json!({
             "workflow": adopted.workflow.name, "digest": adopted.digest, "copy": adopted.copy,
             "base": adopted.base, "base_name": adopted.base_name, "bases": adopted.bases,
             "workers": adopted.workers, "tasks": adopted.workflow.tasks.len(),
         }),
+        RunEvent::Extended(extended) => {
+            json!({"by": extended.by, "why": extended.why, "tasks": tasks(&extended.tasks)})
+        }
         RunEvent::Resumed { .. }
         | RunEvent::Interrupted { .. }
         | RunEvent::Stopping { .. }
@@ -92,9 +95,10 @@ fn run(event: &RunEvent) -> Value {
 
 /// The tasks that the run has, in the workflow's order: with them the lines of `events` are
 /// enough to know where every task is (law J4).
-fn tasks(started: &Started) -> Value {
-    let task = |task: &crate::workflow::Task| json!({"id": task.id, "kind": task.kind.word()});
-    started.workflow.tasks.iter().map(task).collect()
+fn tasks(tasks: &[crate::workflow::Task]) -> Value {
+    let task =
+        |task: &crate::workflow::Task| json!({"id": task.id, "kind": task.word(), "parent": task.parent});
+    tasks.iter().map(task).collect()
 }
 
 fn worker(found: &WorkerStep) -> Value {
@@ -166,6 +170,8 @@ fn said(event: &Event) -> String {
             | TaskStep::NeedsImpossible { .. }
             | TaskStep::Deferred { .. }
             | TaskStep::Denied { .. }
+            | TaskStep::Opened
+            | TaskStep::Asked
             | TaskStep::Acknowledged
             | TaskStep::HostFailed { .. }
             | TaskStep::LaunchFailed { .. }
@@ -224,6 +230,7 @@ fn run_words(event: &RunEvent) -> String {
             let tasks = super::words::count(adopted.workflow.tasks.len(), "task");
             format!("the edited workflow, now of {tasks}, kept as {}", line(&adopted.copy))
         }
+        RunEvent::Extended(made) => extended(made),
     }
 }
 
@@ -257,7 +264,8 @@ fn tone(event: &Event) -> Tone {
             | RunEvent::Interrupted { .. }
             | RunEvent::Stopping { .. }
             | RunEvent::Reopened { .. }
-            | RunEvent::Adopted(_),
+            | RunEvent::Adopted(_)
+            | RunEvent::Extended(_),
         )
         | Event::Worker(_)
         | Event::Claim(_) => Tone::Plain,

@@ -67,7 +67,7 @@ pub fn task(task: &TaskView) -> Value {
     json!({
         "id": task.id,
         "kind": task.kind,
-        "parent": Value::Null,
+        "parent": task.parent,
         "state": task.phase.word(),
         "reason": task_reason(task),
         "since": time(task.since.wall_ms),

@@ -33,6 +33,7 @@ pub(crate) fn task(id: &str, phase: TaskPhase, reason: &str, needs: &[&str]) -> 
     TaskView {
         id: id.to_owned(),
         kind: "run",
+        parent: None,
         needs: needs.iter().map(|need| (*need).to_owned()).collect(),
         phase,
         reason: reason.to_owned(),
@@ -47,6 +48,7 @@ pub(crate) fn task(id: &str, phase: TaskPhase, reason: &str, needs: &[&str]) -> 
         summary: String::new(),
         outputs: serde_json::Map::new(),
         evidence: Vec::new(),
+        conditions: Vec::new(),
         removed: false,
         declared: Ok(vec!["exit"]),
     }

@@ -3,6 +3,7 @@
 //! Every text here is for people. It leaves out layout (`table`) and colour.
 
 use super::clean;
+use crate::engine::event::Extended;
 use crate::engine::state::RunPhase;
 use crate::engine::task_table::TaskPhase;
 use crate::engine::view::{RunView, TaskView, WorkerView};
@@ -244,6 +245,18 @@ pub fn tally(view: &RunView) -> String {
         .map(|(phase, number)| format!("{number} {phase}"))
         .collect();
     parts.join(", ")
+}
+
+/// What was made, by whom and why: `fix made fix-i2: after iteration 1: ...`.
+#[must_use]
+pub fn extended(made: &Extended) -> String {
+    let ids: Vec<&str> = made.tasks.iter().map(|task| task.id.as_str()).collect();
+    let ids = match ids.as_slice() {
+        [] => "nothing".to_owned(),
+        [one] => line(one),
+        [first, .., last] => format!("{} to {}, {} in all", line(first), line(last), ids.len()),
+    };
+    format!("{} made {ids}: {}", line(&made.by), line(&made.why))
 }
 
 #[cfg(test)]

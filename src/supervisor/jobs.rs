@@ -13,9 +13,9 @@ use super::verify::{self, Case, Git};
 use super::world::{World, handle};
 use crate::engine::Engine;
 use crate::engine::evidence::{Checked, ChildExit};
-use crate::engine::state::{RunState, TaskState, WorkerState};
+use crate::engine::state::{RunState, WorkerState};
 use crate::protocol::{Assignment, WORKER_SCHEMA};
-use crate::workflow::{TaskKind, WorkspaceKind};
+use crate::workflow::{Task, TaskKind, WorkspaceKind};
 
 /// The most characters of a summary that another worker reads.
 const QUOTED_MAX: usize = 2_000;
@@ -45,7 +45,7 @@ pub(super) fn launch(world: &World, engine: &Engine, id: &str) -> Option<Job> {
             | TaskKind::Map(_)
             | TaskKind::Tournament(_) => None,
         },
-        extras: world.inherited.extras(&planned.env),
+        extras: extras(world, planned),
         inputs: inputs(state, worker.task, worker.attempt),
         prompt: prompt(state, worker.task),
         free_disk: state.workflow().limits.free_disk,
@@ -73,7 +73,7 @@ pub(super) fn assignment(
         TaskKind::Approve(_) | TaskKind::Loop(_) | TaskKind::Map(_) | TaskKind::Tournament(_) => return None,
     };
     let prompt_file = agent.then(|| world.home.mail(&world.run, id).join(PROMPT).display().to_string());
-    let mut env = world.inherited.extras(&planned.env);
+    let mut env = extras(world, planned);
     // An agent finds its prompt by name, whatever started the session.
     env.extend(prompt_file.iter().map(|file| ("ILCHUL_PROMPT_FILE".to_owned(), file.clone())));
     Some(Assignment {
@@ -98,7 +98,7 @@ pub(super) fn case(world: &World, state: &RunState, id: &str) -> Option<Case> {
     let worktree = planned.workspace == WorkspaceKind::Worktree;
     let tree = world.tree(id, worktree);
     let mail = world.home.mail(&world.run, id);
-    let extras = world.inherited.extras(&planned.env);
+    let extras = extras(world, planned);
     let job = job_for_environment(world, state, id, worker);
     Some(Case {
         home: world.home.clone(),
@@ -137,7 +137,7 @@ fn job_for_environment(world: &World, state: &RunState, id: &str, worker: &Worke
         start: None,
         base: state.base_of(worker.task),
         own_worker: None,
-        extras: world.inherited.extras(&planned.env),
+        extras: extras(world, planned),
         inputs: None,
         prompt: prompt(state, worker.task),
         free_disk: None,
@@ -179,7 +179,7 @@ fn inputs(state: &RunState, task: usize, attempt: u32) -> Option<Vec<u8>> {
     let inputs = Inputs {
         budget: json!({"attempts_left": left}),
         needs: known.map(|(id, index)| (id, needed(state, index))).collect(),
-        refuted: refuted(&state.tasks[task]),
+        refuted: refuted(state, task),
         schema: "ilchul.inputs/1",
     };
     serde_json::to_vec(&inputs).ok()
@@ -206,10 +206,17 @@ fn needed(state: &RunState, index: usize) -> Needed<'_> {
     }
 }
 
-/// What the attempt before this one failed to show.
-fn refuted(task: &TaskState) -> Vec<Value> {
+/// What the attempt, or the iteration, before this one failed to show.
+fn refuted(state: &RunState, task: usize) -> Vec<Value> {
     let told = |checked: &Checked| json!({"kind": checked.kind, "verdict": checked.verdict.word(), "reason": checked.reason});
-    task.refuted.iter().map(told).collect()
+    state.feedback(task).into_iter().map(told).collect()
+}
+
+/// The variables of a task: its own, and the element of a `map` that it works on.
+fn extras(world: &World, planned: &Task) -> BTreeMap<String, String> {
+    let mut extras = world.inherited.extras(&planned.env);
+    extras.extend(planned.item.iter().map(|item| ("ILCHUL_ITEM".to_owned(), item.to_string())));
+    extras
 }
 
 /// An agent's prompt with its templates filled in; what other workers said is capped.
@@ -225,15 +232,16 @@ fn prompt(state: &RunState, task: usize) -> Option<String> {
             Some((need.task.clone(), json!({"summary": summary, "outputs": needed.outputs})))
         })
         .collect();
+    let item = state.planned(task).item.as_ref();
     let mut environment = minijinja::Environment::new();
     environment.set_fuel(Some(50_000));
     let filled = environment
-        .render_str(prompt, minijinja::value::Serde(json!({"needs": needs})))
+        .render_str(prompt, minijinja::value::Serde(json!({"needs": needs, "item": item})))
         // The template was checked with the workflow; what is left are values of another shape.
         .unwrap_or_else(|error| {
             format!("{prompt}\n\n(The values in this prompt couldn't be filled in: {error}.)")
         });
-    let notes: Vec<String> = refuted(&state.tasks[task])
+    let notes: Vec<String> = refuted(state, task)
         .iter()
         .map(|item| {
             format!("- {}: {}", item["kind"].as_str().unwrap_or(""), item["reason"].as_str().unwrap_or(""))

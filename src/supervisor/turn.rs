@@ -83,7 +83,7 @@ impl Supervisor {
     /// Keeps the fold of what is on the disk now, once there is enough to be worth it.
     fn keep_fold(&mut self, added: usize) {
         self.unkept_count += added;
-        if self.engine.state().adopted {
+        if self.engine.state().replanned {
             // Its plan is that of an event, and a fold is read with the plan of the root.
             return;
         }

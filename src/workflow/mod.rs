@@ -3,12 +3,14 @@
 //! The only room that reads people's YAML. It knows nothing of runs: whether a
 //! commit exists or a program can be started is for others to find out.
 
+mod control;
 mod dag;
 mod error;
 mod fields;
 mod file;
 mod items;
 mod keys;
+mod millis;
 mod model;
 mod place;
 mod read;
@@ -27,11 +29,12 @@ use error::Sink;
 use place::{Path, Source};
 use tree::Span;
 
+pub use control::{Loop, Map, Tournament};
 pub use error::{Errors, Problem, Severity, render, render_problems};
 pub use file::{MAX_BYTES, ReadError, read};
 pub use model::{
-    APPROVAL, Agent, Evidence, Heartbeat, Item, Limits, LogSource, Loop, Map, Need, OnLost, SessionKind,
-    Task, TaskBase, TaskKind, Tournament, When, Workflow, WorkspaceKind,
+    APPROVAL, Agent, Evidence, Heartbeat, Item, Limits, LogSource, Need, OnLost, SessionKind, Task, TaskBase,
+    TaskKind, When, Workflow, WorkspaceKind,
 };
 pub use schema::schema;
 pub use settings::{Settings, SettingsError};

@@ -10,6 +10,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::control::{Loop, Map, Tournament};
+use super::millis;
+
 /// A whole workflow, frozen when its run starts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Workflow {
@@ -230,37 +233,6 @@ pub enum TaskKind {
     Map(Box<Map>),
     /// `tournament`: several bodies side by side, and a judge for each pair.
     Tournament(Box<Tournament>),
-}
-
-/// A `loop`. Its conditions are the last items of the body's evidence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Loop {
-    /// The most iterations, at least 1.
-    pub max: u32,
-    /// One iteration; its id is given when it is made.
-    pub each: Task,
-}
-
-/// A `map`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Map {
-    /// The task whose output is gone through; among the needs.
-    pub task: String,
-    /// The name of that output.
-    pub output: String,
-    /// The most elements.
-    pub max: u32,
-    /// The body for one element; its id is given when it is made.
-    pub each: Task,
-}
-
-/// A `tournament`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tournament {
-    /// At least two, in their order; ids are given when they are made.
-    pub entrants: Vec<Task>,
-    /// Decides one match.
-    pub judge: Task,
 }
 
 impl TaskKind {
@@ -490,37 +462,4 @@ impl Item {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
 fn is_zero(count: &usize) -> bool {
     *count == 0
-}
-
-/// Durations as whole milliseconds in JSON.
-mod millis {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(value: &Duration, out: S) -> Result<S::Ok, S::Error> {
-        u64::try_from(value.as_millis()).unwrap_or(u64::MAX).serialize(out)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-        u64::deserialize(from).map(Duration::from_millis)
-    }
-
-    pub(super) mod option {
-        use super::{Deserialize, Deserializer, Duration, Serialize, Serializer};
-
-        #[expect(clippy::ref_option, reason = "the form that serde's `with` asks for")]
-        pub(in super::super) fn serialize<S: Serializer>(
-            value: &Option<Duration>,
-            out: S,
-        ) -> Result<S::Ok, S::Error> {
-            value.map(|value| u64::try_from(value.as_millis()).unwrap_or(u64::MAX)).serialize(out)
-        }
-
-        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
-            from: D,
-        ) -> Result<Option<Duration>, D::Error> {
-            Ok(Option::<u64>::deserialize(from)?.map(Duration::from_millis))
-        }
-    }
 }

@@ -227,6 +227,8 @@ fn audit_task(state: &mut State, plan: &Plan, event: &TaskEvent, (index, attempt
         | TaskStep::NeedsImpossible { .. }
         | TaskStep::Deferred { .. }
         | TaskStep::Denied { .. }
+        | TaskStep::Opened
+        | TaskStep::Asked
         | TaskStep::Claimed { .. }
         | TaskStep::Acknowledged
         | TaskStep::Blocked

@@ -22,7 +22,7 @@ pub(super) fn adopt(state: &mut RunState, adopted: &Adopted) -> Result<(), Corru
     let lost = |task: &&Task| !planned.contains(task.id.as_str());
     workflow.tasks.extend(before.iter().filter(lost).cloned());
 
-    state.adopted = true;
+    state.replanned = true;
     let started = &mut state.started;
     started.digest.clone_from(&adopted.digest);
     started.base.clone_from(&adopted.base);
@@ -42,7 +42,8 @@ pub(super) fn adopt(state: &mut RunState, adopted: &Adopted) -> Result<(), Corru
         if let Some(mut task) = old_tasks.get_mut(old).and_then(Option::take) {
             let retries = (before[old].retries, state.started.workflow.tasks[new].retries);
             task.allowed = task.allowed.saturating_sub(retries.0).saturating_add(retries.1);
-            remove(&mut task, new >= count);
+            let is_gone = new >= count && (task.removed || root(state, new) >= count);
+            remove(&mut task, is_gone);
             state.tasks[new] = task;
         }
     }
@@ -63,8 +64,17 @@ pub(super) fn adopt(state: &mut RunState, adopted: &Adopted) -> Result<(), Corru
     Ok(())
 }
 
+/// The authored task that a task was made by, through any number of makers.
+fn root(state: &RunState, mut task: usize) -> usize {
+    // A maker stands before what it made, so this ends.
+    while let Some(maker) = state.planned(task).parent.as_deref().and_then(|id| state.task_index(id)) {
+        task = maker;
+    }
+    task
+}
+
 /// A task that had ended before it was removed says both.
-fn remove(task: &mut TaskState, removed: bool) {
+pub(super) fn remove(task: &mut TaskState, removed: bool) {
     if removed && !task.removed && task.phase.is_terminal() {
         let before =
             if task.reason.is_empty() { String::new() } else { format!("; before: {}", task.reason) };

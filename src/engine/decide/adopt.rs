@@ -4,6 +4,7 @@
 //! comparison (`reshape.rs`) and who may ask: only a command that holds the lock.
 
 use super::{Rejection, View, request, task_event};
+use crate::engine::control;
 use crate::engine::event::{Adopted, Event, RunEvent, TaskStep};
 use crate::engine::reshape::{self, Fate};
 use crate::engine::state::RunState;
@@ -11,6 +12,8 @@ use crate::engine::task_table::TaskPhase;
 
 /// Why a task that the edited workflow lost has ended.
 const REMOVED: &str = "removed: the workflow no longer has it";
+/// Why a task has ended that was made by one that reruns, or is gone.
+const REPLACED: &str = "removed: the task that made it is planned again";
 
 pub(in crate::engine) fn adopt(view: View<'_>, adopted: &Adopted) -> Result<Vec<Event>, Rejection> {
     refuse(view.state, adopted)?;
@@ -26,6 +29,13 @@ pub(in crate::engine) fn adopt(view: View<'_>, adopted: &Adopted) -> Result<Vec<
             }
             Fate::Gone => ((!phase.is_terminal()).then_some(TaskStep::Withdrawn), REMOVED.to_owned()),
         };
+        // What it made ends with it, whatever becomes of its maker.
+        for part in control::offspring(view.state, task).into_iter().rev() {
+            events.extend(request::take_back(view, part, &reason));
+            if !view.state.tasks[part].phase.is_terminal() {
+                events.push(task_event(view, part, TaskStep::Withdrawn, REPLACED));
+            }
+        }
         events.extend(request::take_back(view, task, &reason));
         events.extend(step.map(|step| task_event(view, task, step, reason)));
     }

@@ -2,10 +2,10 @@
 //! claims, the end. Each call takes one step; the engine repeats until nothing follows.
 
 use super::launch::{nonce, sha256_hex};
-use super::{View, mail, moved, task_event, worker_event};
+use super::{View, control, mail, moved, task_event, worker_event};
 use crate::engine::event::{ClaimEvent, ClaimStep, Event, PlainMove, RunEvent, TaskStep, WorkerStep};
 use crate::engine::evidence::{Accepted, ChildExit, Verdict, judge_without_looking};
-use crate::engine::outstanding::{LOOKS, asked};
+use crate::engine::outstanding::{LOOKS, asked, owes_look};
 use crate::engine::ready;
 use crate::engine::state::{RunPhase, WorkerState, worker_id};
 use crate::engine::task_table::TaskPhase;
@@ -33,6 +33,9 @@ pub(in crate::engine) fn advance(view: View<'_>) -> Vec<Event> {
         if !events.is_empty() {
             return events;
         }
+    }
+    if let (None, Some(begun)) = (state.stopping, control::begin(view)) {
+        return vec![begun];
     }
     let claims = claim(view);
     if claims.is_empty() { end(view) } else { claims }
@@ -77,8 +80,11 @@ fn retain(view: View<'_>, id: &str, worker: &WorkerState) -> Vec<Event> {
 }
 
 fn of_task(view: View<'_>, task: usize) -> Vec<Event> {
+    let is_control = view.state.planned(task).kind.is_control();
     match view.state.tasks[task].phase {
+        TaskPhase::Verifying if is_control => control::verdict(view, task),
         TaskPhase::Verifying => verdict(view, task),
+        TaskPhase::InProgress if is_control => control::go_on(view, task),
         TaskPhase::RepairRequired => {
             let again = view.state.tasks[task].may_try_again();
             let reason = view.state.tasks[task].reason.clone();
@@ -115,7 +121,11 @@ fn verdict(view: View<'_>, task: usize) -> Vec<Event> {
     if let Some(refusal) = unfounded_no_change(view, task, worker) {
         return vec![task_event(view, task, TaskStep::Refuted, refusal)];
     }
-    if let Some(accepted) = Accepted::new(&planned.evidence, &state.evidence) {
+    // A condition that couldn't be seen is looked at once more before the loop goes by it.
+    if planned.conditions > 0 && owes_look(view.state, task, worker) {
+        return Vec::new();
+    }
+    if let Some(accepted) = Accepted::new(planned, &state.evidence) {
         return vec![task_event(view, task, TaskStep::Verified { accepted }, "")];
     }
     if state.evidence.len() != planned.evidence.items().len() {
@@ -123,7 +133,8 @@ fn verdict(view: View<'_>, task: usize) -> Vec<Event> {
     }
     let worst = [Verdict::Refuted, Verdict::Unverifiable].into_iter().find_map(|verdict| {
         // A person is only asked where nothing else stands in the way.
-        state.evidence.iter().find(|checked| checked.verdict == verdict && !checked.is_unanswered())
+        let own = state.evidence.iter().take(planned.required());
+        own.into_iter().find(|checked| checked.verdict == verdict && !checked.is_unanswered())
     });
     let Some(checked) = worst else { return Vec::new() };
     let only_exits = judge_without_looking(&planned.evidence, ChildExit::Unknown, &Map::new()).is_some();
@@ -225,7 +236,8 @@ fn end(view: View<'_>) -> Vec<Event> {
         if !given_up.is_empty() {
             return given_up;
         }
-        let planned = state.tasks.iter().filter(|task| !task.removed);
+        let counts = |task: &usize| !state.tasks[*task].removed && state.control_parent(*task).is_none();
+        let planned = (0..state.tasks.len()).filter(counts).map(|task| &state.tasks[task]);
         let success = planned.map(|task| (task, task.phase)).all(|(task, phase)| match phase {
             TaskPhase::Completed => true,
             TaskPhase::Skipped => task.by_design,

@@ -233,7 +233,7 @@ pub(super) fn settle(view: View<'_>, id: &str, worker: &WorkerState, exit: Child
     let said = report.reason.clone().unwrap_or_else(|| report.summary.clone());
     let closed = || claim_event(view, id, worker, ClaimStep::Closed);
     match report.status.as_str() {
-        "done" | "no_change" if crate::engine::evidence::is_fatal(&planned.evidence, exit) => {
+        "done" | "no_change" if crate::engine::evidence::is_fatal(planned, exit) => {
             attempt_failed(view, id, worker, format!("fatal_exit: {}", exit.words()))
         }
         "done" | "no_change" => vec![closed(), task_event(view, worker.task, TaskStep::Worked, "")],

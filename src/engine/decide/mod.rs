@@ -5,6 +5,7 @@
 
 mod adopt;
 pub(super) mod advance;
+mod control;
 mod launch;
 mod mail;
 mod remnant;

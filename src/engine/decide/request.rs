@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Rejection, View, claim_event, retention, task_event, worker_event};
+use crate::engine::control;
 use crate::engine::event::{ClaimStep, Event, EvidenceEvent, RunEvent, TaskStep, WorkerStep};
 use crate::engine::evidence::Checked;
 use crate::engine::input::{Answer, Choice, Request};
@@ -47,19 +48,66 @@ fn retry(view: View<'_>, id: &str) -> Result<Vec<Event>, Rejection> {
         let message = format!("the workflow no longer has `{id}`: put it back and adopt that");
         return Err(Rejection { code: "not_retryable", message });
     }
-    if !matches!(phase, TaskPhase::Failed | TaskPhase::Partial | TaskPhase::Cancelled) {
+    if !is_retryable(phase) {
         let message = format!("`{id}` is {phase}: only a failed, partial or cancelled task can be retried");
         return Err(Rejection { code: "not_retryable", message });
     }
+    let makers = makers_to_reopen(view, task)?;
     let mut events = Vec::new();
     if matches!(view.state.phase, RunPhase::Ended { .. }) {
         events.push(Event::Run(RunEvent::Reopened { task: id.to_owned() }));
     }
-    events.push(task_event(view, task, TaskStep::Reopened, "retried by a person"));
-    for index in skipped_after(view, task) {
+    let reopened: Vec<usize> = makers.into_iter().chain([task]).chain(failed_parts(view, task)).collect();
+    for index in &reopened {
+        events.push(task_event(view, *index, TaskStep::Reopened, "retried by a person"));
+    }
+    let skipped: BTreeSet<usize> = reopened.iter().flat_map(|index| skipped_after(view, *index)).collect();
+    for index in skipped {
         events.push(task_event(view, index, TaskStep::Rearmed, format!("`{id}` was reopened")));
     }
     Ok(events)
+}
+
+fn is_retryable(phase: TaskPhase) -> bool {
+    matches!(phase, TaskPhase::Failed | TaskPhase::Partial | TaskPhase::Cancelled)
+}
+
+/// The control tasks around `task` that have ended with it: they are unfinished again.
+fn makers_to_reopen(view: View<'_>, task: usize) -> Result<Vec<usize>, Rejection> {
+    let refused = |message: String| Rejection { code: "not_retryable", message };
+    let mut makers = Vec::new();
+    let mut inner = task;
+    while let Some(maker) = view.state.control_parent(inner) {
+        let (id, of) = (&view.state.planned(inner).id, &view.state.planned(maker).id);
+        if view.state.planned(inner).judges.is_none() && control::has_matches(view.state, maker) {
+            return Err(refused(format!("`{id}` has withdrawn: the matches of `{of}` were made without it")));
+        }
+        let phase = view.state.tasks[maker].phase;
+        if is_retryable(phase) {
+            makers.push(maker);
+        } else if phase.is_terminal() {
+            return Err(refused(format!("`{of}`, which made `{id}`, is {phase} without it")));
+        }
+        inner = maker;
+    }
+    Ok(makers)
+}
+
+/// What a control task failed by: reopened with it, through any number of makers.
+fn failed_parts(view: View<'_>, task: usize) -> Vec<usize> {
+    let mut parts: Vec<usize> = Vec::new();
+    for child in control::descendants(view.state, task) {
+        let known = &view.state.tasks[child];
+        let maker = view.state.control_parent(child);
+        let is_reopened = maker.is_some_and(|maker| maker == task || parts.contains(&maker));
+        // Entrants that withdrew stay out of a bracket that was played without them.
+        let is_out = view.state.planned(child).judges.is_none()
+            && maker.is_some_and(|maker| control::has_matches(view.state, maker));
+        if is_reopened && !is_out && !known.removed && is_retryable(known.phase) {
+            parts.push(child);
+        }
+    }
+    parts
 }
 
 /// Every task that was skipped for its needs and depends on `task` through others that were:
@@ -87,8 +135,13 @@ fn cancel(view: View<'_>, id: &str) -> Result<Vec<Event>, Rejection> {
         return Err(Rejection { code: "already_ended", message });
     }
     let reason = "cancelled by a person";
-    let mut events = take_back(view, task, reason);
-    events.push(task_event(view, task, TaskStep::Cancelled, reason));
+    let mut events = Vec::new();
+    // What it made goes first: its maker would otherwise be without an answer for it.
+    let parts = control::descendants(view.state, task).into_iter().rev();
+    for index in parts.filter(|part| !view.state.tasks[*part].phase.is_terminal()).chain([task]) {
+        events.extend(take_back(view, index, reason));
+        events.push(task_event(view, index, TaskStep::Cancelled, reason));
+    }
     Ok(events)
 }
 

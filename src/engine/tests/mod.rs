@@ -6,6 +6,7 @@
 mod adopt;
 mod approval;
 mod claims;
+mod control;
 mod dag;
 mod launching;
 mod lifecycle;
@@ -83,8 +84,8 @@ impl Play {
         self.cuts.push(self.journal.len());
         if self.state().tasks.len() <= REPLAYED_TASKS {
             assert_eq!(Engine::replay(self.journal.clone()).expect("replays").state(), self.state());
-            // A run that adopted an edit keeps no text: its plan is no longer that of its root.
-            if !self.state().adopted {
+            // A run whose plan has changed keeps no text: that plan isn't in its root.
+            if !self.state().replanned {
                 assert_eq!(&written_and_read(self.state()), self.state(), "j4: as text");
             }
         }

@@ -156,7 +156,7 @@ impl Story {
             Checked::new("exit", Verdict::Verified, "exit code 0").fact("expected", 0).fact("code", 0);
         self.checks(task, attempt, checked.clone());
         let planned = self.started.workflow.tasks.iter().find(|planned| planned.id == task).unwrap();
-        let accepted = Accepted::new(&planned.evidence, &[checked]).unwrap();
+        let accepted = Accepted::new(planned, &[checked]).unwrap();
         self.moved(&format!("{task}.{attempt}"), PlainMove::Retained);
         self.task(task, "", TaskStep::Verified { accepted });
     }

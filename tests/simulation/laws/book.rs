@@ -130,6 +130,8 @@ pub fn outcome(step: &TaskStep) -> Option<Outcome> {
         TaskStep::Cancelled => Some(Outcome::Cancelled),
         TaskStep::NeedsMet
         | TaskStep::Deferred { .. }
+        | TaskStep::Opened
+        | TaskStep::Asked
         | TaskStep::Claimed { .. }
         | TaskStep::Acknowledged
         | TaskStep::HostFailed { .. }

@@ -55,7 +55,8 @@ impl Laws {
             RunEvent::Resumed { .. }
             | RunEvent::Interrupted { .. }
             | RunEvent::Stopping { .. }
-            | RunEvent::Adopted(_) => {}
+            | RunEvent::Adopted(_)
+            | RunEvent::Extended(_) => {}
         }
         hold("j2_one_root", self.book.roots == 1, || format!("{} roots", self.book.roots))
     }
@@ -76,6 +77,8 @@ impl Laws {
             TaskStep::NeedsImpossible { .. }
             | TaskStep::Deferred { .. }
             | TaskStep::Denied { .. }
+            | TaskStep::Opened
+            | TaskStep::Asked
             | TaskStep::LaunchFailed { .. }
             | TaskStep::Worked
             | TaskStep::AttemptFailed { .. }
