@@ -2,10 +2,11 @@
 //!
 //! Nothing is removed here. The commands are text, for whoever decides to type them.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use ilchul_substrate::Urgency;
+use ilchul_substrate::{Mark, Urgency};
 use serde_json::json;
 
 use super::close::Closing;
@@ -124,6 +125,11 @@ fn commands(place: &Place, worker: &WorkerView, looked: &Looked) -> Vec<String> 
         commands.push(format!("{git} worktree unlock {path}"));
         commands.push(format!("{git} worktree remove {force}{path}"));
         commands.push(format!("{git} branch -D {}", quoted(field("branch"))));
+        for view in views(Path::new(field("path"))) {
+            let view = quoted(&view.display().to_string());
+            commands.push(format!("{git} worktree unlock {view}"));
+            commands.push(format!("{git} worktree remove {view}"));
+        }
     }
     let terminal = worker.session.as_ref().filter(|session| session.kind == SessionKind::Tmux.word());
     if let Some(session) = terminal {
@@ -131,6 +137,14 @@ fn commands(place: &Place, worker: &WorkerView, looked: &Looked) -> Vec<String> 
         commands.push(format!("tmux {}kill-window -t {}", socket.unwrap_or_default(), quoted(&session.id)));
     }
     commands
+}
+
+/// The detached trees that a judge was given beside its own at `tree`.
+fn views(tree: &Path) -> Vec<PathBuf> {
+    let mark = tree.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<Mark>().ok());
+    let Some(mark) = mark else { return Vec::new() };
+    let view = |side| tree.with_file_name(format!("ilchul.{}-{side}.{}", mark.run(), mark.worker()));
+    ["left", "right"].map(view).into_iter().filter(|path| path.is_dir()).collect()
 }
 
 fn is_dirty(held: &Held) -> bool {

@@ -192,6 +192,7 @@ pub fn judge_without_looking(
             | Item::Diff { .. }
             | Item::Artifact { .. }
             | Item::Log { .. }
+            | Item::Views
             | Item::Children => None,
         })
         .collect()

@@ -97,6 +97,7 @@ pub fn asked(state: &RunState, task: usize) -> Option<(usize, &str)> {
         | Item::Approval { .. }
         | Item::Output { .. }
         | Item::Choice { .. }
+        | Item::Views
         | Item::Children => None,
     })
 }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::launch::{self, Job, PROMPT};
 use super::verify::{self, Case, Git};
+use super::views::{self, View};
 use super::world::{World, handle};
 use crate::engine::Engine;
 use crate::engine::evidence::{Checked, ChildExit};
@@ -46,8 +47,9 @@ pub(super) fn launch(world: &World, engine: &Engine, id: &str) -> Option<Job> {
             | TaskKind::Tournament(_) => None,
         },
         extras: extras(world, planned),
-        inputs: inputs(state, worker.task, worker.attempt),
+        inputs: inputs(state, id, &views::of(&world.home, state, id)),
         prompt: prompt(state, worker.task),
+        views: views::of(&world.home, state, id),
         free_disk: state.workflow().limits.free_disk,
     })
 }
@@ -108,6 +110,7 @@ pub(super) fn case(world: &World, state: &RunState, id: &str) -> Option<Case> {
         env: verify::environment(launch::environment(world, &job, &tree, &mail), &extras),
         tree,
         mail,
+        views: views::of(&world.home, state, id),
         log: world.home.log(&world.run, id),
         checks: world.checks(id),
         claims: worker.report.as_ref().map(|report| report.claims.clone()).unwrap_or_default(),
@@ -140,6 +143,7 @@ fn job_for_environment(world: &World, state: &RunState, id: &str, worker: &Worke
         extras: extras(world, planned),
         inputs: None,
         prompt: prompt(state, worker.task),
+        views: views::of(&world.home, state, id),
         free_disk: None,
     }
 }
@@ -148,6 +152,10 @@ fn job_for_environment(world: &World, state: &RunState, id: &str, worker: &Worke
 #[derive(Serialize)]
 struct Inputs<'s> {
     budget: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    item: Option<&'s Value>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    judges: Map<String, Value>,
     needs: BTreeMap<&'s str, Needed<'s>>,
     refuted: Vec<Value>,
     schema: &'static str,
@@ -172,17 +180,25 @@ struct Shown<'s> {
 
 /// What needs hand on, what budget is left, and what was refuted last time (contract 3), as
 /// JSON; `None` where something has no such form.
-fn inputs(state: &RunState, task: usize, attempt: u32) -> Option<Vec<u8>> {
+fn inputs(state: &RunState, id: &str, views: &[View]) -> Option<Vec<u8>> {
+    let (task, attempt) = state.workers.get(id).map(|worker| (worker.task, worker.attempt))?;
     let needs = &state.planned(task).needs;
     let known = needs.iter().filter_map(|need| Some((need.task.as_str(), state.task_index(&need.task)?)));
     let left = state.tasks[task].allowed.saturating_sub(attempt);
     let inputs = Inputs {
         budget: json!({"attempts_left": left}),
+        item: state.planned(task).item.as_ref(),
+        judges: views.iter().map(judged).collect(),
         needs: known.map(|(id, index)| (id, needed(state, index))).collect(),
         refuted: refuted(state, task),
         schema: "ilchul.inputs/1",
     };
     serde_json::to_vec(&inputs).ok()
+}
+
+/// One of the heads that a judge compares: whose it is, and where it can be looked at.
+fn judged(view: &View) -> (String, Value) {
+    (view.side.to_owned(), json!({"task": view.task, "head": view.commit, "tree": view.path}))
 }
 
 fn needed(state: &RunState, index: usize) -> Needed<'_> {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use ilchul_git_worktree::WorktreeSpec;
 use ilchul_substrate::{ErrorKind, Mark, SessionSpec, Substrate};
 
+use super::views::{self, View};
 use super::watch::Watch;
 use super::world::{World, place};
 use crate::engine::input::Seen;
@@ -45,6 +46,8 @@ pub struct Job {
     pub inputs: Option<Vec<u8>>,
     /// What an agent is asked.
     pub prompt: Option<String>,
+    /// What a judge compares.
+    pub views: Vec<View>,
     /// Free bytes below which nothing is made.
     pub free_disk: Option<u64>,
 }
@@ -70,12 +73,14 @@ pub fn launch(world: &World, watch: &Watch, job: &Job) -> Seen {
     }
 }
 
-type Failure = (&'static str, String, bool);
+/// The step that failed, why, and whether the host is to blame.
+pub type Failure = (&'static str, String, bool);
 
 fn launch_steps(world: &World, watch: &Watch, job: &Job) -> Result<Seen, Failure> {
     let mark = world.mark(&job.worker).map_err(|error| ("workspace", error.to_string(), false))?;
     enough_disk(world, job.free_disk)?;
     let (tree, workspace) = make_tree(world, job, &mark)?;
+    views::make(world, &job.views)?;
     let folder = make_mail(world, watch, job, &tree)?;
     let spec = session(world, job, &tree, &folder)?;
     let session = world.sessions.ensure(&mark, &spec).map_err(|error| {
@@ -115,7 +120,7 @@ fn make_tree(
     }
     let spec = WorktreeSpec {
         path: path.clone(),
-        branch: format!("ilchul/{}/{}", world.run, job.worker),
+        branch: Some(format!("ilchul/{}/{}", world.run, job.worker)),
         base: start.clone(),
         reason: format!("ilchul: run {}, worker {}", world.run, job.worker),
     };
@@ -210,6 +215,9 @@ pub fn environment(world: &World, job: &Job, tree: &Path, folder: &Path) -> Vec<
     add("ILCHUL_INPUTS", folder.join(INPUTS).into());
     add("ILCHUL_LOG", world.home.log(&world.run, &job.worker).into());
     add("ILCHUL_PORT_BASE", port.to_string().into());
+    for view in &job.views {
+        add(if view.side == "left" { "ILCHUL_LEFT" } else { "ILCHUL_RIGHT" }, view.path.clone().into());
+    }
     if job.prompt.is_some() {
         add("ILCHUL_PROMPT_FILE", folder.join(PROMPT).into());
     }

@@ -26,6 +26,7 @@ mod turn;
 mod unrecorded;
 mod vanished;
 mod verify;
+mod views;
 mod watch;
 pub mod world;
 

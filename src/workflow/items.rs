@@ -129,6 +129,7 @@ impl Sink<'_> {
                 | Item::Approval { .. }
                 | Item::Output { .. }
                 | Item::Choice { .. }
+                | Item::Views
                 | Item::Children => {}
             }
             items.push(item);

@@ -416,6 +416,8 @@ pub enum Item {
         /// What may be chosen.
         among: Vec<String>,
     },
+    /// A judge's views of the two heads are as they were made.
+    Views,
     /// What became of its children decides: the one item of a control task.
     Children,
 }
@@ -454,6 +456,7 @@ impl Item {
             Self::Approval { .. } => APPROVAL,
             Self::Output { .. } => "output",
             Self::Choice { .. } => "choice",
+            Self::Views => "views",
             Self::Children => "children",
         }
     }

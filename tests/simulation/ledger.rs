@@ -76,7 +76,8 @@ impl Ledger {
             | Item::Artifact { .. }
             | Item::Log { .. }
             | Item::Output { .. }
-            | Item::Choice { .. } => work.good,
+            | Item::Choice { .. }
+            | Item::Views => work.good,
             // Nobody is sent to look at a control task.
             Item::Children => false,
             Item::Approval { .. } => {

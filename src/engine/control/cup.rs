@@ -10,7 +10,7 @@ use super::{Next, Outcome, child, children};
 use crate::engine::named::Named;
 use crate::engine::state::RunState;
 use crate::engine::task_table::TaskPhase;
-use crate::workflow::{Need, Task, Tournament, When};
+use crate::workflow::{Evidence, Item, Need, Task, Tournament, When};
 
 /// The bracket as far as it is played.
 #[derive(Debug, Default)]
@@ -116,5 +116,13 @@ fn judge(state: &RunState, task: usize, cup: &Tournament, (k, left, right): (u32
     let id = |entrant: usize| state.planned(entrant).id.clone();
     let mut needs = made.needs;
     needs.extend([left, right].map(|entrant| Need { task: id(entrant), when: Some(When::Completed) }));
-    Task { needs, judges: Some((id(left), id(right))), ..made }
+    let evidence = match made.evidence {
+        // Only what was kept as a commit can be looked at.
+        Evidence::Items(mut items) if [left, right].iter().all(|it| state.tasks[*it].head.is_some()) => {
+            items.push(Item::Views);
+            Evidence::Items(items)
+        }
+        other @ (Evidence::Items(_) | Evidence::Waived(_)) => other,
+    };
+    Task { needs, evidence, judges: Some((id(left), id(right))), ..made }
 }

@@ -209,6 +209,7 @@ pub(super) fn evidence_events(view: View<'_>, worker: &WorkerState, checked: &[C
                 | Item::Log { .. }
                 | Item::Output { .. }
                 | Item::Choice { .. }
+                | Item::Views
                 | Item::Children,
             )
             | None => checked.clone(),

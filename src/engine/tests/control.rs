@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{Plan, Play, approval, artifact, flow, kinds, started, task};
 use crate::engine::control;
 use crate::engine::event::{Event, Started};
-use crate::engine::evidence::{Checked, Verdict};
+use crate::engine::evidence::{Checked, Verdict, judge_choice};
 use crate::engine::input::{Answer, Request, Seen};
 use crate::engine::state::RunPhase;
 use crate::engine::task_table::TaskPhase as T;
@@ -61,7 +61,23 @@ impl Play {
         let mut events =
             kinds(&self.see(worker, Seen::Reported { report: Box::new(report), sha256: worker.to_owned() }));
         events.extend(kinds(&self.exit(worker, 0)));
+        events.extend(self.look(worker));
         events
+    }
+
+    /// An honest look at evidence of which all but the answers holds, where one is owed.
+    fn look(&mut self, worker: &str) -> Vec<String> {
+        let task = self.worker(worker).task;
+        if !self.owed().contains(&format!("verify {worker}")) {
+            return Vec::new();
+        }
+        let outputs = self.worker(worker).report.as_ref().expect("it reported").outputs.clone();
+        let seen = |item: &Item| match item {
+            Item::Choice { name, among } => judge_choice(name, among, &outputs),
+            other => Checked::new(other.kind(), Verdict::Verified, "seen"),
+        };
+        let checked = self.state().planned(task).evidence.items().iter().map(seen).collect();
+        kinds(&self.see(worker, Seen::Judged { checked }))
     }
 
     /// An attempt whose tree is kept as this commit.

@@ -25,6 +25,7 @@ use ilchul_git_worktree::GitWorktree;
 use ilchul_substrate::Handle;
 use serde_json::{Map, Value};
 
+use super::views::{self, View};
 use crate::engine::event::Snapshot;
 use crate::engine::evidence::{Checked, ChildExit, Verdict, judge_choice, judge_exit, judge_output};
 use crate::home::Home;
@@ -45,6 +46,8 @@ pub struct Case {
     pub git: Option<Git>,
     /// The mail folder: its assignment is the stamp of the dispatch.
     pub mail: PathBuf,
+    /// What a judge compares.
+    pub views: Vec<View>,
     /// Everything that the worker printed, as its shim captured it.
     pub log: PathBuf,
     /// Where commands leave output and results.
@@ -122,6 +125,7 @@ pub fn verify(case: &Case) -> Vec<Checked> {
             Item::Log { pattern, source } => log::check(case, pattern, source),
             Item::Output { name, equals } => judge_output(name, equals, &case.outputs),
             Item::Choice { name, among } => judge_choice(name, among, &case.outputs),
+            Item::Views => views::check(&case.views, case.git.as_ref()),
             // A control task has no tree; the engine judges it by what it knows of its children.
             Item::Children => unverifiable("children", "judged by what became of its children"),
         })
@@ -142,14 +146,14 @@ pub fn environment(
     plain.chain(extras.iter().map(|(name, value)| (name.clone(), value.clone()))).collect()
 }
 
-fn refuted(kind: &str, reason: impl Into<String>) -> Checked {
+pub(super) fn refuted(kind: &str, reason: impl Into<String>) -> Checked {
     Checked::new(kind, Verdict::Refuted, reason)
 }
 
-fn unverifiable(kind: &str, reason: impl Into<String>) -> Checked {
+pub(super) fn unverifiable(kind: &str, reason: impl Into<String>) -> Checked {
     Checked::new(kind, Verdict::Unverifiable, reason)
 }
 
-fn verified(kind: &str, reason: impl Into<String>) -> Checked {
+pub(super) fn verified(kind: &str, reason: impl Into<String>) -> Checked {
     Checked::new(kind, Verdict::Verified, reason)
 }

@@ -27,6 +27,7 @@ static WRITES: AtomicU64 = AtomicU64::new(0);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) path: String,
+    /// Empty for a detached one.
     pub(crate) branch: String,
     pub(crate) base: String,
     /// What git wrote into the tree's `.git` file, without the line's end.

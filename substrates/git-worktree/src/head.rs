@@ -37,7 +37,18 @@ impl GitWorktree {
         let repo = self.repository()?;
         let commit = commit_of(&repo, &bound.entry)?;
         links(&odb(&repo)?, commit)?;
-        let branch = format!("refs/heads/{}", handle.field("branch")?);
+        let name = handle.field("branch")?;
+        if name.is_empty() {
+            // It was made detached: no branch of its own can have moved.
+            let gitfile_intact = bound.gitfile_intact;
+            return Ok(Head {
+                commit: commit.to_string(),
+                branch_tip: None,
+                on_branch: false,
+                gitfile_intact,
+            });
+        }
+        let branch = format!("refs/heads/{name}");
         let (tip, direct) = match repo.find_reference(&branch) {
             Ok(reference) => {
                 let direct = reference.kind() == Some(ReferenceType::Direct);

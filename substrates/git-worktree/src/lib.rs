@@ -42,8 +42,9 @@ use std::time::Duration;
 pub struct WorktreeSpec {
     /// Where; absolute, its last part the mark. Missing folders above it are made, mode 0700.
     pub path: PathBuf,
-    /// The branch to make, without `refs/heads/`; must not exist.
-    pub branch: String,
+    /// The branch to make, without `refs/heads/`; must not exist. None: detached, a view of
+    /// a commit that nobody works on.
+    pub branch: Option<String>,
     /// The commit to start from: a full id.
     pub base: String,
     /// Why git shall keep its hands off: one line, shown by `git worktree list`.

@@ -19,9 +19,17 @@ pub(crate) struct Place {
     /// The tree's path, links in its folder resolved, as git will write it.
     pub(crate) path: PathBuf,
     pub(crate) text: String,
-    pub(crate) branch: String,
+    /// None: detached.
+    pub(crate) branch: Option<String>,
     pub(crate) base: Oid,
     pub(crate) reason: String,
+}
+
+impl Place {
+    /// As a record has it: empty for a detached one.
+    pub(crate) fn branch_text(&self) -> &str {
+        self.branch.as_deref().unwrap_or_default()
+    }
 }
 
 fn refused(detail: String) -> Error {
@@ -44,10 +52,11 @@ impl GitWorktree {
             )));
         }
         // A leading dash would be read as an option by every git that is given the name.
-        if !git2::Reference::is_valid_name(&format!("refs/heads/{}", spec.branch))
-            || spec.branch.starts_with('-')
-        {
-            return Err(refused(format!("`{}` can't name a branch", spec.branch.escape_debug())));
+        let is_name = |name: &str| {
+            git2::Reference::is_valid_name(&format!("refs/heads/{name}")) && !name.starts_with('-')
+        };
+        if let Some(name) = spec.branch.as_deref().filter(|name| !is_name(name)) {
+            return Err(refused(format!("`{}` can't name a branch", name.escape_debug())));
         }
         // Git shows the reason as one line of a list.
         if spec.reason.trim().is_empty() || spec.reason.chars().any(char::is_control) {
@@ -95,7 +104,7 @@ impl GitWorktree {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(Error::io(MAKE, format!("`{}`", place.text), error)),
         }
-        branch_is_free(repo, &place.branch)
+        place.branch.as_ref().map_or(Ok(()), |branch| branch_is_free(repo, branch))
     }
 }
 

@@ -57,7 +57,9 @@ impl GitWorktree {
         let Some(record) = entry.whole() else {
             return Err(conflict(format!("`{shown}` was left half made: {}", entry.lacks.join(", "))));
         };
-        if record.path != place.text || record.branch != place.branch || record.base != place.base.to_string()
+        if record.path != place.text
+            || record.branch != place.branch_text()
+            || record.base != place.base.to_string()
         {
             let theirs = format!("`{}` on branch `{}` from {}", record.path, record.branch, record.base);
             return Err(conflict(format!("`{mark}` exists with another spec: {theirs}")));
@@ -76,19 +78,23 @@ impl GitWorktree {
     /// if it exists: so after a failure of git we know that it is ours, and may
     /// try again where `git worktree add -b` would have left one in its own way.
     fn administer(&self, repo: &Repository, place: &Place) -> Result<(), Error> {
-        let shown = format!("branch `{}`", place.branch);
-        let name = format!("refs/heads/{}", place.branch);
-        repo.reference(&name, place.base, false, "ilchul: worktree").map_err(|error| match error.code() {
-            ErrorCode::Exists | ErrorCode::Locked | ErrorCode::InvalidSpec => {
-                conflict(format!("{shown}: {}", error.message())).with_source(error)
+        let base = place.base.to_string();
+        let start = match &place.branch {
+            Some(branch) => {
+                make_branch(repo, branch, place)?;
+                branch
             }
-            _ => trouble(MAKE, &shown, error),
-        })?;
+            None => &base,
+        };
         // `--lock` and `--reason` at once: between an add and a later `worktree lock`
         // somebody's `prune` could come.
         let words = ["worktree", "add", "--no-checkout", "--lock", "--reason"];
         let mut args: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
-        args.extend([OsStr::new(&place.reason), place.path.as_os_str(), OsStr::new(&place.branch)]);
+        args.push(OsStr::new(&place.reason));
+        if place.branch.is_none() {
+            args.push(OsStr::new("--detach"));
+        }
+        args.extend([place.path.as_os_str(), OsStr::new(start)]);
         let call = Call {
             git_dir: &self.common,
             work_tree: &self.checkout,
@@ -177,12 +183,13 @@ impl GitWorktree {
 
     /// What became of it, with all that is there now by name.
     fn left(&self, place: &Place, failure: &Failure) -> Error {
-        let mut left = vec![format!("branch `{}`", place.branch)];
+        let mut left: Vec<String> = place.branch.iter().map(|branch| format!("branch `{branch}`")).collect();
         if !self.nothing_but_the_branch(place) {
             left.push(format!("entry `{}`", self.entry_dir(&place.name).display()));
             left.push(format!("folder `{}`", place.text));
         }
-        let detail = format!("{}; left behind: {}", failure.words(), left.join(", "));
+        let left = if left.is_empty() { "nothing".to_owned() } else { left.join(", ") };
+        let detail = format!("{}; left behind: {left}", failure.words());
         // Unavailable although something is left: whoever has no disk shall not spend an attempt.
         let kind = if failure.is_the_hosts() { ErrorKind::Unavailable } else { ErrorKind::Conflict };
         Error::new(kind, MAKE, detail)
@@ -197,12 +204,25 @@ impl GitWorktree {
             fs::metadata(&place.path).map_err(|error| Error::io(MAKE, format!("`{}`", place.text), error))?;
         Ok(Record {
             path: place.text.clone(),
-            branch: place.branch.clone(),
+            branch: place.branch_text().to_owned(),
             base: place.base.to_string(),
             gitfile: gitfile.trim_end_matches('\n').to_owned(),
             inode: metadata.ino().to_string(),
         })
     }
+}
+
+/// The branch, in a way that fails if it exists.
+fn make_branch(repo: &Repository, branch: &str, place: &Place) -> Result<(), Error> {
+    let shown = format!("branch `{branch}`");
+    let name = format!("refs/heads/{branch}");
+    let made = repo.reference(&name, place.base, false, "ilchul: worktree");
+    made.map(drop).map_err(|error| match error.code() {
+        ErrorCode::Exists | ErrorCode::Locked | ErrorCode::InvalidSpec => {
+            conflict(format!("{shown}: {}", error.message())).with_source(error)
+        }
+        _ => trouble(MAKE, &shown, error),
+    })
 }
 
 /// Words with which git gives up because somebody else's entry was half written.

@@ -94,7 +94,7 @@ impl World {
     pub fn spec(&self, mark: &Mark) -> WorktreeSpec {
         WorktreeSpec {
             path: self.tree(mark),
-            branch: branch(mark),
+            branch: Some(branch(mark)),
             base: self.head(),
             reason: format!("ilchul: in use by {mark}"),
         }

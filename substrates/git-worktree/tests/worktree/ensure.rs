@@ -122,8 +122,8 @@ fn what_cannot_be_served_is_refused_before_anything_is_made() {
     check(&|spec| spec.path = world.repo.join(mark.to_string()));
     check(&|spec| spec.path = world.home.join("..").join(mark.to_string()));
     check(&|spec| spec.path = world.repo.join(".git/x").join(mark.to_string()));
-    check(&|spec| spec.branch = "a..b".to_owned());
-    check(&|spec| spec.branch = "--force".to_owned());
+    check(&|spec| spec.branch = Some("a..b".to_owned()));
+    check(&|spec| spec.branch = Some("--force".to_owned()));
     check(&|spec| spec.base = "main".to_owned());
     check(&|spec| spec.base = spec.base[..12].to_owned());
     check(&|spec| spec.base = "1".repeat(40));
@@ -376,7 +376,7 @@ fn s1_no_hook_monitor_or_filter_of_the_repository_runs() {
     let base = fs::read_to_string(world.repo.join(".git/refs/heads/main")).unwrap().trim().to_owned();
     let spec = WorktreeSpec {
         path: world.tree(&mark),
-        branch: branch(&mark),
+        branch: Some(branch(&mark)),
         base: base.clone(),
         reason: "r".to_owned(),
     };
@@ -522,4 +522,25 @@ fn a_partial_clone_that_lacks_files_is_refused_before_anything_is_made() {
     let mark = mark("fix", 1);
     refused(substrate.ensure(&mark, &world.spec(&mark)), ErrorKind::Refused, &["isn't stored here"]);
     assert!(!clone.join(".git/worktrees").exists());
+}
+
+#[test]
+fn a_detached_view_stands_at_its_commit_on_no_branch_and_every_change_is_told() {
+    let world = World::new();
+    let substrate = world.open();
+    let mark = Mark::new("r1-left", "judge", 1).unwrap();
+    let spec = WorktreeSpec { branch: None, ..world.spec(&mark) };
+    let handle = substrate.ensure(&mark, &spec).unwrap();
+    assert_eq!(substrate.ensure(&mark, &spec).unwrap(), handle, "twice is once");
+    let head = substrate.head(&handle).unwrap();
+    assert_eq!((head.commit, head.branch_tip, head.on_branch), (spec.base.clone(), None, false));
+    assert_eq!(world.git(&["branch", "--list", "ilchul/*"]), "");
+    assert!(substrate.discover("r1").unwrap().is_empty(), "nobody takes it for a worker of the run");
+    assert!(matches!(state(&substrate, &handle), State::Live(_)));
+    assert_eq!(substrate.uncommitted(&spec.path).unwrap(), Vec::<String>::new());
+    fs::write(spec.path.join("README"), "changed\n").unwrap();
+    fs::write(spec.path.join("new"), "x").unwrap();
+    assert_eq!(substrate.uncommitted(&spec.path).unwrap(), ["README", "new"]);
+    let lock = fs::read_to_string(world.entry(&mark).join("locked")).unwrap();
+    assert!(lock.contains("ilchul"), "locked from birth: {lock}");
 }

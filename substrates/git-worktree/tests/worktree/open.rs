@@ -129,7 +129,7 @@ fn s3_inner_part_for_a_poisoned_environment() {
     let mark = crate::common::mark("fix", 1);
     let spec = ilchul_git_worktree::WorktreeSpec {
         path: root.join("trees").join(mark.to_string()),
-        branch: crate::common::branch(&mark),
+        branch: Some(crate::common::branch(&mark)),
         base: substrate.resolve_commit("HEAD").unwrap(),
         reason: "r".to_owned(),
     };
