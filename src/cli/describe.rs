@@ -169,6 +169,7 @@ pub fn item(item: &Item) -> String {
         Item::Log { pattern, source: LogSource::File(path) } => {
             format!("writes /{}/ into the file `{path}`", brief(pattern))
         }
+        Item::Review { task } => format!("passes the review by `{task}`"),
         Item::Approval { message } => format!("is approved by a person: {}", brief(message)),
         Item::Output { name, equals } => {
             format!("answers {} as `outputs.{name}`", brief(&equals.to_string()))

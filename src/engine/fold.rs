@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::Engine;
 use super::event::Started;
 use super::moment::Stamp;
-use super::state::{Anchor, RunPhase, RunState, TaskState, WorkerState};
+use super::state::{Anchor, RunPhase, RunState, TaskState, WorkerState, reviews_now};
 
 /// Tasks or workers in one part: parts are read on more than one core.
 const PART: usize = 1250;
@@ -90,6 +90,9 @@ pub fn write<E: From<serde_json::Error>>(
         replanned: _,
         moving,
         open_count,
+        // They follow from the plan, and from where the tasks are.
+        reviews: _,
+        reviewing: _,
         index: _,
         dependents: _,
         asked_for: _,
@@ -158,6 +161,8 @@ pub fn join(started: Started, at: Stamp, parts: Vec<Part>) -> Option<Engine> {
     if !(whole && inside && workers.is_sorted_by(|a, b| a.0 < b.0) && head.active.iter().all(known)) {
         return None;
     }
+    let at_work = |reviewer: &usize| reviews_now(tasks[*reviewer].phase);
+    let reviewing = fresh.reviews.keys().copied().filter(at_work).collect();
     Some(Engine::over(RunState {
         last_at: head.last_at,
         anchor: head.anchor.into_owned(),
@@ -176,6 +181,7 @@ pub fn join(started: Started, at: Stamp, parts: Vec<Part>) -> Option<Engine> {
         at_large: head.at_large.into_owned(),
         moving: head.moving.into_owned(),
         open_count: head.open_count,
+        reviewing,
         ..fresh
     }))
 }

@@ -295,8 +295,12 @@ mod tests {
         dossier.bundle.items.insert(1, (sample::at(60), ran));
         dossier.bundle.token = Some(7);
         dossier.bundle.exit = Some(ChildExit::Signal(9));
-        dossier.bundle.snapshot =
-            Some(Snapshot { commit: "c".into(), tip: "t".into(), uncommitted: vec!["x".into()] });
+        dossier.bundle.snapshot = Some(Snapshot {
+            commit: "c".into(),
+            tip: "t".into(),
+            uncommitted: vec!["x".into()],
+            changed: Vec::new(),
+        });
         dossier.bundle.decisions.push(Decision {
             at: sample::at(80),
             kind: "task.verifying".into(),

@@ -75,6 +75,7 @@ impl Ledger {
             Item::Command { .. }
             | Item::Artifact { .. }
             | Item::Log { .. }
+            | Item::Review { .. }
             | Item::Output { .. }
             | Item::Choice { .. }
             | Item::Views => work.good,

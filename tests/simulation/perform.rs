@@ -230,7 +230,7 @@ fn capture(world: &mut World, life: u64, id: &str) -> Result<Snapshot, String> {
     }
     let unchanged = world.ledger.works.get(id).is_some_and(|work| work.unchanged);
     let commit = if unchanged { "base".to_owned() } else { format!("head of {id}") };
-    Ok(Snapshot { tip: commit.clone(), commit, uncommitted: Vec::new() })
+    Ok(Snapshot { tip: commit.clone(), commit, uncommitted: Vec::new(), changed: Vec::new() })
 }
 
 /// What our own checks find: the truth, where they can see it.

@@ -373,5 +373,10 @@ impl Play {
 }
 
 fn snapshot(worker: &str) -> Snapshot {
-    Snapshot { commit: format!("head of {worker}"), tip: String::new(), uncommitted: Vec::new() }
+    Snapshot {
+        commit: format!("head of {worker}"),
+        tip: String::new(),
+        uncommitted: Vec::new(),
+        changed: Vec::new(),
+    }
 }

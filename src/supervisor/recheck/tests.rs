@@ -62,6 +62,7 @@ impl Stage {
                 commit: self.head.clone(),
                 tip: self.head.clone(),
                 uncommitted: vec![],
+                changed: vec![],
             }),
             items: [(0, (Stamp::default(), checked))].into(),
             ..Bundle::default()
