@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::workflow::{Evidence, Item, LogSource, Need, Task, TaskBase, TaskKind, When};
+use crate::workflow::{Evidence, Item, LogSource, Made, Need, Task, TaskBase, TaskKind, When};
 
 /// Characters of a command or a prompt that are shown.
 const MAX_TEXT: usize = 72;
@@ -80,19 +80,42 @@ pub fn kind(of: &TaskKind) -> String {
         TaskKind::Approve(message) => format!("approve: {}", brief(message)),
         TaskKind::Loop(body) => format!("loop, at most {} times: {}", body.max, kind(&body.each.kind)),
         TaskKind::Map(map) => {
-            format!(
-                "map over `{}.outputs.{}`, at most {}: {}",
-                map.task,
-                map.output,
-                map.max,
-                kind(&map.each.kind)
-            )
+            let (task, output) = (&map.task, &map.output);
+            format!("map over `{task}.outputs.{output}`, at most {}: {}", map.max, kind(&map.each.kind))
         }
         TaskKind::Tournament(cup) => {
-            let entrants: Vec<String> = cup.entrants.iter().map(|entrant| kind(&entrant.kind)).collect();
-            format!("tournament of {}, judged by {}", list(&entrants, 3), kind(&cup.judge.kind))
+            format!("tournament of {}, judged by {}", cup.entrants.len(), kind(&cup.judge.kind))
         }
     }
+}
+
+/// The same, with the labels of one that chooses.
+#[must_use]
+pub fn what(task: &Task) -> String {
+    if task.branches.is_empty() {
+        return kind(&task.kind);
+    }
+    let labels: Vec<String> = task.branches.keys().cloned().collect();
+    format!("classify into {}: {}", list(&labels, 5), kind(&task.kind))
+}
+
+/// Where each label of a classifier leads, one line for each.
+#[must_use]
+pub fn branches(task: &Task) -> Vec<String> {
+    let leads = |tasks: &[String]| match tasks {
+        [] => "nothing".to_owned(),
+        tasks => list(tasks, 5),
+    };
+    task.branches.iter().map(|(label, tasks)| format!("`{label}` leads to {}", leads(tasks))).collect()
+}
+
+/// What a control task makes, under the id that it will have: `3 entrants, `cup-e1` to `cup-e3``.
+#[must_use]
+pub fn made(made: &Made<'_>, parent: &str) -> String {
+    let (first, last) = made.ids(parent);
+    let most = if matches!(made.role, "iteration" | "element") { "at most " } else { "" };
+    let ids = if made.count == 1 { format!("`{first}`") } else { format!("`{first}` to `{last}`") };
+    format!("{most}{}, {ids}", count(made.count, made.role))
 }
 
 /// The word of a policy, as a workflow file writes it.
@@ -243,6 +266,46 @@ mod tests {
         assert_eq!(log(LogSource::Worker), "prints /ok [1-9]/");
         assert_eq!(log(LogSource::File("a.log".into())), "writes /ok [1-9]/ into the file `a.log`");
         assert_eq!(item(&Item::Approval { message: "Ship it?".into() }), "is approved by a person: Ship it?");
+    }
+
+    #[test]
+    fn each_control_kind_is_told_with_what_bounds_it() {
+        let text = concat!(
+            "version: 1\ntasks:\n",
+            "  a: { run: x }\n",
+            "  l: { loop: { max: 3, until: { output: n, equals: 0 }, each: { run: ./fix } } }\n",
+            "  m: { map: { over: a.outputs.files, each: { argv: [x, a b] } } }\n",
+            "  t: { tournament: { entrants: 3, each: { run: x }, judge: { run: ./judge } } }\n",
+            "  c: { classify: { by: { run: ./sort }, branches: { yes: [a2], no: [] } } }\n",
+            "  a2: { run: x }\n",
+            "  r: { reduce: { run: sort, over: [a] } }\n",
+            "  p: { approve: { message: Go? } }\n",
+        );
+        let workflow = crate::workflow::load("x.yaml", text.as_bytes()).unwrap().workflow;
+        let told: Vec<String> = workflow.tasks.iter().map(what).collect();
+        assert_eq!(
+            told,
+            [
+                "run: x",
+                "loop, at most 3 times: run: ./fix",
+                "map over `a.outputs.files`, at most 100: argv: x 'a b'",
+                "tournament of 3, judged by run: ./judge",
+                "classify into `no`, `yes`: run: ./sort",
+                "run: x",
+                "reduce: sort",
+                "approve: Go?",
+            ]
+        );
+        assert_eq!(branches(&workflow.tasks[4]), ["`no` leads to nothing", "`yes` leads to `a2`"]);
+        let of = |index: usize| {
+            let task = &workflow.tasks[index];
+            let all = crate::workflow::made(task);
+            all.iter().map(|it| made(it, &task.id)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(0), Vec::<String>::new());
+        assert_eq!(of(1), ["at most 3 iterations, `l-i1` to `l-i3`"]);
+        assert_eq!(of(2), ["at most 100 elements, `m-m1` to `m-m100`"]);
+        assert_eq!(of(3), ["3 entrants, `t-e1` to `t-e3`", "2 judges, `t-j1` to `t-j2`"]);
     }
 
     #[test]

@@ -223,7 +223,7 @@ impl Plan<'_> {
 
 /// One task for people. What is the default goes without saying, but for time and attempts.
 fn task_text(text: &mut String, task: &Task, commit: Option<&str>) {
-    let _ = writeln!(text, "  {}: {}", task.id, describe::kind(&task.kind));
+    let _ = writeln!(text, "  {}: {}", task.id, describe::what(task));
     if !task.needs.is_empty() {
         let _ = writeln!(text, "    needs: {}", describe::needs(task));
     }
@@ -231,13 +231,35 @@ fn task_text(text: &mut String, task: &Task, commit: Option<&str>) {
         let commit = commit.map_or_else(String::new, |commit| format!(" ({})", words::short(commit)));
         let _ = writeln!(text, "    base: {}{commit}", describe::base(base));
     }
-    for item in describe::evidence(&task.evidence) {
-        let _ = writeln!(text, "    evidence: {item}");
+    for branch in describe::branches(task) {
+        let _ = writeln!(text, "    branch: {branch}");
+    }
+    body_text(text, task, (&task.id, 4));
+}
+
+/// What a task must show and how often it may be tried; of a control task, what it makes.
+fn body_text(text: &mut String, task: &Task, (id, indent): (&str, usize)) {
+    let made = crate::workflow::made(task);
+    for part in &made {
+        let _ = writeln!(text, "{:indent$}makes: {}", "", describe::made(part, id));
+        let _ = writeln!(text, "{:indent$}  {}", "", describe::what(part.body));
+        body_text(text, part.body, (&part.any(id), indent + 2));
+    }
+    if !made.is_empty() {
+        return;
+    }
+    let items = describe::evidence(&task.evidence);
+    for (index, item) in items.iter().enumerate() {
+        let word = if index < task.required() || task.conditions == 0 { "evidence" } else { "until" };
+        let _ = writeln!(text, "{:indent$}{word}: {item}", "");
+    }
+    if task.kind.is_control() {
+        return;
     }
     let attempts = u64::from(task.retries) + 1;
     let plural = if attempts == 1 { "" } else { "s" };
     let timeout = describe::duration(task.timeout);
-    let _ = writeln!(text, "    {attempts} attempt{plural}, {timeout} each");
+    let _ = writeln!(text, "{:indent$}{attempts} attempt{plural}, {timeout} each", "");
 }
 
 /// One task for scripts. A need without a policy of its own carries the task's.
@@ -250,27 +272,52 @@ fn task_json(step: usize, task: &Task, commit: &Option<String>) -> Value {
         TaskBase::Commit(written) => json!({"task": null, "commit": commit, "written": written}),
         TaskBase::Task(id) => json!({"task": id, "commit": null, "written": null}),
     });
-    let items = task.evidence.items().iter();
-    let evidence: Vec<Value> =
-        items.map(|item| json!({"kind": item.kind(), "words": describe::item(item)})).collect();
+    let mut value = body_json(task, &task.id);
+    value["id"] = json!(task.id);
+    value["step"] = json!(step);
+    value["needs"] = json!(needs);
+    value["when"] = json!(describe::when(task.when));
+    value["base"] = json!(base);
+    value["branches"] = json!(task.branches);
+    value
+}
+
+/// What a task of the file and one that is made have in common.
+fn body_json(task: &Task, id: &str) -> Value {
+    let items = task.evidence.items().iter().enumerate();
+    let evidence: Vec<Value> = items
+        .map(|(index, item)| {
+            let until = index >= task.required();
+            json!({"kind": item.kind(), "words": describe::item(item), "until": until})
+        })
+        .collect();
     let waived = match &task.evidence {
         crate::workflow::Evidence::Items(_) => None,
         crate::workflow::Evidence::Waived(reason) => Some(reason),
     };
+    let made = crate::workflow::made(task);
+    let makes: Vec<Value> = made
+        .iter()
+        .map(|part| {
+            let (first, last) = part.ids(id);
+            let mut value = body_json(part.body, &part.any(id));
+            value["role"] = json!(part.role);
+            value["count"] = json!(part.count);
+            value["first"] = json!(first);
+            value["last"] = json!(last);
+            value
+        })
+        .collect();
     json!({
-        "id": task.id,
-        "step": step,
         "kind": task.word(),
-        "what": describe::kind(&task.kind),
-        "needs": needs,
-        "when": describe::when(task.when),
-        "base": base,
+        "what": describe::what(task),
         "workspace": task.workspace,
         "evidence": evidence,
         "waived": waived,
         "timeout_ms": u64::try_from(task.timeout.as_millis()).unwrap_or(u64::MAX),
         "attempts": u64::from(task.retries) + 1,
         "retain": task.retain,
+        "makes": makes,
     })
 }
 

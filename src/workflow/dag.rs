@@ -89,7 +89,7 @@ fn review_edges(
 
 /// A problem at one of a task's needs, or of its reviewers.
 fn need_error(sink: &mut Sink<'_>, draft: &Drafted, place: usize, words: (String, Option<String>)) {
-    let Some((span, index)) = draft.needs.get(place).copied() else {
+    let Some((span, place)) = draft.needs.get(place) else {
         let review = place.checked_sub(draft.needs.len()).and_then(|place| draft.reviews.get(place));
         if let Some(review) = review {
             reviews::error(sink, draft, review, (words.0, "remove one of these needs".to_owned()));
@@ -99,10 +99,11 @@ fn need_error(sink: &mut Sink<'_>, draft: &Drafted, place: usize, words: (String
     let (tasks, task) = (Path::ROOT.key("tasks"), draft.task.id.as_str());
     let (task, needs) = (tasks.key(task), "needs");
     let needs = task.key(needs);
+    let at = place.path(&needs);
     let (message, help) = words;
     match help {
-        Some(help) => sink.error_with(&needs.index(index), span, message, help),
-        None => sink.error(&needs.index(index), span, message),
+        Some(help) => sink.error_with(&at, *span, message, help),
+        None => sink.error(&at, *span, message),
     }
 }
 

@@ -188,6 +188,11 @@ impl<'s> Sink<'s> {
         Ok(())
     }
 
+    /// How many problems there are so far: what was read between two looks had none, or some.
+    pub(super) fn error_count(&self) -> usize {
+        self.errors.len() + self.more
+    }
+
     /// Whether the file is refused already.
     pub(super) fn has_errors(&self) -> bool {
         !self.errors.is_empty()

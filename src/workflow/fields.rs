@@ -51,6 +51,16 @@ impl<'n, 's> Fields<'n, 's> {
         self.reported.iter().any(|name| is_kind(name))
     }
 
+    /// These keys, and behind them those of `other` that aren't among them or left out.
+    pub(super) fn over(&self, other: &Self, left_out: &[&str]) -> Self {
+        let lacks = |field: &&Field<'_, '_>| {
+            let name = field.key.name;
+            self.get(name).is_none() && !left_out.contains(&name)
+        };
+        let found = self.found.iter().chain(other.found.iter().filter(lacks)).copied().collect();
+        Fields { found, reported: Vec::new() }
+    }
+
     /// In the order of the file.
     pub(super) fn among(&self, names: &[&str]) -> Vec<Field<'n, 's>> {
         self.found.iter().filter(|field| names.contains(&field.key.name)).copied().collect()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::error::Sink;
 use super::fields::{Field, Fields};
-use super::keys::{self, ITEMS};
+use super::keys::{self, CONDITIONS, ITEMS, Table};
 use super::model::{Evidence, Item, LogSource, WorkspaceKind};
 use super::place::{Path, quote};
 use super::scalar;
@@ -24,7 +24,31 @@ pub(super) struct Surroundings {
     pub(super) is_agent: bool,
     /// Where nothing is tracked, no change can be shown.
     pub(super) workspace: WorkspaceKind,
+    /// Who else judges it.
+    pub(super) rule: Rule,
 }
+
+/// What a body's evidence is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// It judges the task, alone.
+    Whole,
+    /// What it answers is judged besides: a label, a winner.
+    Answer,
+    /// What it leaves is judged besides, by the conditions of a loop.
+    Iteration,
+    /// A piece of a body that is put together from two: what it lacks may stand in the other.
+    Part,
+}
+
+/// Which keys an item has.
+struct Form {
+    table: &'static Table,
+    kinds: &'static [&'static str],
+}
+
+const EVIDENCE: Form = Form { table: &keys::ITEM, kinds: ITEMS };
+const CONDITION: Form = Form { table: &keys::CONDITION, kinds: CONDITIONS };
 
 impl Sink<'_> {
     /// `evidence` and `reason` of a task.
@@ -36,23 +60,25 @@ impl Sink<'_> {
     ) -> Evidence {
         let reason = body.get("reason");
         let Some(field) = body.get("evidence") else {
-            self.stray_reason(at, reason);
-            if around.is_agent {
-                let help = "declare what it must show, or write `evidence: waived` with a `reason`";
-                self.error_with(at, around.task, "an agent task needs evidence", help);
-            }
-            // A command's own exit is what it can show without being asked.
-            return Evidence::Items(vec![Item::Exit(0)]);
+            self.stray_reason(at, reason, around.rule);
+            return self.no_evidence(at, around);
         };
         let here = at.key("evidence");
         match &field.value.value {
-            Value::Scalar { text, .. } if text == "waived" => self.waived(at, field, reason),
-            Value::List(items) => {
-                self.stray_reason(at, reason);
-                self.items(&here, field, items, around.workspace)
+            Value::Scalar { text, .. } if text == "waived" => self.waived(at, (field, reason), around.rule),
+            Value::List(nodes) => {
+                self.stray_reason(at, reason, around.rule);
+                // Vacuously true evidence is none.
+                if nodes.is_empty() {
+                    let help = "name an item, leave the key out, or write `evidence: waived` with a `reason`";
+                    self.error_with(&here, field.value.span, "an empty list shows nothing", help);
+                }
+                let mut items = Vec::with_capacity(nodes.len());
+                self.items(&here, field.value.span, (nodes, &EVIDENCE, around.workspace), &mut items);
+                Evidence::Items(items)
             }
             Value::Scalar { .. } | Value::Map(_) => {
-                self.stray_reason(at, reason);
+                self.stray_reason(at, reason, around.rule);
                 let message =
                     format!("{}: a list of items, or the word `waived`, is allowed here", found(field.value));
                 let near = match &field.value.value {
@@ -67,9 +93,63 @@ impl Sink<'_> {
         }
     }
 
+    /// What stands where none is declared.
+    fn no_evidence(&mut self, at: &Path<'_>, around: &Surroundings) -> Evidence {
+        let exit = match around.rule {
+            Rule::Whole => {
+                if around.is_agent {
+                    let help = "declare what it must show, or write `evidence: waived` with a `reason`";
+                    self.error_with(at, around.task, "an agent task needs evidence", help);
+                }
+                // A command's own exit is what it can show without being asked.
+                true
+            }
+            Rule::Answer => !around.is_agent,
+            Rule::Iteration | Rule::Part => false,
+        };
+        Evidence::Items(if exit { vec![Item::Exit(0)] } else { Vec::new() })
+    }
+
+    /// `until`: one condition or a list of them, after what the body declares itself. Returns how many.
+    pub(super) fn conditions(
+        &mut self,
+        at: &Path<'_>,
+        node: &Node<'_>,
+        workspace: WorkspaceKind,
+        items: &mut Vec<Item>,
+    ) -> usize {
+        let before = items.len();
+        if let Value::List(nodes) = &node.value {
+            if nodes.is_empty() {
+                let help = "name at least one, as in `until: { exit: 0 }`";
+                self.error_with(at, node.span, "without a condition the loop would never be done", help);
+            }
+            self.items(at, node.span, (nodes, &CONDITION, workspace), items);
+        } else if let Some(item) = self.item(at, node, &CONDITION) {
+            self.beside(at, node, (&item, workspace), items);
+            items.push(item);
+        }
+        items.len() - before
+    }
+
     /// No evidence, for a reason that people will read in the record.
-    fn waived(&mut self, at: &Path<'_>, field: Field<'_, '_>, reason: Option<Field<'_, '_>>) -> Evidence {
+    fn waived(
+        &mut self,
+        at: &Path<'_>,
+        (field, reason): (Field<'_, '_>, Option<Field<'_, '_>>),
+        rule: Rule,
+    ) -> Evidence {
+        if matches!(rule, Rule::Answer | Rule::Iteration) {
+            let judged = if rule == Rule::Answer { "its answer is" } else { "`until` is" };
+            let message = format!("nothing is waived here: {judged} judged all the same");
+            let help = "leave `evidence` out, and `reason` with it";
+            self.error_with(&at.key("evidence"), field.span, message, help);
+            return Evidence::Items(Vec::new());
+        }
         let Some(reason) = reason else {
+            if rule == Rule::Part {
+                return Evidence::Waived(String::new());
+            }
             let help = "write `reason:` beside it; it is journaled and shown";
             self.error_with(&at.key("evidence"), field.span, "evidence is waived without a reason", help);
             return Evidence::Waived(String::new());
@@ -79,73 +159,80 @@ impl Sink<'_> {
     }
 
     /// A reason without a waiver would look like one in a review, and do nothing.
-    fn stray_reason(&mut self, at: &Path<'_>, reason: Option<Field<'_, '_>>) {
-        if let Some(reason) = reason {
+    fn stray_reason(&mut self, at: &Path<'_>, reason: Option<Field<'_, '_>>, rule: Rule) {
+        if let Some(reason) = reason
+            && rule != Rule::Part
+        {
             let message = "a reason only goes with `evidence: waived`";
             self.error_with(&at.key("reason"), reason.span, message, "remove it, or write it as a comment");
         }
     }
 
-    /// The declared items. Rules between items are checked here, rules within one in `item`.
+    /// The declared items, behind those that are there. Rules between items are checked here,
+    /// rules within one in `item`.
     fn items(
         &mut self,
         at: &Path<'_>,
-        field: Field<'_, '_>,
-        nodes: &[Node<'_>],
-        workspace: WorkspaceKind,
-    ) -> Evidence {
-        // Vacuously true evidence is none.
-        if nodes.is_empty() {
-            let help = "name an item, leave the key out, or write `evidence: waived` with a `reason`";
-            self.error_with(at, field.value.span, "an empty list shows nothing", help);
-        }
+        span: Span,
+        (nodes, form, workspace): (&[Node<'_>], &Form, WorkspaceKind),
+        items: &mut Vec<Item>,
+    ) {
         // Aliases make a long list cheap to write.
         if nodes.len() > MAX_ITEMS {
-            self.error(at, field.value.span, format!("more than {MAX_ITEMS} items"));
-            return Evidence::Items(Vec::new());
+            self.error(at, span, format!("more than {MAX_ITEMS} items"));
+            return;
         }
-        let mut items: Vec<Item> = Vec::with_capacity(nodes.len());
         for (index, node) in nodes.iter().enumerate() {
             let at = at.index(index);
-            let Some(item) = self.item(&at, node) else { continue };
-            match &item {
-                Item::Diff { .. } if workspace == WorkspaceKind::None => {
-                    let help = "leave `workspace` out, or show something else";
-                    self.error_with(&at, node.span, "without a worktree there is no diff", help);
-                }
-                // Two codes can't both be met, so that the task could never complete.
-                Item::Exit(_) if items.iter().any(|item| matches!(item, Item::Exit(_))) => {
-                    self.error(&at, node.span, "a second `exit`: a child ends with one code");
-                }
-                // `approve TASK` names no item.
-                Item::Approval { .. } if items.iter().any(|item| matches!(item, Item::Approval { .. })) => {
-                    self.error(&at, node.span, "a second `approval`: a person is asked once");
-                }
-                Item::Exit(_)
-                | Item::Command { .. }
-                | Item::Diff { .. }
-                | Item::Artifact { .. }
-                | Item::Log { .. }
-                | Item::Review { .. }
-                | Item::Approval { .. }
-                | Item::Output { .. }
-                | Item::Choice { .. }
-                | Item::Views
-                | Item::Children => {}
-            }
+            let Some(item) = self.item(&at, node, form) else { continue };
+            self.beside(&at, node, (&item, workspace), items);
             items.push(item);
         }
-        Evidence::Items(items)
+    }
+
+    /// Whether an item may stand beside those before it.
+    fn beside(
+        &mut self,
+        at: &Path<'_>,
+        node: &Node<'_>,
+        (item, workspace): (&Item, WorkspaceKind),
+        items: &[Item],
+    ) {
+        match item {
+            Item::Diff { .. } if workspace == WorkspaceKind::None => {
+                let help = "leave `workspace` out, or show something else";
+                self.error_with(at, node.span, "without a worktree there is no diff", help);
+            }
+            // Two codes can't both be met, so that the task could never complete.
+            Item::Exit(_) if items.iter().any(|item| matches!(item, Item::Exit(_))) => {
+                self.error(at, node.span, "a second `exit`: a child ends with one code");
+            }
+            // `approve TASK` names no item.
+            Item::Approval { .. } if items.iter().any(|item| matches!(item, Item::Approval { .. })) => {
+                self.error(at, node.span, "a second `approval`: a person is asked once");
+            }
+            Item::Exit(_)
+            | Item::Command { .. }
+            | Item::Diff { .. }
+            | Item::Artifact { .. }
+            | Item::Log { .. }
+            | Item::Review { .. }
+            | Item::Approval { .. }
+            | Item::Output { .. }
+            | Item::Choice { .. }
+            | Item::Views
+            | Item::Children => {}
+        }
     }
 
     /// One item: exactly one kind, and only the keys that go with it.
-    fn item(&mut self, at: &Path<'_>, node: &Node<'_>) -> Option<Item> {
-        let body = self.fields(at, node, &keys::ITEM)?;
-        let kinds = body.among(ITEMS);
+    fn item(&mut self, at: &Path<'_>, node: &Node<'_>, form: &Form) -> Option<Item> {
+        let body = self.fields(at, node, form.table)?;
+        let kinds = body.among(form.kinds);
         let Some(kind) = kinds.first().copied() else {
-            if !body.stands_for(ITEMS, &keys::ITEM) {
+            if !body.stands_for(form.kinds, form.table) {
                 let start = Span::new(node.span.start(), 1);
-                self.error(at, start, format!("an item has one of {}", any_of(ITEMS)));
+                self.error(at, start, format!("an item has one of {}", any_of(form.kinds)));
             }
             return None;
         };
@@ -161,6 +248,9 @@ impl Sink<'_> {
                 self.error(&at.key(stray.key.name), stray.span, message);
             }
         }
+        if let (Some(stray), false) = (body.get("equals"), kind.key.name == "output") {
+            self.error(&at.key("equals"), stray.span, "`equals` only goes with `output`");
+        }
         let here = at.key(kind.key.name);
         match kind.key.name {
             "exit" => self.count(at, kind).and_then(|code| i32::try_from(code).ok()).map(Item::Exit),
@@ -174,9 +264,22 @@ impl Sink<'_> {
                 let message = self.filled(&here.key("message"), field.value)?;
                 Some(Item::Approval { message: message.to_owned() })
             }
+            "output" => self.output(at, kind, &body),
             // `among` returns no other name.
             _ => None,
         }
+    }
+
+    /// An output of the report, and what it must be.
+    fn output(&mut self, at: &Path<'_>, kind: Field<'_, '_>, body: &Fields<'_, '_>) -> Option<Item> {
+        let name = self.output_name(&at.key("output"), kind.value);
+        let Some(field) = body.get("equals") else {
+            let help = "write `equals:` beside it, with the value that ends the loop";
+            self.error_with(&at.key("output"), kind.span, "an `output` needs something to be equal to", help);
+            return None;
+        };
+        let equals = self.json(&at.key("equals"), field.value);
+        Some(Item::Output { name: name?, equals: equals? })
     }
 
     /// A command that ilchul runs itself. An empty one would succeed and show nothing.

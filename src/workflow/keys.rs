@@ -4,6 +4,13 @@
 //! values have. Rules between keys (one kind per task, bounds that depend on
 //! each other) live in the reader alone.
 
+mod task;
+
+pub(super) use task::{
+    APPROVE, BASE, BODY, CLASSIFY, CONTROLS, KINDS, LOOP, MAP, NEED, NESTED, NESTED_KINDS, PLAIN_KINDS,
+    REDUCE, TASK, TOURNAMENT,
+};
+
 /// A mapping with fixed keys.
 pub(super) struct Table {
     /// What the mapping is.
@@ -54,6 +61,12 @@ pub(super) enum Shape {
     Table(&'static Table),
     /// Ids and what each names.
     Map(&'static Shape),
+    /// Any value; scalars as JSON would read them.
+    Any,
+    /// `TASK.outputs.NAME`.
+    OutputOf,
+    /// What is chosen between, and lists of what each choice leads to.
+    Choices(&'static Shape),
     /// Any of these; the reader tells them apart by their YAML shape.
     Either(&'static [Shape]),
 }
@@ -81,16 +94,14 @@ pub(super) const ADAPTERS: &[&str] = &["command"];
 /// Adapters that are known by name, and refused by name.
 pub(super) const LATER_ADAPTERS: &[&str] =
     &["claude", "codex", "opencode", "gemini", "aider", "pi", "goose", "mini-swe-agent"];
-/// The kinds of a task: exactly one of these.
-pub(super) const KINDS: &[&str] = &["run", "argv", "worker", "agent"];
 /// The kinds of an evidence item: exactly one of these.
 pub(super) const ITEMS: &[&str] = &["exit", "command", "diff", "artifact", "log", "review", "approval"];
+/// The kinds of a loop's condition: exactly one of these.
+pub(super) const CONDITIONS: &[&str] = &["exit", "command", "diff", "artifact", "log", "approval", "output"];
 
 /// The most tasks of a workflow.
 pub(super) const MAX_TASKS: usize = 200_000;
 
-/// What follows the name of a refused kind of task.
-const LATER_KIND: &str = "tasks are not supported by this version";
 /// What follows the name of a refused key that is neither.
 const LATER_KEY: &str = "is not supported by this version";
 
@@ -187,83 +198,51 @@ pub(super) static AGENT: Table = Table {
     ],
 };
 
-pub(super) static TASK: Table = Table {
-    doc: "A task: exactly one of `run`, `argv`, `worker` and `agent`, and what it must show.",
-    keys: &[
-        key("run", "A command line for sh -c.", Shape::Text),
-        key("argv", "A program and its arguments, without a shell.", Shape::List(&Shape::Text)),
-        key("worker", "A program that speaks the worker protocol itself.", Shape::List(&Shape::Text)),
-        key("agent", "The name of an entry of `agents`; goes with `prompt`.", Shape::Slug),
-        key("prompt", "What the agent is asked; may use {{ needs.TASK.summary }}.", Shape::Text),
-        key(
-            "needs",
-            "Tasks that must have ended before.",
-            Shape::List(&Shape::Either(&[Shape::Slug, Shape::Table(&NEED)])),
-        ),
-        key("when", "What must have become of the needs. Default: completed.", Shape::Word(POLICIES)),
-        key(
-            "base",
-            "Where the tree starts: a commit-ish, or the head of a task among the needs.",
-            Shape::Either(&[Shape::Text, Shape::Table(&BASE)]),
-        ),
-        key("workspace", "What hosts the files. Default: worktree.", Shape::Word(WORKSPACES)),
-        key("env", "Variables for the worker; null passes ilchul's own value on.", Shape::Env),
-        key("timeout", "An attempt's time. Default: 30m.", Shape::Duration),
-        key("retries", "Attempts after the first. Default: 0.", Shape::Count(0, 100)),
-        key(
-            "evidence",
-            "What ilchul checks itself before the task completes; `waived` goes with `reason`.",
-            Shape::Either(&[Shape::List(&Shape::Table(&ITEM)), Shape::Word(&["waived"])]),
-        ),
-        key("reason", "Why the evidence is waived.", Shape::Text),
-        key("retain", "Keep worktree and session until they are released. Default: true.", Shape::Flag),
-    ],
-    refused: &[
-        ("loop", LATER_KIND),
-        ("classify", LATER_KIND),
-        ("tournament", LATER_KIND),
-        ("reduce", LATER_KIND),
-        ("map", LATER_KIND),
-        ("approve", LATER_KIND),
-        ("trust", LATER_KEY),
-        ("session", "is set for the whole run, in `defaults`"),
-    ],
-};
-
-pub(super) static NEED: Table = Table {
-    doc: "A need with a policy of its own.",
-    keys: &[
-        required("task", "The id of a task.", Shape::Slug),
-        key("when", "What must have become of it. Default: the task's `when`.", Shape::Word(POLICIES)),
-    ],
-    refused: &[],
-};
-
-pub(super) static BASE: Table = Table {
-    doc: "The head of another task, or its last snapshot.",
-    keys: &[required("task", "The id of a task among the needs.", Shape::Slug)],
-    refused: &[],
-};
-
 pub(super) static ITEM: Table = Table {
     doc: "One thing that ilchul checks itself: exactly one of `exit`, `command`, `diff`, `artifact`, `log`, `review` and `approval`.",
+    keys: &[EXIT, COMMAND, MATCH, TIMEOUT, DIFF_ITEM, ARTIFACT, LOG_ITEM, REVIEW_ITEM, APPROVAL_ITEM],
+    refused: &[
+        ("output", "is a condition of a loop: it goes into `until`"),
+        ("equals", "goes with `output`, in the `until` of a loop"),
+    ],
+};
+
+pub(super) static CONDITION: Table = Table {
+    doc: "What must hold for a loop to end: an evidence item, or an output of the report.",
     keys: &[
-        key("exit", "The child ended by itself with this code.", Shape::Count(0, 255)),
-        key(
-            "command",
-            "A line for sh -c, run by ilchul at the judged commit, that must end with 0.",
-            Shape::Text,
-        ),
-        key("match", "With `command`: a regular expression that its output must contain.", Shape::Text),
-        key("timeout", "With `command`: its time. Default: 10m.", Shape::Duration),
-        key("diff", "What changed between the task's base and its head.", Shape::Table(&DIFF)),
-        key("artifact", "A new regular file, by its path in the tree.", Shape::Text),
-        key("log", "Text that was written while the task ran.", Shape::Table(&LOG)),
-        key("review", "Another task's verdict on this one's head, by its id; it starts there.", Shape::Slug),
-        key("approval", "A person says yes, once everything else is verified.", Shape::Table(&APPROVAL)),
+        EXIT,
+        COMMAND,
+        MATCH,
+        TIMEOUT,
+        DIFF_ITEM,
+        ARTIFACT,
+        LOG_ITEM,
+        APPROVAL_ITEM,
+        key("output", "The name of an output of the report; goes with `equals`.", Shape::Text),
+        key("equals", "With `output`: what it must be.", Shape::Any),
     ],
     refused: &[],
 };
+
+/// The short form of `entrants`, whose table entry has two.
+pub(super) static ENTRANTS: Key = key("entrants", "How many entrants.", Shape::Count(2, 64));
+
+const EXIT: Key = key("exit", "The child ended by itself with this code.", Shape::Count(0, 255));
+const COMMAND: Key = key(
+    "command",
+    "A line for sh -c, run by ilchul at the judged commit, that must end with 0.",
+    Shape::Text,
+);
+const MATCH: Key =
+    key("match", "With `command`: a regular expression that its output must contain.", Shape::Text);
+const TIMEOUT: Key = key("timeout", "With `command`: its time. Default: 10m.", Shape::Duration);
+const DIFF_ITEM: Key = key("diff", "What changed between the task's base and its head.", Shape::Table(&DIFF));
+const ARTIFACT: Key = key("artifact", "A new regular file, by its path in the tree.", Shape::Text);
+const LOG_ITEM: Key = key("log", "Text that was written while the task ran.", Shape::Table(&LOG));
+const REVIEW_ITEM: Key =
+    key("review", "Another task's verdict on this one's head, by its id; it starts there.", Shape::Slug);
+const APPROVAL_ITEM: Key =
+    key("approval", "A person says yes, once everything else is verified.", Shape::Table(&APPROVAL));
 
 pub(super) static APPROVAL: Table = Table {
     doc: "What a person is asked once everything else is verified.",

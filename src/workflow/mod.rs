@@ -3,13 +3,18 @@
 //! The only room that reads people's YAML. It knows nothing of runs: whether a
 //! commit exists or a program can be started is for others to find out.
 
+mod body;
+mod branches;
+mod children;
 mod control;
 mod dag;
+mod entrants;
 mod error;
 mod fields;
 mod file;
 mod items;
 mod keys;
+mod kinds;
 mod millis;
 mod model;
 mod place;
@@ -30,6 +35,7 @@ use error::Sink;
 use place::{Path, Source};
 use tree::Span;
 
+pub use children::{Made, made};
 pub use control::{Loop, Map, Tournament};
 pub use error::{Errors, Problem, Severity, render, render_problems};
 pub use file::{MAX_BYTES, ReadError, read};

@@ -159,11 +159,17 @@ enum Step<'p> {
     Root,
     Key(&'p str),
     Index(usize),
+    Written(&'p str),
 }
 
 impl<'p> Path<'p> {
     /// The file's own mapping.
     pub(super) const ROOT: Path<'static> = Path { parent: None, step: Step::Root };
+
+    /// A place that was written out before, because its links are gone.
+    pub(super) fn written(path: &'p str) -> Self {
+        Path { parent: None, step: Step::Written(path) }
+    }
 
     /// One key further down.
     pub(super) fn key<'q>(&'q self, key: &'q str) -> Path<'q>
@@ -189,6 +195,7 @@ impl Display for Path<'_> {
         }
         match self.step {
             Step::Root => Ok(()),
+            Step::Written(path) => f.write_str(path),
             Step::Index(index) => write!(f, "[{index}]"),
             Step::Key(key) => {
                 let dot = if self.parent.is_some_and(|parent| parent.parent.is_some()) { "." } else { "" };

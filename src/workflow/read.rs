@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::children;
 use super::dag;
 use super::error::Sink;
 use super::fields::{Field, Fields};
@@ -13,7 +14,7 @@ use super::model::{Agent, Heartbeat, Limits, OnLost, Workflow};
 use super::place::{Path, quote};
 use super::scalar;
 use super::take::{any_of, found, is_null};
-use super::tasks::{Defaults, Scope};
+use super::tasks::{Defaults, Outer};
 use super::tree::{Node, Value};
 
 /// Characters of a name: it stands in a tmux status line and in tables.
@@ -44,13 +45,14 @@ impl Sink<'_> {
         let limits = self.limits(&body);
         let (agents, agent_names) = self.agents(&body);
         // Agents come before tasks whatever the file's order is, because tasks name them.
-        let scope = Scope { defaults: &defaults, agents: &agents, agent_names: &agent_names };
+        let outer = Outer { defaults: &defaults, agents: &agents, agent_names: &agent_names };
         let drafts = match body.get("tasks") {
-            Some(field) => self.tasks(&at.key("tasks"), field.value, &scope),
+            Some(field) => self.tasks(&at.key("tasks"), field.value, &outer),
             None => Vec::new(),
         };
         self.task_bound(&body, &limits, drafts.len());
         dag::check(self, &drafts);
+        children::check(self, &drafts);
         Some(Workflow {
             name: name.unwrap_or_else(|| stem.to_owned()),
             base,

@@ -110,7 +110,8 @@ fn users(
             let message = format!("`{}` only reviews `{reviewed}`, for each of its attempts anew", need.task);
             (message, format!("need `{reviewed}`: the verdict on it is part of its evidence"))
         };
-        sink.error_with(&at.key("needs").index(*place), *span, message, help);
+        let needs = at.key("needs");
+        sink.error_with(&place.path(&needs), *span, message, help);
     }
     if let Some(TaskBase::Task(id)) = &draft.task.base
         && let Some(reviewed) = reviewed_by(id).map(|index| drafts[index].task.id.as_str())

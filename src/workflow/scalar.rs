@@ -173,6 +173,13 @@ pub(super) fn slug(text: &str) -> Result<(), Fault> {
     Err(if near.is_empty() { Fault::new(message) } else { Fault::with(message, format!("write `{near}`")) })
 }
 
+/// Whether templates and conditions can name an output so.
+pub(super) fn is_output(text: &str) -> bool {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let bytes = text.as_bytes();
+    bytes.first().is_some_and(|byte| word(*byte)) && bytes.iter().all(|byte| word(*byte) || *byte == b'-')
+}
+
 /// The nearest id to a text; empty if nothing of it can stay.
 fn slugified(text: &str) -> String {
     let mut out = String::new();

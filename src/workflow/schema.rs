@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{self, ITEMS, KINDS, Shape, Table};
+use super::keys::{self, CONDITIONS, ITEMS, KINDS, PLAIN_KINDS, Shape, Table};
 
 /// The schema as a JSON document.
 #[must_use]
@@ -20,7 +20,13 @@ pub fn schema() -> Value {
             "$defs".to_owned(),
             json!({
                 "task": task(),
+                "body": body(),
+                "nested": table(&keys::NESTED),
+                "loop": table(&keys::LOOP),
+                "map": table(&keys::MAP),
+                "tournament": table(&keys::TOURNAMENT),
                 "item": one_of(table(&keys::ITEM), ITEMS),
+                "condition": one_of(table(&keys::CONDITION), CONDITIONS),
                 "env": {
                     "type": "object",
                     "additionalProperties": { "type": ["string", "number", "boolean", "null"] },
@@ -89,6 +95,27 @@ fn task() -> Value {
     value
 }
 
+/// A body that one worker does: what else judges it decides whether it needs evidence.
+fn body() -> Value {
+    let mut value = one_of(table(&keys::BODY), PLAIN_KINDS);
+    if let Value::Object(value) = &mut value {
+        value.insert("dependentRequired".to_owned(), json!({ "agent": ["prompt"], "prompt": ["agent"] }));
+    }
+    value
+}
+
+/// The tables that stand once each, and are referred to: they are large, or lead back to themselves.
+static SHARED: [(&str, &Table); 8] = [
+    ("task", &keys::TASK),
+    ("body", &keys::BODY),
+    ("nested", &keys::NESTED),
+    ("loop", &keys::LOOP),
+    ("map", &keys::MAP),
+    ("tournament", &keys::TOURNAMENT),
+    ("item", &keys::ITEM),
+    ("condition", &keys::CONDITION),
+];
+
 /// The form of a value.
 fn shape(shape: &Shape) -> Value {
     match shape {
@@ -104,14 +131,21 @@ fn shape(shape: &Shape) -> Value {
         Shape::Word(words) => json!({ "enum": words }),
         Shape::List(items) => json!({ "type": "array", "items": self::shape(items) }),
         Shape::Env => json!({ "$ref": "#/$defs/env" }),
-        // The two large ones stand once each, and are referred to.
-        Shape::Table(inner) if std::ptr::eq(*inner, &raw const keys::TASK) => {
-            json!({ "$ref": "#/$defs/task" })
-        }
-        Shape::Table(inner) if std::ptr::eq(*inner, &raw const keys::ITEM) => {
-            json!({ "$ref": "#/$defs/item" })
-        }
-        Shape::Table(inner) => table(inner),
+        Shape::Table(inner) => match SHARED.iter().find(|(_, shared)| std::ptr::eq(*inner, *shared)) {
+            Some((name, _)) => json!({ "$ref": format!("#/$defs/{name}") }),
+            None => table(inner),
+        },
+        Shape::Any => json!(true),
+        Shape::OutputOf => json!({
+            "type": "string",
+            "pattern": "^[a-z0-9][a-z0-9_-]{0,62}\\.outputs\\.[A-Za-z0-9_][A-Za-z0-9_-]*$",
+        }),
+        Shape::Choices(values) => json!({
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": { "maxLength": 63 },
+            "additionalProperties": { "type": "array", "items": self::shape(values) },
+        }),
         Shape::Map(values) => json!({
             "type": "object",
             "propertyNames": { "pattern": "^[a-z0-9][a-z0-9_-]{0,62}$" },

@@ -233,6 +233,45 @@ impl Sink<'_> {
         Some(argv)
     }
 
+    /// The name of an output of a report, as templates can name it.
+    pub(super) fn output_name(&mut self, at: &Path<'_>, node: &Node<'_>) -> Option<String> {
+        let name = self.text(at, node)?;
+        if !scalar::is_output(name) {
+            let message = format!("{}: the name of an output is allowed here", found(node));
+            self.error_with(at, node.span, message, "it is made of letters, digits, `_` and `-`");
+            return None;
+        }
+        Some(name.to_owned())
+    }
+
+    /// Any value: scalars without quotes as JSON has them, everything else as text. Its depth and
+    /// size were bounded when the tree was built.
+    pub(super) fn json(&mut self, at: &Path<'_>, node: &Node<'_>) -> Option<serde_json::Value> {
+        match &node.value {
+            // A value that was forgotten reads as null, and would be compared with.
+            Value::Scalar { .. } if is_null(node) => {
+                self.error(at, node.span, "found no value: any other value is allowed here");
+                None
+            }
+            Value::Scalar { text, plain } => {
+                let read = serde_json::from_str(text).ok().filter(|_| *plain);
+                Some(read.unwrap_or_else(|| serde_json::Value::String(text.to_string())))
+            }
+            Value::List(items) => {
+                let items = items.iter().enumerate();
+                items.map(|(index, item)| self.json(&at.index(index), item)).collect()
+            }
+            Value::Map(_) => {
+                let entries = self.entries(at, node, "key");
+                let pairs = entries.iter();
+                pairs
+                    .map(|entry| Some((entry.name.to_owned(), self.json(&at.key(entry.name), entry.value)?)))
+                    .collect::<Option<serde_json::Map<_, _>>>()
+                    .map(serde_json::Value::Object)
+            }
+        }
+    }
+
     /// Variables for workers; `None` passes ilchul's own value on.
     pub(super) fn env(&mut self, at: &Path<'_>, field: Field<'_, '_>) -> BTreeMap<String, Option<String>> {
         let at = at.key(field.key.name);

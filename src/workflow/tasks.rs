@@ -3,25 +3,30 @@
 //! Rules between tasks (needs that exist, cycles, bases) come after all bodies
 //! are read, in the sibling `dag`.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
+use super::body::Site;
+use super::branches::{self, Branches};
 use super::error::Sink;
-use super::fields::{Entry, Field, Fields};
-use super::items::Surroundings;
-use super::keys::{self, KINDS, MAX_TASKS};
-use super::model::{Agent, Need, SessionKind, Task, TaskBase, TaskKind, When, WorkspaceKind};
+use super::fields::{Entry, Fields};
+use super::keys::{self, MAX_TASKS};
+use super::kinds;
+use super::model::{Agent, Need, SessionKind, Task, TaskBase, When, WorkspaceKind};
 use super::place::{Path, quote};
 use super::reviews::{self, Review};
 use super::scalar;
-use super::take::{any_of, found};
-use super::template;
+use super::take::found;
 use super::tree::{Node, Span, Value};
 
+/// Bytes that all entrants together may take beyond what stands in the file: as much as a file may have.
+const MAX_COPIES: usize = 16 * 1024 * 1024;
 /// How long an attempt may take that names no time of its own. Source: contract 3.
 const TASK_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 /// What holds for every task that doesn't say otherwise.
+#[derive(Clone)]
 pub(super) struct Defaults {
     /// For the whole run: workers of one run share a way to be attached to.
     pub(super) session: Option<SessionKind>,
@@ -45,8 +50,8 @@ impl Default for Defaults {
     }
 }
 
-/// What a task may refer to.
-pub(super) struct Scope<'n> {
+/// What stands around the tasks.
+pub(super) struct Outer<'n> {
     pub(super) defaults: &'n Defaults,
     /// The agents that could be read.
     pub(super) agents: &'n BTreeMap<String, Agent>,
@@ -54,16 +59,89 @@ pub(super) struct Scope<'n> {
     pub(super) agent_names: &'n BTreeSet<String>,
 }
 
+/// What a task may refer to.
+#[derive(Clone, Copy)]
+pub(super) struct Scope<'n> {
+    pub(super) defaults: &'n Defaults,
+    /// The agents that could be read.
+    pub(super) agents: &'n BTreeMap<String, Agent>,
+    /// Every name of `agents`, those that have problems of their own included.
+    pub(super) agent_names: &'n BTreeSet<String>,
+    /// Every name of `tasks`, in the order of the file.
+    pub(super) ids: &'n [&'n str],
+    /// The same, to look one up.
+    pub(super) known: &'n HashSet<&'n str>,
+    /// Who chooses whether a task goes on, by the task.
+    pub(super) branches: &'n Branches<'n>,
+    /// Bytes that entrants may still take, who repeat what stands in the file once.
+    pub(super) copies: &'n Cell<usize>,
+}
+
 /// A task as far as it could be read, and where its references stand.
 pub(super) struct Drafted {
     /// Complete where the file had no problem; else never seen outside of this room.
     pub(super) task: Task,
-    /// Where each of its needs stands, in their order, with its index in the file's list.
-    pub(super) needs: Vec<(Span, usize)>,
+    /// Where its key stands.
+    pub(super) span: Span,
+    /// Where each of its needs stands, in their order.
+    pub(super) needs: Vec<(Span, Place)>,
     /// Where the task that it starts from is named.
     pub(super) base: Span,
     /// Who is to review it.
     pub(super) reviews: Vec<Review>,
+}
+
+/// Where a need is said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the task's `needs`, by its index there.
+    Listed(usize),
+    /// Elsewhere, by what stands there: the path as messages show it.
+    Implied(String),
+}
+
+impl Place {
+    /// As messages show it; `needs` is the task's list.
+    pub(super) fn path<'p>(&'p self, needs: &'p Path<'p>) -> Path<'p> {
+        match self {
+            Self::Listed(index) => needs.index(*index),
+            Self::Implied(path) => Path::written(path),
+        }
+    }
+}
+
+/// The needs of one task while it is read.
+#[derive(Default)]
+pub(super) struct Needs {
+    list: Vec<Need>,
+    places: Vec<(Span, Place)>,
+    seen: HashSet<String>,
+}
+
+impl Needs {
+    /// What prompts may name.
+    pub(super) fn list(&self) -> &[Need] {
+        &self.list
+    }
+
+    /// Adds one; `false` where it is there already.
+    fn add(&mut self, (id, when): (&str, Option<When>), span: Span, place: impl FnOnce() -> Place) -> bool {
+        let is_new = self.seen.insert(id.to_owned());
+        if is_new {
+            self.list.push(Need { task: id.to_owned(), when });
+            self.places.push((span, place()));
+        }
+        is_new
+    }
+
+    /// Adds one that follows from what stands at `path`. One that is written out keeps its policy.
+    pub(super) fn imply(&mut self, need: (&str, Option<When>), span: Span, path: impl FnOnce() -> String) {
+        self.add(need, span, || Place::Implied(path()));
+    }
+
+    fn parts(self) -> (Vec<Need>, Vec<(Span, Place)>) {
+        (self.list, self.places)
+    }
 }
 
 /// The key table allows these two words only.
@@ -117,7 +195,7 @@ impl Sink<'_> {
     }
 
     /// Every task that could be read, in the order of the file.
-    pub(super) fn tasks(&mut self, at: &Path<'_>, node: &Node<'_>, scope: &Scope<'_>) -> Vec<Drafted> {
+    pub(super) fn tasks(&mut self, at: &Path<'_>, node: &Node<'_>, outer: &Outer<'_>) -> Vec<Drafted> {
         // The form of other tools, so that it gets more than a wrong type.
         if let Value::List(_) = &node.value {
             let help = "write each task's id as a key: `tasks: { ID: { run: ... } }`";
@@ -136,6 +214,19 @@ impl Sink<'_> {
                 return Vec::new();
             }
         }
+        let ids: Vec<&str> = entries.iter().map(|entry| entry.name).collect();
+        let known = ids.iter().copied().collect();
+        // Before any task is read: what a prompt may name is known only with the implied needs.
+        let branches = branches::of(&entries);
+        let scope = &Scope {
+            defaults: outer.defaults,
+            agents: outer.agents,
+            agent_names: outer.agent_names,
+            ids: &ids,
+            known: &known,
+            branches: &branches,
+            copies: &Cell::new(MAX_COPIES),
+        };
         let mut drafts = Vec::with_capacity(entries.len());
         for entry in &entries {
             let at = at.key(entry.name);
@@ -154,118 +245,24 @@ impl Sink<'_> {
     /// One task; what can't be read falls back to a default, which nobody will see: the file is refused.
     fn task(&mut self, at: &Path<'_>, entry: &Entry<'_, '_>, scope: &Scope<'_>) -> Option<Drafted> {
         let body = self.fields(at, entry.value, &keys::TASK)?;
-        let defaults = scope.defaults;
-        let kind = self.kind(at, entry, &body, scope);
-        let is_agent = body.get("agent").is_some();
-        let word = body.get("workspace").and_then(|field| self.word(at, field));
-        let workspace = word.map_or(defaults.workspace, workspace);
-        let (needs, spans) = self.needs(at, &body);
-        let (base, base_span) = self.base(at, &body, workspace);
-        let mut env = defaults.env.clone();
-        // Name by name: a task that sets one variable keeps the others.
-        if let Some(field) = body.get("env") {
-            env.extend(self.env(at, field));
+        let mut needs = self.needs(at, &body);
+        // The tasks behind a label wait for who chooses, whatever else their own policy lets pass.
+        for branch in scope.branches.get(entry.name).into_iter().flatten() {
+            let when = Some(When::Completed);
+            needs.imply((branch.by, when), branch.span, || branch.path());
         }
-        // The workspace decides what can be shown, the kind what must be.
-        let around = Surroundings { task: entry.span, is_agent, workspace };
-        let mut task = Task {
-            id: entry.name.to_owned(),
-            kind,
-            needs,
-            when: self.when(at, &body).unwrap_or(When::Completed),
-            base,
-            workspace,
-            env,
-            timeout: body
-                .get("timeout")
-                .and_then(|field| self.duration(at, field))
-                .unwrap_or(defaults.timeout),
-            retries: body.get("retries").and_then(|field| self.small(at, field)).unwrap_or(defaults.retries),
-            evidence: self.evidence(at, &body, &around),
-            retain: body.get("retain").and_then(|field| self.flag(at, field)).unwrap_or(true),
-            parent: None,
-            conditions: 0,
-            branches: BTreeMap::new(),
-            item: None,
-            judges: None,
-        };
+        let mut task = self.any_kind(at, &body, &Site::task(entry.span, scope), &mut needs);
+        let (base, base_span) = self.base(at, &body, kinds::has_tree(&task));
+        entry.name.clone_into(&mut task.id);
+        task.when = self.when(at, &body).unwrap_or(When::Completed);
+        task.base = base;
+        let (needs, places) = needs.parts();
+        task.needs = needs;
         if let (Some(field), true) = (body.get("when"), task.needs.is_empty()) {
             self.warn(&at.key("when"), field.span, "`when` has no effect without `needs`");
         }
-        if let (TaskKind::Agent { prompt, .. }, Some(field)) = (&mut task.kind, body.get("prompt")) {
-            *prompt = template::check(self, &at.key("prompt"), (field.value, prompt), &task.needs);
-        }
         let reviews = body.get("evidence").map(|field| reviews::named(field.value)).unwrap_or_default();
-        Some(Drafted { task, needs: spans, base: base_span, reviews })
-    }
-
-    /// Exactly one kind; a second one is refused where it stands.
-    fn kind(
-        &mut self,
-        at: &Path<'_>,
-        entry: &Entry<'_, '_>,
-        body: &Fields<'_, '_>,
-        scope: &Scope<'_>,
-    ) -> TaskKind {
-        let kinds = body.among(KINDS);
-        // All of them are named, and the first is read on as if it were alone.
-        for second in kinds.iter().skip(1) {
-            let message = format!("a second kind beside `{}`: a task does one thing", kinds[0].key.name);
-            self.error_with(&at.key(second.key.name), second.span, message, "make it a task of its own");
-        }
-        let kind = kinds.first().copied();
-        if let (Some(prompt), None) = (body.get("prompt"), body.get("agent")) {
-            let message = "a prompt only goes with `agent`";
-            self.error(&at.key("prompt"), prompt.span, message);
-        }
-        let Some(kind) = kind else {
-            // A kind of a later version was named already, as were a slip of the hand and a lone prompt.
-            if !body.stands_for(KINDS, &keys::TASK) && body.get("prompt").is_none() {
-                let message = format!("the task does nothing: it needs one of {}", any_of(KINDS));
-                self.error_with(at, entry.span, message, "as in `run: cargo test`");
-            }
-            return TaskKind::Run(String::new());
-        };
-        let here = at.key(kind.key.name);
-        match kind.key.name {
-            "argv" => TaskKind::Argv(self.argv(at, kind).unwrap_or_default()),
-            "worker" => TaskKind::Worker(self.argv(at, kind).unwrap_or_default()),
-            "agent" => self.agent_kind(at, kind, body, scope),
-            _ => TaskKind::Run(self.filled(&here, kind.value).unwrap_or_default().to_owned()),
-        }
-    }
-
-    /// `agent` and `prompt`. An agent that has problems of its own is not named a second time.
-    fn agent_kind(
-        &mut self,
-        at: &Path<'_>,
-        kind: Field<'_, '_>,
-        body: &Fields<'_, '_>,
-        scope: &Scope<'_>,
-    ) -> TaskKind {
-        let here = at.key("agent");
-        let agent = self.slug(&here, kind.value).unwrap_or_default().to_owned();
-        if !agent.is_empty() && !scope.agents.contains_key(&agent) && !scope.agent_names.contains(&agent) {
-            let message = format!("no agent {} in `agents`", quote(&agent));
-            let help = match scalar::nearest(&agent, scope.agent_names.iter().map(String::as_str)) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("add it: `agents: {{ {agent}: {{ adapter: command, argv: [...] }} }}`"),
-            };
-            self.error_with(&here, kind.value.span, message, help);
-        }
-        let prompt = match body.get("prompt") {
-            Some(field) => self.filled(&at.key("prompt"), field.value).unwrap_or_default().to_owned(),
-            None => {
-                self.error_with(
-                    &here,
-                    kind.span,
-                    "an agent task needs a prompt",
-                    "write `prompt:` beside `agent`",
-                );
-                String::new()
-            }
-        };
-        TaskKind::Agent { agent, prompt }
+        Some(Drafted { task, span: entry.span, needs: places, base: base_span, reviews })
     }
 
     /// The policy of a task or of one need.
@@ -275,13 +272,11 @@ impl Sink<'_> {
     }
 
     /// The needs that could be read, and where each stands.
-    fn needs(&mut self, at: &Path<'_>, body: &Fields<'_, '_>) -> (Vec<Need>, Vec<(Span, usize)>) {
-        let Some(field) = body.get("needs") else { return (Vec::new(), Vec::new()) };
+    fn needs(&mut self, at: &Path<'_>, body: &Fields<'_, '_>) -> Needs {
+        let mut needs = Needs::default();
+        let Some(field) = body.get("needs") else { return needs };
         let at = at.key("needs");
         let items = self.list(&at, field.value).unwrap_or_default();
-        let mut needs: Vec<Need> = Vec::with_capacity(items.len());
-        let mut spans = Vec::with_capacity(items.len());
-        let mut seen = HashSet::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             let at = at.index(index);
             // The short form is an id alone, the long one carries a policy.
@@ -295,26 +290,18 @@ impl Sink<'_> {
             };
             // The same need under two policies would be a riddle, not a rule.
             let Some(id) = id else { continue };
-            if !seen.insert(id) {
+            if !needs.add((id, when), span, || Place::Listed(index)) {
                 self.error(&at, span, format!("the need `{id}` is given twice"));
-                continue;
             }
-            needs.push(Need { task: id.to_owned(), when });
-            spans.push((span, index));
         }
-        (needs, spans)
+        needs
     }
 
     /// Where the tree starts, and where that is said. Whether the task is among the needs is seen later.
-    fn base(
-        &mut self,
-        at: &Path<'_>,
-        body: &Fields<'_, '_>,
-        workspace: WorkspaceKind,
-    ) -> (Option<TaskBase>, Span) {
+    fn base(&mut self, at: &Path<'_>, body: &Fields<'_, '_>, has_tree: bool) -> (Option<TaskBase>, Span) {
         let Some(field) = body.get("base") else { return (None, Span::default()) };
         let at = at.key("base");
-        if workspace == WorkspaceKind::None {
+        if !has_tree {
             let help = "leave `base` or `workspace` out";
             self.error_with(&at, field.span, "without a worktree there is nothing to start from", help);
         }

@@ -20,12 +20,29 @@ use super::tree::{Node, Span};
 /// Tags of one prompt that are refused one by one: by then it was written for something else.
 const MAX_FAULTS: usize = 10;
 const ALLOWED: &str = "a prompt may use {{ needs.TASK.summary }} and {{ needs.TASK.outputs.NAME }}; for two braces write {{ '{{' }}";
+const ALLOWED_IN_MAP: &str = "this prompt may use {{ item }}, {{ item.NAME }}, {{ needs.TASK.summary }} and {{ needs.TASK.outputs.NAME }}; for two braces write {{ '{{' }}";
 
-/// A whole tag, from its first brace on: a need's value, or braces meant as text.
+/// What a prompt may name.
+#[derive(Clone, Copy)]
+pub(super) struct Names<'n> {
+    /// Whose values it may use.
+    pub(super) needs: &'n [Need],
+    /// Whether it stands in a `map`, and so has an element to work on.
+    pub(super) has_item: bool,
+}
+
+impl Names<'_> {
+    fn allowed(&self) -> &'static str {
+        if self.has_item { ALLOWED_IN_MAP } else { ALLOWED }
+    }
+}
+
+/// A whole tag, from its first brace on: a need's value, an element of a map, or braces meant as text.
 static TAG: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let value = r"needs\.([a-z0-9][a-z0-9_-]*)\.(?:(summary)|outputs\.([A-Za-z0-9_][A-Za-z0-9_-]*?))";
     let braces = r"('[{}%#]{1,2}')";
-    Regex::new(&format!(r"^\{{\{{(-?)\s*(?:{value}|{braces})\s*(-?)\}}\}}")).ok()
+    let item = r"(item)(?:\.([A-Za-z0-9_][A-Za-z0-9_-]*?))?";
+    Regex::new(&format!(r"^\{{\{{(-?)\s*(?:{value}|{braces}|{item})\s*(-?)\}}\}}")).ok()
 });
 
 /// Checks a prompt; returns it in the form that can be filled in.
@@ -33,7 +50,7 @@ pub(super) fn check(
     sink: &mut Sink<'_>,
     at: &Path<'_>,
     written: (&Node<'_>, &str),
-    needs: &[Need],
+    names: Names<'_>,
 ) -> String {
     let (node, text) = written;
     let mut prompt = String::with_capacity(text.len());
@@ -45,7 +62,7 @@ pub(super) fn check(
         prompt.push_str(&rest[..start]);
         let tag = &rest[start..];
         let length = if let Some(found) = TAG.as_ref().and_then(|form| form.captures(tag)) {
-            value(sink, at, node, (&found, needs));
+            value(sink, at, node, (&found, names));
             prompt.push_str(&rewritten(&found));
             found[0].len()
         } else {
@@ -53,7 +70,7 @@ pub(super) fn check(
             // Up to its end, or as much as tells it from others.
             let shown: String = tag.chars().take(40).take_while(|it| !matches!(it, '}' | '\n')).collect();
             let message = format!("{} can't be filled in", quote(shown.trim_end()));
-            sink.error_with(at, find(sink, node, shown.trim_end()), message, ALLOWED);
+            sink.error_with(at, find(sink, node, shown.trim_end()), message, names.allowed());
             prompt.push_str(&tag[..2]);
             2
         };
@@ -69,7 +86,7 @@ pub(super) fn check(
         && let Err(error) = Environment::empty().template_from_str(&prompt)
     {
         let said = error.detail().unwrap_or("it can't be parsed");
-        sink.error_with(at, node.span, format!("this isn't a template: {said}"), ALLOWED);
+        sink.error_with(at, node.span, format!("this isn't a template: {said}"), names.allowed());
     }
     prompt
 }
@@ -80,8 +97,13 @@ fn opening(text: &str) -> Option<usize> {
 }
 
 /// The task that a tag names must be among the needs: only their values are there at its start.
-fn value(sink: &mut Sink<'_>, at: &Path<'_>, node: &Node<'_>, (found, needs): (&Captures<'_>, &[Need])) {
+fn value(sink: &mut Sink<'_>, at: &Path<'_>, node: &Node<'_>, (found, names): (&Captures<'_>, Names<'_>)) {
+    if found.get(6).is_some() && !names.has_item {
+        let message = "the prompt names `item`, which only the `each` of a `map` has";
+        sink.error(at, find(sink, node, &found[0]), message);
+    }
     let Some(id) = found.get(2).map(|id| id.as_str()) else { return };
+    let needs = names.needs;
     if needs.iter().any(|need| need.task == id) {
         return;
     }
@@ -99,11 +121,12 @@ fn value(sink: &mut Sink<'_>, at: &Path<'_>, node: &Node<'_>, (found, needs): (&
 fn rewritten(found: &Captures<'_>) -> String {
     let part = |index| found.get(index).map_or("", |part| part.as_str());
     let inner = match (part(2), part(4)) {
-        ("", _) => part(5).to_owned(),
+        ("", _) if part(7).is_empty() => format!("{}{}", part(5), part(6)),
+        ("", _) => format!("item['{}']", part(7)),
         (id, "") => format!("needs['{id}'].summary"),
         (id, name) => format!("needs['{id}'].outputs['{name}']"),
     };
-    format!("{{{{{} {inner} {}}}}}", part(1), part(6))
+    format!("{{{{{} {inner} {}}}}}", part(1), part(8))
 }
 
 /// Where a piece of a prompt stands in the file; quotes and folded lines may hide it.

@@ -1,6 +1,8 @@
 //! Tests of the room as a whole: the fixtures, every rule, and bytes that nobody meant.
 
 mod bounds;
+mod children;
+mod control;
 mod rules;
 mod scalars;
 mod shapes;

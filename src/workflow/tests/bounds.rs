@@ -133,6 +133,57 @@ fn bombs_fail_quickly() {
 }
 
 #[test]
+fn entrants_that_multiply_are_refused_before_they_are_made() {
+    // Sixty-four of sixty-four of sixty-four: a quarter of a million bodies in two hundred bytes.
+    let mut each = "{ run: x }".to_owned();
+    for _ in 0..3 {
+        each = format!("{{ tournament: {{ entrants: 64, each: {each}, judge: {{ run: x }} }} }}");
+    }
+    let tasks: String = (0..50).map(|index| format!("  t{index}: {each}\n")).collect();
+    let errors = within("entrants", || bad(&format!("version: 1\ntasks:\n{tasks}")));
+    let said: Vec<&str> = errors.problems.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(said, ["the entrants of this file take more than 16 MiB, each written out"]);
+    // The same by variants, each of which is a tournament of its own.
+    let mut each = "{ run: x }".to_owned();
+    for _ in 0..3 {
+        let variants = "{ timeout: 1m }, ".repeat(64);
+        let body = if each.contains("tournament") { "{ env: ~ }" } else { &each };
+        let variants = if each.contains("tournament") { format!("{each}, ").repeat(8) } else { variants };
+        each = format!(
+            "{{ tournament: {{ entrants: [ {variants} ], each: {}, judge: {{ run: x }} }} }}",
+            if body == "{ env: ~ }" { "{}" } else { body }
+        );
+    }
+    let tasks: String = (0..50).map(|index| format!("  t{index}: {each}\n")).collect();
+    let errors = within("variants", || bad(&format!("version: 1\ntasks:\n{tasks}")));
+    assert_eq!(errors.problems.len(), 1);
+    // A long prompt sixty-four times over.
+    let long = "x".repeat(1 << 20);
+    let text = format!(
+        "version: 1\ntasks: {{ a: {{ tournament: {{ entrants: 64, each: {{ run: {long} }}, judge: {{ run: x }} }} }} }}\n"
+    );
+    assert_eq!(within("a long entrant", || bad(&text)).problems.len(), 1);
+}
+
+#[test]
+fn wide_branches_and_reductions_load_in_bounded_time() {
+    let mut text = String::from("version: 1\ntasks:\n");
+    let ids: Vec<String> = (0..20_000).map(|index| format!("t{index}")).collect();
+    for id in &ids {
+        let _ = writeln!(text, "  {id}: {{ run: x }}");
+    }
+    let all = ids.join(", ");
+    let _ = writeln!(text, "  sum: {{ reduce: {{ run: x, over: [{all}] }} }}");
+    let _ = writeln!(
+        text,
+        "  pick: {{ classify: {{ by: {{ run: x }}, branches: {{ a: &all [{all}], b: *all }} }} }}"
+    );
+    let tasks = within("wide control tasks", || good(&text)).workflow.tasks;
+    assert_eq!(tasks[20_000].needs.len(), 20_000);
+    assert_eq!(tasks[19_999].needs[0].task, "pick");
+}
+
+#[test]
 fn one_megabyte_of_text_is_cut_short_in_messages() {
     let long = "x".repeat(1 << 20);
     for text in [
