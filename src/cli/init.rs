@@ -16,13 +16,21 @@ use super::output::Output;
 use super::workflow_file;
 
 /// The workflows that can be written, by name; the first one is the default.
-const TEMPLATES: [(&str, &str); 2] =
-    [("minimal", include_str!("templates/minimal.yaml")), ("agent", include_str!("templates/agent.yaml"))];
+const TEMPLATES: [(&str, &str); 7] = [
+    ("minimal", include_str!("templates/minimal.yaml")),
+    ("agent", include_str!("templates/agent.yaml")),
+    ("fan-out", include_str!("templates/fan-out.yaml")),
+    ("generate-filter", include_str!("templates/generate-filter.yaml")),
+    ("fix-until-green", include_str!("templates/fix-until-green.yaml")),
+    ("best-of-n", include_str!("templates/best-of-n.yaml")),
+    ("review-panel", include_str!("templates/review-panel.yaml")),
+];
 
 /// Arguments of `init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// Which workflow to write: `minimal` or `agent`.
+    /// Which workflow to write: `minimal`, `agent`, `fan-out`, `generate-filter`,
+    /// `fix-until-green`, `best-of-n` or `review-panel`. None of them needs an account.
     #[arg(long, value_name = "NAME", default_value = "minimal")]
     template: String,
 }
@@ -87,6 +95,29 @@ mod tests {
     fn an_unknown_template_is_answered_with_the_list() {
         let error = template("huge\n").unwrap_err();
         assert_eq!(error.message, "find the template `huge\\n`");
-        assert_eq!(error.hint, "The templates are `minimal`, `agent`.");
+        assert_eq!(
+            error.hint,
+            "The templates are `minimal`, `agent`, `fan-out`, `generate-filter`, `fix-until-green`, `best-of-n`, `review-panel`."
+        );
+    }
+
+    #[test]
+    fn the_help_names_every_template_and_each_is_short_and_commented() {
+        use clap::Args as _;
+        let command = InitArgs::augment_args(clap::Command::new("init"));
+        let help = command.clone().render_long_help().to_string();
+        for (name, text) in TEMPLATES {
+            assert!(help.contains(&format!("`{name}`")), "{name}: {help}");
+            assert!(text.lines().count() <= 60, "{name}");
+            assert!(text.starts_with("# "), "{name}");
+        }
+    }
+
+    #[test]
+    fn no_template_but_the_agents_names_an_agent() {
+        for (name, text) in TEMPLATES {
+            let workflow = crate::workflow::load("ilchul.yaml", text.as_bytes()).unwrap().workflow;
+            assert_eq!(workflow.agents.is_empty(), name != "agent", "{name}");
+        }
     }
 }

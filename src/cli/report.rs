@@ -36,9 +36,9 @@ pub struct ReportArgs {
     /// What to look at: artifact=PATH, log=PATH, commit=ID or command=TEXT; paths count from the tree.
     #[arg(long, value_name = "KIND=VALUE", value_parser = claims::reference)]
     evidence: Vec<Reference>,
-    /// A value for other tasks, as text.
+    /// A value for other tasks: NAME=TEXT, or NAME:=JSON, as in `parts:=["a", "b"]`.
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
-    output: Vec<(String, String)>,
+    output: Vec<(String, Value)>,
     /// Model tokens used.
     #[arg(long = "usage-tokens", value_name = "N")]
     tokens: Option<u64>,
@@ -59,11 +59,17 @@ pub fn run(_global: &Global, args: &ReportArgs, output: Output) -> Result<Exit, 
     }
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        Some(_) | None => Err("expected NAME=VALUE".to_owned()),
-    }
+fn pair(text: &str) -> Result<(String, Value), String> {
+    let Some((name, value)) = text.split_once('=') else { return Err("expected NAME=VALUE".to_owned()) };
+    // A list is what a `map` goes through, and text can't say one.
+    let (name, value) = match name.strip_suffix(':') {
+        Some(name) => {
+            let value = serde_json::from_str(value).map_err(|error| format!("this isn't JSON: {error}"));
+            (name, value?)
+        }
+        None => (name, json!(value)),
+    };
+    if name.is_empty() { Err("expected NAME=VALUE".to_owned()) } else { Ok((name.to_owned(), value)) }
 }
 
 fn check(path: &Path, output: Output) -> Result<Exit, CliError> {
@@ -121,7 +127,7 @@ fn replace(side: &WorkerSide, assignment: &Assignment) -> Replace {
 fn compose(args: &ReportArgs, side: &WorkerSide, assignment: &Assignment) -> Result<Value, CliError> {
     let mut outputs = Map::new();
     for (name, value) in &args.output {
-        if outputs.insert(name.clone(), json!(value)).is_some() {
+        if outputs.insert(name.clone(), value.clone()).is_some() {
             let message = format!("take the output `{}`: it is named twice", name.escape_debug());
             return Err(CliError::new("invalid_report", message).hint("Give each name one value."));
         }
@@ -141,4 +147,27 @@ fn compose(args: &ReportArgs, side: &WorkerSide, assignment: &Assignment) -> Res
         "outputs": outputs,
         "usage": used.then(|| json!({"tokens": args.tokens, "usd": args.usd})),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_is_text_unless_it_is_said_to_be_json() {
+        for (written, name, value) in [
+            ("label=left", "label", json!("left")),
+            ("n=1", "n", json!("1")),
+            ("note=a=b", "note", json!("a=b")),
+            ("n:=1", "n", json!(1)),
+            ("parts:=[\"a\", {\"b\": null}]", "parts", json!(["a", {"b": null}])),
+            ("text:=\"a=b\"", "text", json!("a=b")),
+        ] {
+            assert_eq!(pair(written), Ok((name.to_owned(), value)), "{written}");
+        }
+        assert_eq!(pair("label"), Err("expected NAME=VALUE".to_owned()));
+        assert_eq!(pair("=x"), Err("expected NAME=VALUE".to_owned()));
+        assert_eq!(pair(":=1"), Err("expected NAME=VALUE".to_owned()));
+        assert!(pair("parts:=[a]").unwrap_err().starts_with("this isn't JSON: "));
+    }
 }

@@ -149,9 +149,13 @@ fn a_fifo_is_refused_and_not_waited_for() {
     );
 }
 
+/// Everything that `init` can write.
+const TEMPLATES: [&str; 7] =
+    ["minimal", "agent", "fan-out", "generate-filter", "fix-until-green", "best-of-n", "review-panel"];
+
 #[test]
 fn init_then_validate_then_plan_succeed() {
-    for template in ["minimal", "agent"] {
+    for template in TEMPLATES {
         let world = World::repository();
         let out = "Wrote `ilchul.yaml`.\nRun `ilchul plan` to see what it would do, then `ilchul up`.\n";
         world.check(&["init", "--template", template], 0, out, "");
@@ -173,7 +177,7 @@ fn the_default_template_has_two_tasks_at_once_and_one_that_needs_both() {
 
 #[test]
 fn what_init_writes_runs_green_in_any_repository() {
-    for template in ["minimal", "agent"] {
+    for template in TEMPLATES {
         let world = World::new();
         world.git(&["init", "--quiet"]);
         world.git(&["commit", "--quiet", "--allow-empty", "--message=nothing yet"]);
@@ -213,7 +217,8 @@ fn init_writes_at_the_root_and_says_what_is_missing_outside_of_a_repository() {
 #[test]
 fn an_unknown_template_or_schema_is_answered_with_the_list() {
     let world = World::repository();
-    let err = "error: failed to find the template `x`.\nhint: The templates are `minimal`, `agent`.\n";
+    let err = "error: failed to find the template `x`.\nhint: The templates are `minimal`, `agent`, `fan-out`, `generate-filter`, \
+        `fix-until-green`, `best-of-n`, `review-panel`.\n";
     world.check(&["init", "--template", "x"], 1, "", err);
     assert!(!world.path("repo/ilchul.yaml").exists());
     let err =
