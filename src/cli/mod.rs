@@ -23,6 +23,7 @@ mod events;
 mod evidence;
 mod exit_code;
 mod export;
+mod graph;
 mod heartbeat;
 mod init;
 mod logs;
@@ -135,6 +136,8 @@ enum Command {
     Evidence(evidence::EvidenceArgs),
     /// Print the journal of a run.
     Events(events::EventsArgs),
+    /// Draw a workflow, or the run with its states.
+    Graph(graph::GraphArgs),
     /// List the runs of this repository.
     Runs(runs::RunsArgs),
     /// Grant an ended task one more attempt.
@@ -212,6 +215,7 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, CliError> {
         Command::Attach(args) => attach::run(&cli.global, args, output),
         Command::Evidence(args) => evidence::run(&cli.global, args, output),
         Command::Events(args) => events::run(&cli.global, args, output),
+        Command::Graph(args) => graph::run(&cli.global, args, output),
         Command::Runs(args) => runs::run(&cli.global, args, output),
         Command::Retry(args) => retry::run(&cli.global, args, output),
         Command::Cancel(args) => cancel::run(&cli.global, args, output),

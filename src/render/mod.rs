@@ -6,6 +6,7 @@ pub mod cases;
 pub mod close;
 pub mod events;
 pub mod evidence;
+pub mod graph;
 pub mod json;
 pub mod junit;
 pub mod log;

@@ -404,3 +404,36 @@ hint: Run ilchul inside a git repository with at least one commit.
 ";
     world.check(&["plan"], 1, "", err);
 }
+
+#[test]
+fn a_workflow_is_drawn_before_anything_has_run() {
+    let world = World::repository();
+    assert_eq!(world.run(&["init", "--template", "fix-until-green"]).code, 0);
+    let said = world.run(&["graph"]);
+    let expected = "\
+Workflow fix-until-green: 2 tasks in 2 steps.
+
+1  fix           loop
+   └ fix-i<k>    run: iteration, at most 5
+2  after         run                        <- fix
+";
+    assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (0, expected, ""));
+    assert_eq!(world.run(&["graph", "ilchul.yaml"]).out, expected);
+    let data = world.run(&["graph", "--json"]).data();
+    assert_eq!(data["run"], serde_json::Value::Null);
+    assert_eq!(data["nodes"][2]["stands_for"], "run: iteration, at most 5");
+    assert_eq!(data["edges"][0]["from"], "fix");
+    for (format, beginning) in [("mermaid", "flowchart TD\n"), ("dot", "digraph "), ("svg", "<svg ")] {
+        let said = world.run(&["graph", "--format", format]);
+        assert!(said.code == 0 && said.out.starts_with(beginning), "{said:?}");
+    }
+}
+
+#[test]
+fn a_graph_of_nothing_is_refused_with_what_to_do() {
+    let world = World::repository();
+    assert_eq!(world.run(&["graph"]).code, 1);
+    assert_eq!(world.run(&["graph", "--run", "x"]).code, 1);
+    assert_eq!(world.run(&["graph", "ilchul.yaml", "--run", "x"]).code, 2);
+    assert_eq!(world.run(&["graph", "--format", "png"]).code, 2);
+}
