@@ -12,6 +12,7 @@ mod entrants;
 mod error;
 mod fields;
 mod file;
+mod item;
 mod items;
 mod keys;
 mod kinds;
