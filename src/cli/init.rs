@@ -104,8 +104,7 @@ mod tests {
     #[test]
     fn the_help_names_every_template_and_each_is_short_and_commented() {
         use clap::Args as _;
-        let command = InitArgs::augment_args(clap::Command::new("init"));
-        let help = command.clone().render_long_help().to_string();
+        let help = InitArgs::augment_args(clap::Command::new("init")).render_long_help().to_string();
         for (name, text) in TEMPLATES {
             assert!(help.contains(&format!("`{name}`")), "{name}: {help}");
             assert!(text.lines().count() <= 60, "{name}");

@@ -413,9 +413,9 @@ fn a_workflow_is_drawn_before_anything_has_run() {
     let expected = "\
 Workflow fix-until-green: 2 tasks in 2 steps.
 
-1  fix           loop
-   └ fix-i<k>    run: iteration, at most 5
-2  after         run                        <- fix
+1  fix         loop
+   └ fix-i<k>  run: iteration, at most 5
+2  after       run   <- fix
 ";
     assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (0, expected, ""));
     assert_eq!(world.run(&["graph", "ilchul.yaml"]).out, expected);

@@ -37,7 +37,8 @@ pub fn text(graph: &Graph, screen: Screen) -> String {
     let lengths = Lengths {
         step: graph.steps().to_string().len(),
         id: widest.max().unwrap_or(0),
-        kind: longest(graph.nodes.iter().map(Node::what)),
+        // A placeholder has no state, so that its words may reach into that column.
+        kind: longest(graph.nodes.iter().filter(|node| node.note.is_empty()).map(Node::what)),
         state: longest(graph.nodes.iter().map(|node| node.state().to_owned())),
         all: screen.width.unwrap_or(WIDTH).max(40),
     };
