@@ -68,7 +68,7 @@ fn a_name_that_is_taken_and_a_cycle_are_told_together() {
         &format!("version: 1\ntasks:\n  a: {LOOP}\n  a-i2: {{ run: x, needs: [a-i2] }}\n"),
         &[
             "4:3 tasks.a-i2: `a` makes a task of this id itself: `a-i2`",
-            "4:26 tasks.a-i2.needs[0]: the task `a-i2` needs itself",
+            "4:27 tasks.a-i2.needs[0]: the task `a-i2` needs itself",
         ],
     );
 }

@@ -272,7 +272,7 @@ fn a_cycle_through_a_branch_is_named_where_the_branch_is_written() {
     check(
         "version: 1\ntasks:\n  p: { classify: { by: { run: x }, branches: { y: [b] } }, needs: [a] }\n  \
          a: { run: x, needs: [b] }\n  b: { run: x }\n",
-        &["3:73 tasks.p.needs[0]: tasks wait for each other: p -> a -> b -> p"],
+        &["3:68 tasks.p.needs[0]: tasks wait for each other: p -> a -> b -> p"],
     );
     check(
         "version: 1\ntasks:\n  b: { run: x }\n  p: { classify: { by: { run: x }, branches: { y: [b] } }, needs: [b] }\n",
