@@ -1,0 +1,1 @@
+//! Deletions that are planted, and caught.
