@@ -33,7 +33,10 @@ pub struct Verdict {
 /// What a call does to one path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Deed {
+    /// It wasn't there before.
     Make,
+    /// It may have been there, and stays as it is.
+    Use,
     Remove,
     /// Something else gets this name: what had it before is gone.
     Replace,
@@ -84,7 +87,7 @@ impl Guard<'_> {
         let deeds = deeds(&act.call, &act.by.cwd);
         let aside = deeds.iter().any(|(_, path)| self.places.is_aside(path));
         for (deed, path) in &deeds {
-            self.verdict.looked_at += usize::from(*deed != Deed::Make);
+            self.verdict.looked_at += usize::from(!matches!(deed, Deed::Make | Deed::Use));
             if let Some(why) = self.refuse(act, (*deed, path), aside) {
                 self.wrong(act, path, why);
             }
@@ -105,7 +108,7 @@ impl Guard<'_> {
         let known = self.known.get(path);
         let own = known == Some(&Some(act.id));
         match deed {
-            Deed::Make => None,
+            Deed::Make | Deed::Use => None,
             Deed::Remove if own && self.places.is_temporary(path) => None,
             Deed::Remove if aside && self.is_half_made(&place, path) => None,
             Deed::Remove => Some("takes away what it may not"),
@@ -123,7 +126,7 @@ impl Guard<'_> {
             Place::Checkout | Place::Kept => true,
             Place::Reference | Place::Entry | Place::Git => false,
         };
-        let takes = deed != Deed::Make && self.known.contains_key(path);
+        let takes = !matches!(deed, Deed::Make | Deed::Use) && self.known.contains_key(path);
         (elsewhere && takes).then_some("is a worker's act outside of its tree")
     }
 
@@ -154,10 +157,10 @@ impl Guard<'_> {
 
     fn remember(&mut self, act: &Act, deed: Deed, path: PathBuf) {
         match deed {
-            Deed::Make | Deed::Overwrite => {
+            Deed::Use | Deed::Overwrite => {
                 self.known.entry(path).or_insert(Some(act.id));
             }
-            Deed::Replace => {
+            Deed::Make | Deed::Replace => {
                 self.known.insert(path, Some(act.id));
             }
             Deed::Remove => {
@@ -191,38 +194,42 @@ fn deeds(call: &Call, cwd: &Path) -> Vec<(Deed, PathBuf)> {
         string(path).map(|path| joined(&folder, &path))
     };
     let found = match (call.name.as_str(), args.as_slice()) {
-        ("unlink" | "rmdir", [path, ..]) => vec![(Deed::Remove, at(path))],
-        ("unlinkat", [folder, path, ..]) => vec![(Deed::Remove, from(folder, path))],
-        ("rename", [old, new]) => vec![(Deed::Remove, at(old)), (Deed::Replace, at(new))],
-        ("renameat", [a, old, b, new]) => vec![(Deed::Remove, from(a, old)), (Deed::Replace, from(b, new))],
+        ("unlink" | "rmdir", [path, ..]) => vec![(Some(Deed::Remove), at(path))],
+        ("unlinkat", [folder, path, ..]) => vec![(Some(Deed::Remove), from(folder, path))],
+        ("rename", [old, new]) => vec![(Some(Deed::Remove), at(old)), (Some(Deed::Replace), at(new))],
+        ("renameat", [a, old, b, new]) => {
+            vec![(Some(Deed::Remove), from(a, old)), (Some(Deed::Replace), from(b, new))]
+        }
         ("renameat2", [a, old, b, new, flags]) => {
             // Exchanged: each is gone from where it was.
             let both = if flags.contains("EXCHANGE") { Deed::Remove } else { Deed::Replace };
-            vec![(Deed::Remove, from(a, old)), (both, from(b, new))]
+            vec![(Some(Deed::Remove), from(a, old)), (Some(both), from(b, new))]
         }
-        ("creat", [path, ..]) => vec![(Deed::Overwrite, at(path))],
-        ("truncate", [path, ..]) => vec![(Deed::Overwrite, at(path))],
-        ("ftruncate", [file, ..]) => vec![(Deed::Overwrite, path_of(file).map(PathBuf::from))],
+        ("creat", [path, ..]) => vec![(Some(Deed::Overwrite), at(path))],
+        ("truncate", [path, ..]) => vec![(Some(Deed::Overwrite), at(path))],
+        ("ftruncate", [file, ..]) => vec![(Some(Deed::Overwrite), path_of(file).map(PathBuf::from))],
         ("open", [path, flags, ..]) => vec![(opened(flags), at(path))],
         ("openat" | "openat2", [folder, path, flags, ..]) => vec![(opened(flags), from(folder, path))],
-        ("mkdir", [path, ..]) | ("symlink" | "link", [_, path]) => vec![(Deed::Make, at(path))],
+        ("mkdir", [path, ..]) | ("symlink" | "link", [_, path]) => vec![(Some(Deed::Make), at(path))],
         ("mkdirat", [folder, path, ..]) | ("symlinkat", [_, folder, path]) => {
-            vec![(Deed::Make, from(folder, path))]
+            vec![(Some(Deed::Make), from(folder, path))]
         }
-        ("linkat", [_, _, folder, path, ..]) => vec![(Deed::Make, from(folder, path))],
+        ("linkat", [_, _, folder, path, ..]) => vec![(Some(Deed::Make), from(folder, path))],
         _ => Vec::new(),
     };
-    let is_reading = call.name.starts_with("open") && opened(&args.join("|")) == Deed::Make;
-    let makes = !is_reading || args.iter().any(|arg| arg.contains("O_CREAT"));
-    found.into_iter().filter_map(|(deed, path)| Some((deed, path?))).filter(|_| makes).collect()
+    found.into_iter().filter_map(|(deed, path)| Some((deed?, path?))).collect()
 }
 
-/// What opening with these flags does to what is there.
-fn opened(flags: &str) -> Deed {
-    let writes = flags.contains("O_WRONLY") || flags.contains("O_RDWR");
-    let harmless = flags.contains("O_APPEND") || flags.contains("O_EXCL") || flags.contains("O_PATH");
+/// What opening with these flags does to what is there; nothing where it is only read.
+fn opened(flags: &str) -> Option<Deed> {
+    let has = |flag: &str| flags.contains(flag);
+    let writes = has("O_WRONLY") || has("O_RDWR");
     // Emptied even where it is only read, and however else it is opened.
-    if flags.contains("O_TRUNC") || (writes && !harmless) { Deed::Overwrite } else { Deed::Make }
+    match () {
+        () if has("O_EXCL") => Some(Deed::Make),
+        () if has("O_TRUNC") || (writes && !has("O_APPEND") && !has("O_PATH")) => Some(Deed::Overwrite),
+        () => has("O_CREAT").then_some(Deed::Use),
+    }
 }
 
 /// Who gets a signal by this call; nobody where it only asks whether they live.

@@ -58,28 +58,30 @@ impl Call {
 /// Reads what `strace -f -ttt -y` wrote into a file.
 #[track_caller]
 pub fn read(text: &str) -> Vec<Line> {
-    let mut begun: HashMap<u32, (usize, String)> = HashMap::new();
+    let mut begun: HashMap<u32, (usize, u64, String)> = HashMap::new();
     let mut lines = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let (pid, at, rest) = head(line).unwrap_or_else(|| panic!("line {index} is no trace: {line}"));
-        let mut push = |first: usize, what: What| lines.push(Line { pid, lines: (first, index), at, what });
+        let mut push = |first: usize, at: u64, what: What| {
+            lines.push(Line { pid, lines: (first, index), at, what });
+        };
         if rest.starts_with("--- ") {
             continue;
         }
         if rest.starts_with("+++ ") {
             // Killed in the middle of a call: whether that took place isn't known, so it counts.
-            if let Some((first, half)) = begun.remove(&pid) {
-                push(first, What::Call(call(&format!("{half}) = ?"))));
+            if let Some((first, at, half)) = begun.remove(&pid) {
+                push(first, at, What::Call(call(&format!("{half}) = ?"))));
             }
-            push(index, What::Gone);
+            push(index, at, What::Gone);
         } else if let Some(half) = rest.strip_suffix("<unfinished ...>") {
-            begun.insert(pid, (index, half.to_owned()));
+            begun.insert(pid, (index, at, half.to_owned()));
         } else if let Some(resumed) = rest.strip_prefix("<... ") {
-            let (first, half) = begun.remove(&pid).unwrap_or_else(|| panic!("nothing began: {line}"));
+            let (first, _, half) = begun.remove(&pid).unwrap_or_else(|| panic!("nothing began: {line}"));
             let other = resumed.split_once(" resumed>").unwrap().1;
-            push(first, What::Call(call(&format!("{half}{other}"))));
+            push(first, at, What::Call(call(&format!("{half}{other}"))));
         } else {
-            push(index, What::Call(call(rest)));
+            push(index, at, What::Call(call(rest)));
         }
     }
     lines
