@@ -8,11 +8,14 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of a test may panic as the test may")]
 
 mod guard;
+mod inventory;
 mod lives;
 mod places;
 mod planted;
 mod stage;
 mod story;
+mod stubbed;
+mod tools;
 mod trace;
 mod traced;
 #[path = "../acceptance/world.rs"]

@@ -16,7 +16,7 @@ const LEAVES: &str = "echo more >> src/lib.txt; \
 /// The first workflow.
 fn first() -> String {
     format!(
-        "heartbeat: {{ every: 200ms, unhealthy_after: 10s, lost_after: 30s }}\n\
+        "heartbeat: {{ every: 200ms, unhealthy_after: 3s, lost_after: 30s }}\n\
          limits: {{ grace: 1s, workers: 4 }}\n\
          tasks:\n\
          \x20 tidy: {{ run: 'true' }}\n\
