@@ -53,8 +53,15 @@ impl Inventory {
         for (path, bytes) in &self.files {
             match later.files.get(path) {
                 None => lost.push(format!("file {} is gone", path.display())),
-                Some(now) if now == bytes || (may_grow(path) && now.starts_with(bytes)) => {}
-                Some(_) => lost.push(format!("file {} has changed", path.display())),
+                // Nothing is lost of what is just being made.
+                Some(now) if now == bytes || bytes.is_empty() => {}
+                Some(now) if may_grow(path) && now.starts_with(bytes) => {}
+                Some(now) => {
+                    let shown =
+                        |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(80)]).into_owned();
+                    let (was, is) = (shown(bytes), shown(now));
+                    lost.push(format!("file {} has changed: {was:?}, {is:?}", path.display()));
+                }
             }
         }
         // A snapshot may get another name, a commit may not be without one.
@@ -72,7 +79,7 @@ impl Inventory {
             }
         }
         for (name, reason) in &self.locks {
-            if later.locks.get(name) != Some(reason) {
+            if !later.locks.get(name).is_some_and(|now| now == reason || reason.is_empty()) {
                 lost.push(format!("lock {name} `{reason}` is {:?}", later.locks.get(name)));
             }
         }

@@ -12,6 +12,7 @@ mod inventory;
 mod lives;
 mod places;
 mod planted;
+mod random;
 mod stage;
 mod story;
 mod stubbed;
