@@ -1,9 +1,9 @@
 //! What nobody but a worker in its own tree may do: the rules, one call at a time.
 //!
 //! Whoever is no worker removes nothing, renames nothing away and writes over nothing in any
-//! tree, the checkout, git's folder, or what is kept as evidence. Two things are no loss: a
-//! temporary name that the same process made (git's locks), and a half-made thing of ilchul's
-//! that is moved aside whole. It leaves out signals to processes of our own.
+//! tree, the checkout, git's folder, or what is kept as evidence. Three things are no loss: a
+//! temporary name that the same process made (git's locks), a half-made thing of ilchul's that
+//! is moved aside whole, and what a failing git takes back of the worktree that it was making. It leaves out signals to processes of our own.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -110,6 +110,7 @@ impl Guard<'_> {
         match deed {
             Deed::Make | Deed::Use => None,
             Deed::Remove if own && self.places.is_temporary(path) => None,
+            Deed::Remove if own && self.takes_back(act, &place, path) => None,
             Deed::Remove if aside && self.is_half_made(&place, path) => None,
             Deed::Remove => Some("takes away what it may not"),
             Deed::Overwrite if self.places.is_temporary(path) => None,
@@ -147,6 +148,16 @@ impl Guard<'_> {
             Place::Entry => !self.is_ready(path),
             Place::Reference => self.places.is_temporary(path),
             Place::Tree(_) | Place::Checkout | Place::Git | Place::Kept => false,
+        }
+    }
+
+    /// Whether this is git's undoing of a worktree that it couldn't finish, and nobody ever had.
+    fn takes_back(&self, act: &Act, place: &Place, path: &Path) -> bool {
+        let adds = act.by.argv.windows(2).any(|words| words == ["worktree", "add"]);
+        match place {
+            Place::Entry => adds && !self.is_ready(path),
+            Place::Tree(_) => adds,
+            Place::Checkout | Place::Reference | Place::Git | Place::Kept => false,
         }
     }
 

@@ -3,11 +3,11 @@
 //! One run, a task for each of them. It leaves out what ilchul itself does: `traced.rs`.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use super::guard::Verdict;
 use super::stage::Stage;
+use super::tools::{put_first, real, write_program};
 use super::world::World;
 
 /// What a planted shell text does once its task's tree is made, the path that must be named,
@@ -46,7 +46,6 @@ const STRAYS: &[(&str, &str)] = &[
 
 /// A git that does what was planted right after it has filled a task's tree.
 fn planted(world: &mut World, stranger: u32) {
-    let real = std::env::split_paths(&world.path).map(|dir| dir.join("git")).find(|path| path.exists());
     let (tools, top) = (world.root().join("planted"), world.root().display().to_string());
     let lone = world.git(&["hash-object", "-w", "mine.txt"]);
     let lone = format!("{}/{}", &lone[..2], lone[2..].trim());
@@ -58,17 +57,15 @@ fn planted(world: &mut World, stranger: u32) {
          --work-tree=*) tree=${{word#*=}} ;; --git-dir=*) entry=${{word#*=}} ;;\n\
          esac; done\nunset GIT_DIR GIT_WORK_TREE\nexec > \"$top/said\" 2>&1\n\
          case \"$tree\" in\n",
-        real.unwrap().display()
+        real(world, "git").display()
     );
     for (index, (text, ..)) in PLANTS.iter().enumerate() {
         script.push_str(&format!("*.p{index}.1) {text} ;;\n"));
     }
     script.push_str("esac\nexit $code\n");
     fs::create_dir(&tools).unwrap();
-    fs::write(tools.join("git"), script).unwrap();
-    fs::set_permissions(tools.join("git"), fs::Permissions::from_mode(0o755)).unwrap();
-    let others = std::env::split_paths(&world.path).collect::<Vec<_>>();
-    world.path = std::env::join_paths(std::iter::once(tools).chain(others)).unwrap();
+    write_program(&tools.join("git"), &script);
+    put_first(world, &tools);
 }
 
 /// A repository with something of each kind in it, and a task for each plant.

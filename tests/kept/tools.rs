@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::world::World;
 
@@ -67,13 +67,23 @@ pub fn watch(world: &mut World) {
     fs::create_dir(&tools).unwrap();
     let log = log_of(world);
     for (tool, rules) in [("git", GIT), ("tmux", TMUX)] {
-        let real = std::env::split_paths(&world.path).map(|dir| dir.join(tool)).find(|path| path.exists());
-        let (real, log) = (real.unwrap(), log.display());
+        let (real, log) = (real(world, tool), log.display());
         let head = format!("#!/bin/sh\ntool={tool} real={} log={log}\n", real.display());
         write_program(&tools.join(tool), &format!("{head}{rules}{REST}"));
     }
+    put_first(world, &tools);
+}
+
+/// Puts a folder of programs first in the `PATH` of a world.
+pub fn put_first(world: &mut World, tools: &Path) {
     let others = std::env::split_paths(&world.path).collect::<Vec<_>>();
-    world.path = std::env::join_paths(std::iter::once(tools).chain(others)).unwrap();
+    world.path = std::env::join_paths(std::iter::once(tools.to_owned()).chain(others)).unwrap();
+}
+
+/// The real program of that name, as the world finds it.
+pub fn real(world: &World, tool: &str) -> PathBuf {
+    let found = std::env::split_paths(&world.path).map(|dir| dir.join(tool)).find(|path| path.exists());
+    found.unwrap()
 }
 
 /// Writes a program.
@@ -82,7 +92,7 @@ pub fn write_program(path: &Path, text: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-fn log_of(world: &World) -> std::path::PathBuf {
+fn log_of(world: &World) -> PathBuf {
     world.root().join("calls.log")
 }
 

@@ -5,6 +5,8 @@
 use super::guard::Verdict;
 use super::stage::Stage;
 use super::story;
+use super::tools::{put_first, real, write_program};
+use super::world::World;
 
 #[track_caller]
 fn nothing_is_wrong(verdict: &Verdict) {
@@ -51,4 +53,27 @@ fn r1_the_same_in_tmux_whose_server_is_traced_too() {
     let verdict = stage.judge();
     nothing_is_wrong(&verdict);
     everybody_was_seen(&verdict, &["ilchul", "git", "tmux"]);
+}
+
+#[test]
+fn r1_a_git_that_fails_takes_back_only_what_it_was_making_itself() {
+    let mut world = World::with(
+        "limits: { workers: 1 }\n\
+         tasks: { a: { run: 'true', retries: 1 }, b: { needs: [ { task: a, when: terminal } ], run: 'echo b > b.txt' } }",
+    );
+    let tools = world.root().join("failing");
+    std::fs::create_dir(&tools).unwrap();
+    // It may write no byte into any file, as on a full disk.
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *' worktree add '*.a.[12]*) trap '' XFSZ; ulimit -f 0 ;; esac\nexec {} \"$@\"\n",
+        real(&world, "git").display()
+    );
+    write_program(&tools.join("git"), &script);
+    put_first(&mut world, &tools);
+    let stage = Stage::traced(world);
+    let ran = stage.exits(3, &["up", "--session", "subprocess"]);
+    let told = (stage.world.told("a"), stage.world.told("b"));
+    assert!(told.0.contains("failed (launch_workspace") && told.1 == "completed", "{told:?} {}", ran.stderr);
+    assert!(stage.world.tree("b.1").join("b.txt").exists());
+    nothing_is_wrong(&stage.judge());
 }
