@@ -269,15 +269,39 @@ const VERBS: &[&str] = &[
     "rm",
     "reset",
     "update-ref",
+    "push",
+    "reflog",
+    "checkout",
+    "switch",
+    "repack",
+    "maintenance",
+    "-d",
+    "-M",
+    "--delete",
+    "--force",
+    "--reset",
     "kill-server",
     "kill-session",
     "kill-window",
     "kill-pane",
     "respawn-pane",
     "respawn-window",
+    "killp",
+    "killw",
+    "respawnp",
+    "respawnw",
 ];
 /// Calls that do.
-const CALLS: &[&str] = &["remove_dir_all", "remove_dir(", ".prune(", "RemoveDir", ".delete("];
+const CALLS: &[&str] = &[
+    "remove_dir_all",
+    "remove_dir(",
+    ".prune(",
+    "RemoveDir",
+    ".delete(",
+    ".checkout_",
+    ".stash_",
+    "REMOVEDIR",
+];
 
 fn verbs(source: &Source) -> Vec<String> {
     let code = &source.bare;
@@ -304,6 +328,8 @@ fn r1_no_source_has_a_verb_that_deletes_worktrees_branches_or_sessions() {
             ("substrates/git-worktree/src/git.rs", "fn f() { git(&[\"worktree\", \"remove\", path]) }"),
             ("substrates/git-worktree/src/git.rs", "fn f() { worktree.prune(None) }"),
             ("substrates/git-worktree/src/git.rs", "fn f() { git(&[\"branch\", \"-D\", name]) }"),
+            ("substrates/git-worktree/src/git.rs", "fn f() { git(&[\"branch\", \"--delete\", name]) }"),
+            ("substrates/git-worktree/src/head.rs", "fn f() { repo.checkout_head(None) }"),
             ("substrates/tmux-session/src/run.rs", "fn f() { tmux(&[r\"kill-session\"]) }"),
             ("src/supervisor/stop.rs", "fn f() { shell(\"rm -rf tree\") }"),
         ],
