@@ -332,6 +332,13 @@ impl Telling {
     }
 }
 
+impl Drop for Telling {
+    /// Before its world: it would go on starting workers.
+    fn drop(&mut self) {
+        drop(self.up.take());
+    }
+}
+
 fn judge(args: &[&str], code: i32, stderr: &str) -> Result<(), TestCaseError> {
     if CODES.contains(&code) {
         return Ok(());
