@@ -276,7 +276,7 @@ fn a_cycle_through_a_branch_is_named_where_the_branch_is_written() {
     );
     check(
         "version: 1\ntasks:\n  b: { run: x }\n  p: { classify: { by: { run: x }, branches: { y: [b] } }, needs: [b] }\n",
-        &["4:54 tasks.p.classify.branches.y[0]: tasks wait for each other: b -> p -> b"],
+        &["4:52 tasks.p.classify.branches.y[0]: tasks wait for each other: b -> p -> b"],
     );
 }
 
