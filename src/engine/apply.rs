@@ -76,6 +76,11 @@ fn apply_run(state: &mut RunState, at: Stamp, event: &RunEvent) -> Result<(), Co
             state.ended_at = Some(at);
         }
         RunEvent::Adopted(adopted) => adopt::adopt(state, adopted)?,
+        RunEvent::Drifted(drifted) => {
+            for id in &drifted.workers {
+                find_worker(state, id)?.drift.get_or_insert_default().take(&drifted.drift);
+            }
+        }
     }
     Ok(())
 }

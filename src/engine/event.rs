@@ -15,9 +15,11 @@ use super::task_table::TaskMove;
 use crate::workflow::{SessionKind, Workflow};
 
 mod adopted;
+mod drift;
 mod worker;
 
 pub use adopted::Adopted;
+pub use drift::{Drift, DriftChange, Drifted};
 pub use worker::{ClaimEvent, ClaimStep, Place, PlainMove, Snapshot, WorkerEvent, WorkerStep};
 
 /// One event.
@@ -77,6 +79,8 @@ pub enum RunEvent {
     },
     /// A person's `up --adopt`: the edited workflow takes the place of the old one.
     Adopted(Box<Adopted>),
+    /// Something changed where no worker has any business, while some were at work (law R5).
+    Drifted(Box<Drifted>),
 }
 
 /// What a run starts from, frozen.

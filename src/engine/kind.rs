@@ -39,7 +39,8 @@ impl Event {
                 | RunEvent::Interrupted { .. }
                 | RunEvent::Stopping { .. }
                 | RunEvent::Ended { .. }
-                | RunEvent::Adopted(_),
+                | RunEvent::Adopted(_)
+                | RunEvent::Drifted(_),
             ) => None,
         }
     }
@@ -70,6 +71,7 @@ fn run(event: &RunEvent) -> &'static str {
         RunEvent::Ended { .. } => "ended",
         RunEvent::Reopened { .. } => "reopened",
         RunEvent::Adopted(_) => "adopted",
+        RunEvent::Drifted(_) => "drifted",
     }
 }
 

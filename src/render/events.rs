@@ -86,7 +86,8 @@ fn run(event: &RunEvent) -> Value {
         | RunEvent::Interrupted { .. }
         | RunEvent::Stopping { .. }
         | RunEvent::Ended { .. }
-        | RunEvent::Reopened { .. } => step(event),
+        | RunEvent::Reopened { .. }
+        | RunEvent::Drifted(_) => step(event),
     }
 }
 
@@ -224,6 +225,7 @@ fn run_words(event: &RunEvent) -> String {
             let tasks = super::words::count(adopted.workflow.tasks.len(), "task");
             format!("the edited workflow, now of {tasks}, kept as {}", line(&adopted.copy))
         }
+        RunEvent::Drifted(drifted) => super::drift::told(drifted),
     }
 }
 
@@ -275,7 +277,7 @@ fn tone(event: &Event) -> Tone {
             Verdict::Refuted => Tone::Bad,
             Verdict::Unverifiable => Tone::Warn,
         },
-        Event::Ignored(_) => Tone::Warn,
+        Event::Ignored(_) | Event::Run(RunEvent::Drifted(_)) => Tone::Warn,
     }
 }
 

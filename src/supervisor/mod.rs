@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod close;
+mod drift;
 pub mod environment;
 pub mod fold;
 mod jobs;

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use super::clock::Clock;
+use super::drift::{Looked, Lookout};
 use super::mailbox::Mailbox;
 use super::resume::Found;
 use super::signals::Signals;
@@ -48,6 +49,10 @@ pub(super) enum Message {
     Probed(Vec<(Probed, Observation)>),
     /// What a look for sessions found that a resume couldn't take.
     Discovered(Found),
+    /// A look round the workers.
+    LookedRound(Box<Looked>),
+    /// What it saw is kept.
+    KeptRound,
 }
 
 /// Whose session was looked at.
@@ -107,6 +112,7 @@ pub struct Supervisor {
     pub(super) unkept_count: usize,
     /// The last turn came because nothing else did.
     pub(super) napped: bool,
+    pub(super) lookout: Lookout,
     signals: Signals,
     /// The time of this turn: what is decided in it is journaled with it, so that a replay
     /// of the journal folds to the very state that was decided on (law J4).
@@ -159,6 +165,7 @@ impl Supervisor {
             discovering: false,
             unkept_count: 0,
             napped: false,
+            lookout: Lookout::default(),
             signals: Signals::none(),
             turn,
         }
@@ -198,6 +205,7 @@ impl Supervisor {
         self.handle(&Input::Tick);
         loop {
             self.gather();
+            self.look_round();
             let owed = self.owed();
             if owed.is_some() || !self.may_wait() {
                 self.commit()?;
@@ -287,6 +295,8 @@ impl Supervisor {
             Message::Seen(worker, seen) => self.see(&worker, seen),
             Message::Probed(observations) => self.probed(observations),
             Message::Discovered(found) => self.discovered(&found),
+            Message::LookedRound(looked) => self.looked_round(*looked),
+            Message::KeptRound => self.kept_round(),
         }
     }
 
@@ -353,7 +363,8 @@ impl Supervisor {
         let look = self.looked_at.map_or(Duration::ZERO, |at| at.after(self.look_every()).since(now));
         let deadline = self.engine.next_deadline().map_or(look, |at| at.since(now));
         let share = if self.fresh.is_empty() { look } else { SHARE_WITHIN };
-        self.clock.nap(look.min(deadline).min(share))
+        let round = self.until_look(now).unwrap_or(look);
+        self.clock.nap(look.min(deadline).min(share).min(round))
     }
 
     fn rescan(&mut self) {

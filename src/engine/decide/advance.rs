@@ -216,6 +216,10 @@ fn end(view: View<'_>) -> Vec<Event> {
     if busy {
         return Vec::new();
     }
+    if view.awaited {
+        // What changed while the last worker was at work is told before the run is over.
+        return Vec::new();
+    }
     if state.open_count == 0 {
         let given_up = give_up(view);
         if !given_up.is_empty() {

@@ -55,7 +55,8 @@ impl Laws {
             RunEvent::Resumed { .. }
             | RunEvent::Interrupted { .. }
             | RunEvent::Stopping { .. }
-            | RunEvent::Adopted(_) => {}
+            | RunEvent::Adopted(_)
+            | RunEvent::Drifted(_) => {}
         }
         hold("j2_one_root", self.book.roots == 1, || format!("{} roots", self.book.roots))
     }
