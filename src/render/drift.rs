@@ -22,9 +22,9 @@ pub fn told(drifted: &Drifted) -> String {
     }
     let (what, whom) = (words(&drifted.drift).join("; "), list(&workers));
     if drifted.drift.changes.is_empty() {
-        return format!("{what} between dispatch and settlement of {whom}");
+        return format!("{what} between the looks at dispatch and settlement of {whom}");
     }
-    format!("changed between dispatch and settlement of {whom}, by whom isn't known: {what}")
+    format!("changed between the looks at dispatch and settlement of {whom}, by whom isn't known: {what}")
 }
 
 /// One fragment for each kind of thing that changed, and one for what couldn't be looked at.
@@ -60,7 +60,7 @@ pub fn text(worker: &str, drift: &Drift) -> String {
         return String::new();
     }
     let lines: String = words(drift).iter().map(|words| format!("  {words}\n")).collect();
-    format!("Changed between dispatch and settlement of `{worker}`, by whom isn't known:\n{lines}")
+    format!("Changed between the looks at dispatch and settlement of `{worker}`, by whom isn't known:\n{lines}")
 }
 
 /// The data for scripts.
@@ -93,7 +93,7 @@ mod tests {
         let drifted = Drifted { workers: vec!["a.1".into(), "b.2".into()], drift: drift() };
         assert_eq!(
             told(&drifted),
-            "changed between dispatch and settlement of `a.1` and `b.2`, by whom isn't known: \
+            "changed between the looks at dispatch and settlement of `a.1` and `b.2`, by whom isn't known: \
              files of the main checkout: README, src/\\u{1b}[1mx, 3 more changes; \
              references: refs/heads/main (1 to 2)"
         );
@@ -108,7 +108,7 @@ mod tests {
         let workers = (1..=7).map(|n| format!("a.{n}")).collect();
         assert_eq!(
             told(&Drifted { workers, drift }),
-            "it isn't known what changed in the main checkout: too large between dispatch and settlement of \
+            "it isn't known what changed in the main checkout: too large between the looks at dispatch and settlement of \
              `a.1`, `a.2`, `a.3`, `a.4`, `a.5` and 2 more"
         );
     }

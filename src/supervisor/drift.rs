@@ -24,7 +24,7 @@ use crate::engine::worker_table::WorkerPhase;
 use crate::home::Home;
 
 /// The least time between two looks.
-const GAP: Duration = Duration::from_millis(100);
+const GAP: Duration = Duration::from_millis(20);
 /// How much longer than a look the time to the next is.
 const REST: u32 = 20;
 /// The longest rest, so that a slow disk doesn't end the looking.

@@ -7,6 +7,7 @@ mod adopt;
 mod approval;
 mod claims;
 mod dag;
+mod drift;
 mod launching;
 mod lifecycle;
 mod owed;
