@@ -18,6 +18,7 @@ mod perform;
 mod probe;
 pub mod recheck;
 mod remnants;
+mod restore;
 mod resume;
 mod run;
 pub mod signals;
