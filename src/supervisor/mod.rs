@@ -14,6 +14,7 @@ mod launch;
 mod leftover;
 mod living;
 mod mailbox;
+mod marks;
 mod perform;
 mod probe;
 pub mod recheck;

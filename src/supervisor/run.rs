@@ -14,6 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use super::clock::Clock;
 use super::drift::{Looked, Lookout};
 use super::mailbox::Mailbox;
+use super::marks::Marks;
 use super::resume::Found;
 use super::signals::Signals;
 use super::turn::SHARE_WITHIN;
@@ -53,6 +54,8 @@ pub(super) enum Message {
     LookedRound(Box<Looked>),
     /// What it saw is kept.
     KeptRound,
+    /// What speaks against marks of workers that were called safe to close.
+    Marked(Vec<(String, Vec<String>)>),
 }
 
 /// Whose session was looked at.
@@ -113,6 +116,7 @@ pub struct Supervisor {
     /// The last turn came because nothing else did.
     pub(super) napped: bool,
     pub(super) lookout: Lookout,
+    pub(super) marks: Marks,
     signals: Signals,
     /// The time of this turn: what is decided in it is journaled with it, so that a replay
     /// of the journal folds to the very state that was decided on (law J4).
@@ -166,6 +170,7 @@ impl Supervisor {
             unkept_count: 0,
             napped: false,
             lookout: Lookout::default(),
+            marks: Marks::default(),
             signals: Signals::none(),
             turn,
         }
@@ -297,6 +302,7 @@ impl Supervisor {
             Message::Discovered(found) => self.discovered(&found),
             Message::LookedRound(looked) => self.looked_round(*looked),
             Message::KeptRound => self.kept_round(),
+            Message::Marked(found) => self.marks_probed(found),
         }
     }
 
@@ -348,6 +354,7 @@ impl Supervisor {
         self.read_requests();
         self.discover();
         self.probe();
+        self.probe_marks();
         self.handle(&Input::Tick);
         self.listener.tick(self.engine.state());
     }
