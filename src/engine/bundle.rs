@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::event::{
-    ClaimStep, Drift, Event, EvidenceEvent, Place, ReportStep, RunEvent, Snapshot, TaskEvent, TaskStep, WorkerStep,
+    ClaimStep, Drift, Event, EvidenceEvent, Place, ReportStep, RunEvent, Snapshot, TaskEvent, TaskStep,
+    WorkerStep,
 };
 use super::evidence::{Checked, ChildExit};
 use super::moment::Stamp;

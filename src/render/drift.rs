@@ -60,7 +60,9 @@ pub fn text(worker: &str, drift: &Drift) -> String {
         return String::new();
     }
     let lines: String = words(drift).iter().map(|words| format!("  {words}\n")).collect();
-    format!("Changed between the looks at dispatch and settlement of `{worker}`, by whom isn't known:\n{lines}")
+    format!(
+        "Changed between the looks at dispatch and settlement of `{worker}`, by whom isn't known:\n{lines}"
+    )
 }
 
 /// The data for scripts.

@@ -5,9 +5,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{clean, drift};
 use super::table::{Screen, Tone, toned};
 use super::words::{ago, line, parse_time, sentence, time};
+use super::{clean, drift};
 use crate::engine::bundle::{Bundle, Decision, Refused, Said};
 use crate::engine::event::{Place, Snapshot};
 use crate::engine::evidence::{Checked, ChildExit, Verdict};

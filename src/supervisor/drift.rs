@@ -86,9 +86,7 @@ impl Supervisor {
 
     /// A launch is decided: it is looked before anything of it can work.
     pub(super) fn notice(&mut self, events: &[Event]) {
-        let begins = |event: &Event| {
-            matches!(event, Event::Worker(event) if matches!(event.step, WorkerStep::Provisioning { .. }))
-        };
+        let begins = |event: &Event| matches!(event, Event::Worker(event) if matches!(event.step, WorkerStep::Provisioning { .. }));
         self.lookout.due |= self.world.repository.is_some() && events.iter().any(begins);
     }
 
@@ -216,7 +214,8 @@ fn look(
     let mut unseen = now.unseen();
     let Some(last) = last else {
         if load && expected {
-            unseen = Some("the repository: what was seen before this supervisor began can't be read".to_owned());
+            unseen =
+                Some("the repository: what was seen before this supervisor began can't be read".to_owned());
         }
         return Looked { now: Arc::new(now), drift: Drift { changes: Vec::new(), unseen }, news: true };
     };

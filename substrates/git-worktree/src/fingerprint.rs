@@ -123,7 +123,11 @@ impl Fingerprint {
         ];
         let change = |(kind, names): (&'static str, Vec<String>)| {
             let more = names.len().saturating_sub(NAMES_MAX);
-            (!names.is_empty()).then(|| Change { kind, names: names.into_iter().take(NAMES_MAX).collect(), more })
+            (!names.is_empty()).then(|| Change {
+                kind,
+                names: names.into_iter().take(NAMES_MAX).collect(),
+                more,
+            })
         };
         kinds.into_iter().filter_map(change).collect()
     }
