@@ -116,7 +116,9 @@ impl Supervisor {
         if self.lookout.looking.as_ref().is_some_and(|(since, _)| now.since(*since) > PATIENCE) {
             return self.give_up_looking();
         }
-        let is_over = |id: &String| state.workers.get(id).is_none_or(|worker| worker.is_over());
+        // Whoever couldn't be ended is looked at once more, and keeps no run from its end.
+        let is_over =
+            |id: &String| state.workers.get(id).is_none_or(|worker| worker.is_over() || worker.at_large);
         let lookout = &mut self.lookout;
         lookout.due |= lookout.at_work.iter().any(is_over);
         // The end of the run waits for nothing else.

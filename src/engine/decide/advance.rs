@@ -216,15 +216,12 @@ fn end(view: View<'_>) -> Vec<Event> {
     if busy {
         return Vec::new();
     }
-    if view.awaited {
+    let given_up = if state.open_count == 0 { give_up(view) } else { Vec::new() };
+    if !given_up.is_empty() || view.awaited {
         // What changed while the last worker was at work is told before the run is over.
-        return Vec::new();
+        return given_up;
     }
     if state.open_count == 0 {
-        let given_up = give_up(view);
-        if !given_up.is_empty() {
-            return given_up;
-        }
         let planned = state.tasks.iter().filter(|task| !task.removed);
         let success = planned.map(|task| (task, task.phase)).all(|(task, phase)| match phase {
             TaskPhase::Completed => true,
