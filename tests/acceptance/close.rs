@@ -437,7 +437,7 @@ fn r3_a_branch_that_is_gone_comes_back_where_gits_entry_is_still_there() {
     let shown = world.run(&["workers"]).exits(0).stdout;
     assert_eq!(type_commands(&world, shown.split("To have it back").nth(1).unwrap()), 4);
     assert_eq!(in_tree(&world, &["status", "--porcelain", "--untracked-files=all"]), status);
-    assert_eq!(world.git(&["rev-parse", &branch]), world.head());
+    assert_eq!(world.git(&["rev-parse", &branch]).trim(), world.head());
 }
 
 #[test]
