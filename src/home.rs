@@ -75,6 +75,18 @@ impl Home {
         self.run(run).join("fold")
     }
 
+    /// What was last seen of the repository round a run's workers; it may be gone.
+    #[must_use]
+    pub fn surroundings(&self, run: &str) -> PathBuf {
+        self.run(run).join("surroundings")
+    }
+
+    /// When that was, on the run's line.
+    #[must_use]
+    pub fn looked(&self, run: &str) -> PathBuf {
+        self.run(run).join("looked")
+    }
+
     /// A worker's worktree. Git names its entry after the last part, so that part is unique.
     #[must_use]
     pub fn tree(&self, run: &str, worker: &str) -> PathBuf {

@@ -68,7 +68,8 @@ fn ends(row: &Recorded) -> Option<bool> {
             RunEvent::Started(_)
             | RunEvent::Interrupted { .. }
             | RunEvent::Stopping { .. }
-            | RunEvent::Extended(_),
+            | RunEvent::Extended(_)
+            | RunEvent::Drifted(_),
         )
         | Event::Task(_)
         | Event::Worker(_)

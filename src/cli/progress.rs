@@ -259,6 +259,7 @@ fn run_words(event: &RunEvent) -> Option<(&'static str, String)> {
     match event {
         RunEvent::Stopping { .. } => Some((">", "stopping the live workers".to_owned())),
         RunEvent::Extended(extended) => Some((">", said::extended(extended))),
+        RunEvent::Drifted(drifted) => Some(("!", crate::render::drift::told(drifted))),
         RunEvent::Started(_)
         | RunEvent::Resumed { .. }
         | RunEvent::Interrupted { .. }

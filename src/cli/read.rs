@@ -168,7 +168,7 @@ impl Read {
         }
         let scratch = Some(self.place.home.run(run).join("scratch"));
         let vanished = |worker: &WorkerView| {
-            let of = (worker.id.as_str(), worker.workspace.as_ref());
+            let of = (worker.id.as_str(), worker.workspace.as_ref(), worker.snapshot.as_ref());
             let restore = close::vanished(&self.place.repository, run, of)?;
             Some((worker.id.clone(), restore))
         };

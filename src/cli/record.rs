@@ -75,7 +75,8 @@ pub fn vanished(place: &Place, state: &RunState) {
         if matches!(worker.phase, WorkerPhase::CleanupReleased | WorkerPhase::Closed) {
             continue;
         }
-        let of = (id.as_str(), worker.workspace.as_ref());
+        let snapshot = worker.captured.as_ref().and_then(Option::as_ref);
+        let of = (id.as_str(), worker.workspace.as_ref(), snapshot);
         if let Some(commands) = close::vanished(&place.repository, &state.started.run, of) {
             output::talk(crate::render::restore(id, &commands).trim_end());
         }

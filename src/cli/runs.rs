@@ -55,7 +55,10 @@ fn line(id: &str, recorded: &[Recorded]) -> Option<RunLine> {
         }
         let Some(line) = &mut found else { continue };
         match event {
-            RunEvent::Started(_) | RunEvent::Stopping { .. } | RunEvent::Extended(_) => {}
+            RunEvent::Started(_)
+            | RunEvent::Stopping { .. }
+            | RunEvent::Drifted(_)
+            | RunEvent::Extended(_) => {}
             RunEvent::Resumed { .. } => line.phase = RunPhase::Running,
             RunEvent::Reopened { .. } => (line.phase, line.ended_at) = (RunPhase::Interrupted, None),
             RunEvent::Adopted(adopted) => {

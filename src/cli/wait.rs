@@ -180,7 +180,7 @@ impl Seen {
             }
             RunEvent::Ended { success } => self.ended = Some(*success),
             RunEvent::Reopened { .. } | RunEvent::Resumed { .. } => self.ended = None,
-            RunEvent::Interrupted { .. } | RunEvent::Stopping { .. } => {}
+            RunEvent::Interrupted { .. } | RunEvent::Stopping { .. } | RunEvent::Drifted(_) => {}
         }
     }
 

@@ -79,6 +79,11 @@ fn apply_run(state: &mut RunState, at: Stamp, event: &RunEvent) -> Result<(), Co
         }
         RunEvent::Adopted(adopted) => adopt::adopt(state, adopted)?,
         RunEvent::Extended(extended) => extend::extend(state, at, extended)?,
+        RunEvent::Drifted(drifted) => {
+            for id in &drifted.workers {
+                find_worker(state, id)?.drift.get_or_insert_default().take(&drifted.drift);
+            }
+        }
     }
     Ok(())
 }

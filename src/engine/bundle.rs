@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::event::{
-    ClaimStep, Event, EvidenceEvent, Place, ReportStep, RunEvent, Snapshot, TaskEvent, TaskStep, WorkerStep,
+    ClaimStep, Drift, Event, EvidenceEvent, Place, ReportStep, RunEvent, Snapshot, TaskEvent, TaskStep,
+    WorkerStep,
 };
 use super::evidence::{Checked, ChildExit};
 use super::moment::Stamp;
@@ -45,6 +46,8 @@ pub struct Bundle {
     pub refused: Vec<Refused>,
     /// What people decided about it.
     pub decisions: Vec<Decision>,
+    /// What changed round it while it was at work.
+    pub drift: Drift,
 }
 
 /// An accepted report.
@@ -141,7 +144,7 @@ impl Bundles {
         let mut found = Self::default();
         for (at, event) in events {
             if let Event::Run(event) = event {
-                found.run(event);
+                found.run(event, task);
                 continue;
             }
             let about = event.task().filter(|about| task.is_none_or(|task| task == *about));
@@ -158,10 +161,20 @@ impl Bundles {
         self.tasks.get_mut(task).and_then(|attempts| attempts.remove(&attempt)).unwrap_or_else(empty)
     }
 
-    fn run(&mut self, event: &RunEvent) {
+    fn run(&mut self, event: &RunEvent, named: Option<&str>) {
         match event {
             RunEvent::Started(started) => self.workflow.clone_from(&started.digest),
             RunEvent::Adopted(adopted) => self.workflow.clone_from(&adopted.digest),
+            RunEvent::Drifted(drifted) => {
+                let of_task = |worker: &&String| {
+                    worker.rsplit_once('.').is_some_and(|(task, _)| named.is_none_or(|named| named == task))
+                };
+                for worker in drifted.workers.iter().filter(of_task) {
+                    if let Some(bundle) = self.of(worker) {
+                        bundle.drift.take(&drifted.drift);
+                    }
+                }
+            }
             RunEvent::Resumed { .. }
             | RunEvent::Interrupted { .. }
             | RunEvent::Stopping { .. }

@@ -15,10 +15,12 @@ use super::task_table::TaskMove;
 use crate::workflow::{SessionKind, Workflow};
 
 mod adopted;
+mod drift;
 mod extended;
 mod worker;
 
 pub use adopted::Adopted;
+pub use drift::{Drift, DriftChange, Drifted};
 pub use extended::Extended;
 pub use worker::{ClaimEvent, ClaimStep, Place, PlainMove, Snapshot, WorkerEvent, WorkerStep};
 
@@ -81,6 +83,8 @@ pub enum RunEvent {
     Adopted(Box<Adopted>),
     /// A control task made tasks, or a worker submitted some.
     Extended(Box<Extended>),
+    /// Something changed where no worker has any business, while some were at work (law R5).
+    Drifted(Box<Drifted>),
 }
 
 /// What a run starts from, frozen.

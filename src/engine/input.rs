@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Place, Snapshot};
+use super::event::{Drift, Place, Snapshot};
 use super::evidence::{Checked, ChildExit};
 use crate::protocol::Report;
 
@@ -28,6 +28,13 @@ pub enum Input {
     /// What a new life found of this run's attempts by their marks, all of it at once: nothing
     /// may be claimed between two of them.
     Remnants(Vec<Remnant>),
+    /// A look round the workers, at what none of them has any business with.
+    Looked {
+        /// Who was at work since the look before it.
+        workers: Vec<String>,
+        /// What changed since then.
+        drift: Drift,
+    },
     /// A signal asked the supervisor to stop; workers live on.
     Interrupted {
         /// The signal's name.

@@ -40,7 +40,8 @@ impl Event {
                 | RunEvent::Interrupted { .. }
                 | RunEvent::Stopping { .. }
                 | RunEvent::Ended { .. }
-                | RunEvent::Adopted(_),
+                | RunEvent::Adopted(_)
+                | RunEvent::Drifted(_),
             ) => None,
         }
     }
@@ -72,6 +73,7 @@ fn run(event: &RunEvent) -> &'static str {
         RunEvent::Reopened { .. } => "reopened",
         RunEvent::Adopted(_) => "adopted",
         RunEvent::Extended(_) => "extended",
+        RunEvent::Drifted(_) => "drifted",
     }
 }
 

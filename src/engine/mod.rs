@@ -58,6 +58,8 @@ pub struct Engine {
     pulses: Pulses,
     /// What workers launched in this life must echo; a later life doesn't know it.
     nonces: BTreeMap<String, String>,
+    /// The end of the run waits for a look round the workers.
+    awaited: bool,
     fresh: Vec<Event>,
 }
 
@@ -92,7 +94,7 @@ impl Engine {
     }
 
     fn over(state: RunState) -> Self {
-        Self { state, pulses: Pulses::default(), nonces: BTreeMap::new(), fresh: Vec::new() }
+        Self { state, pulses: Pulses::default(), nonces: BTreeMap::new(), awaited: false, fresh: Vec::new() }
     }
 
     /// The fold so far, events not yet taken included.
@@ -147,7 +149,7 @@ impl Engine {
             return Ok(());
         }
         for _ in 0..STEPS_MAX {
-            let view = View { state: &self.state, pulses: &self.pulses, now };
+            let view = self.view(now);
             let events = decide::decide(view, input)?;
             let more = matches!(input, Input::Tick) && !events.is_empty();
             if let Input::Worker { worker, seen: Seen::Beat(_) } = input {
@@ -170,7 +172,7 @@ impl Engine {
     /// # Errors
     /// A [`Rejection`] when it can't be granted; nothing changed then.
     pub fn request(&mut self, now: Now, request: &Request) -> Result<(), Rejection> {
-        let view = View { state: &self.state, pulses: &self.pulses, now };
+        let view = self.view(now);
         let events = decide::decide(view, &Input::Request(request.clone()))?;
         self.record(now, events).map_err(bug)
     }
@@ -180,15 +182,25 @@ impl Engine {
     /// # Errors
     /// A [`Rejection`] for an edit that needs another run; nothing changed then.
     pub fn adopt(&mut self, now: Now, adopted: &Adopted) -> Result<(), Rejection> {
-        let view = View { state: &self.state, pulses: &self.pulses, now };
+        let view = self.view(now);
         let events = decide::adopt(view, adopted)?;
         self.record(now, events).map_err(bug)
+    }
+
+    /// Whether the run's end waits for a look round the workers. Beside the fold: a life that
+    /// ends takes its wish with it.
+    pub fn await_look(&mut self, awaited: bool) {
+        self.awaited = awaited;
+    }
+
+    fn view(&self, now: Now) -> View<'_> {
+        View { state: &self.state, pulses: &self.pulses, now, awaited: self.awaited }
     }
 
     /// Everything that follows from the state alone.
     fn settle(&mut self, now: Now) -> Result<(), Corrupt> {
         for _ in 0..STEPS_MAX {
-            let view = View { state: &self.state, pulses: &self.pulses, now };
+            let view = self.view(now);
             let events = decide::advance::advance(view);
             if events.is_empty() {
                 return Ok(());
@@ -214,6 +226,7 @@ impl Engine {
             Input::Tick
             | Input::Worker { .. }
             | Input::Remnants(_)
+            | Input::Looked { .. }
             | Input::Request(_)
             | Input::Interrupted { .. } => {}
         }

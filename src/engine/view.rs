@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::control;
-use super::event::{Place, Snapshot};
+use super::event::{Drift, Place, Snapshot};
 use super::evidence::Checked;
 use super::moment::Stamp;
 use super::outstanding::asked;
@@ -122,6 +122,8 @@ pub struct WorkerView {
     pub lost: bool,
     /// What was looked at when it was released.
     pub observations: Vec<String>,
+    /// What changed round it while it was at work.
+    pub drift: Drift,
     /// What was kept of its tree, where something was.
     pub snapshot: Option<Snapshot>,
     /// Its last accepted report: status, summary, reason.
@@ -318,6 +320,7 @@ fn worker_view(id: String, task: String, worker: WorkerState) -> WorkerView {
         pid: worker.pid,
         lost: worker.expired && worker.token_live,
         observations: worker.observations,
+        drift: worker.drift.map(|drift| *drift).unwrap_or_default(),
         snapshot: worker.captured.flatten(),
         report: worker.report.map(|report| (report.status, report.summary, report.reason)),
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use super::event::{Place, Snapshot};
+use super::event::{Drift, Place, Snapshot};
 use super::evidence::ChildExit;
 use super::moment::{Moment, Stamp};
 use super::worker_table::WorkerPhase;
@@ -100,6 +100,9 @@ pub struct WorkerState {
     /// What was looked at when it was released.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub observations: Vec<String>,
+    /// What changed round it while it was at work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Box<Drift>>,
 }
 
 /// What the state remembers of an accepted report.
@@ -161,6 +164,7 @@ impl WorkerState {
             settled: false,
             captured: None,
             observations: Vec::new(),
+            drift: None,
         }
     }
 

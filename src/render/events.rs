@@ -89,7 +89,8 @@ fn run(event: &RunEvent) -> Value {
         | RunEvent::Interrupted { .. }
         | RunEvent::Stopping { .. }
         | RunEvent::Ended { .. }
-        | RunEvent::Reopened { .. } => step(event),
+        | RunEvent::Reopened { .. }
+        | RunEvent::Drifted(_) => step(event),
     }
 }
 
@@ -231,6 +232,7 @@ fn run_words(event: &RunEvent) -> String {
             format!("the edited workflow, now of {tasks}, kept as {}", line(&adopted.copy))
         }
         RunEvent::Extended(made) => extended(made),
+        RunEvent::Drifted(drifted) => super::drift::told(drifted),
     }
 }
 
@@ -283,7 +285,7 @@ fn tone(event: &Event) -> Tone {
             Verdict::Refuted => Tone::Bad,
             Verdict::Unverifiable => Tone::Warn,
         },
-        Event::Ignored(_) => Tone::Warn,
+        Event::Ignored(_) | Event::Run(RunEvent::Drifted(_)) => Tone::Warn,
     }
 }
 

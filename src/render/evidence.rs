@@ -5,9 +5,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::clean;
 use super::table::{Screen, Tone, toned};
 use super::words::{ago, line, parse_time, sentence, time};
+use super::{clean, drift};
 use crate::engine::bundle::{Bundle, Decision, Refused, Said};
 use crate::engine::event::{Place, Snapshot};
 use crate::engine::evidence::{Checked, ChildExit, Verdict};
@@ -64,6 +64,7 @@ pub fn json(dossier: &Dossier) -> Value {
         "report": bundle.report.as_ref().map(said),
         "refused": bundle.refused.iter().map(refused).collect::<Vec<_>>(),
         "decisions": bundle.decisions.iter().map(decision).collect::<Vec<_>>(),
+        "drift": drift::json(&bundle.drift),
     })
 }
 
@@ -149,6 +150,7 @@ pub fn text(dossier: &Dossier, screen: Screen) -> String {
         }
     }
     text.push_str(&report_text(&dossier.bundle, screen));
+    text.push_str(&drift::text(&dossier.bundle.worker_id(), &dossier.bundle.drift));
     text
 }
 

@@ -94,11 +94,13 @@ fn push_case(text: &mut String, frame: &Frame, task: &str, case: &Case) {
     ));
 }
 
-/// What the worker said, as a claim.
+/// What the worker said, as a claim, and what changed round it.
 fn said(dossier: &Dossier) -> String {
-    let Some(report) = &dossier.bundle.report else { return String::new() };
+    let drift = super::drift::text(&dossier.bundle.worker_id(), &dossier.bundle.drift);
+    let Some(report) = &dossier.bundle.report else { return drift };
     let reason = report.reason.as_deref().unwrap_or_default();
-    format!("The worker said (a claim, no proof): {}\n{}\n{reason}", report.status, report.summary)
+    let drift = if drift.is_empty() { drift } else { format!("\n{drift}") };
+    format!("The worker said (a claim, no proof): {}\n{}\n{reason}{drift}", report.status, report.summary)
 }
 
 fn seconds(millis: u128) -> String {

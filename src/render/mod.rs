@@ -4,6 +4,7 @@
 
 pub mod cases;
 pub mod close;
+pub mod drift;
 pub mod events;
 pub mod evidence;
 pub mod graph;

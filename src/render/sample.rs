@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::table::Screen;
 use super::{Beside, Budget};
-use crate::engine::event::Place;
+use crate::engine::event::{Drift, Place};
 use crate::engine::evidence::{Checked, Verdict};
 use crate::engine::moment::{Moment, Stamp};
 use crate::engine::state::RunPhase;
@@ -69,6 +69,7 @@ pub(crate) fn worker(task: &str, attempt: u32, phase: WorkerPhase, reason: &str)
         pid: None,
         lost: false,
         observations: Vec::new(),
+        drift: Drift::default(),
         snapshot: None,
         report: None,
     }

@@ -34,6 +34,7 @@ pub fn statement(frame: &Frame, suite: &Suite) -> Option<Value> {
             "attempt": bundle.attempt,
             "start": bundle.start,
             "state": suite.phase.word(),
+            "drift": super::drift::json(&bundle.drift),
         },
     });
     Some(json!({

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::table::{Screen, toned};
 use super::words::{ago, count, list, reason, run_state, sentence, span, stopped, task_reason, time};
-use super::{Beside, restore};
+use super::{Beside, drift, restore};
 use crate::engine::task_table::TaskPhase;
-use crate::engine::view::{RunView, TaskView};
+use crate::engine::view::{RunView, TaskView, WorkerView};
 
 /// The longest chain that is followed: as long as the largest workflow is deep.
 const CHAIN_MAX: usize = 10_000;
@@ -70,6 +70,9 @@ impl<'v> Why<'v> {
         if task.attempt > 0 {
             text.push_str(&format!("Attempt {} of at most {}.\n", task.attempt, task.allowed));
         }
+        if let Some(worker) = self.worker() {
+            text.push_str(&drift::text(&worker.id, &worker.drift));
+        }
         text.push_str(&self.links(screen));
         let (what, at) = self.observed();
         text.push_str(&format!("Known from {what}, {}.\n", ago(screen.now_ms, at)));
@@ -128,8 +131,14 @@ impl<'v> Why<'v> {
             "observed": {"by": what, "at": time(at)},
             "change": way.change,
             "next": way.next,
+            "drift": self.worker().map(|worker| drift::json(&worker.drift)),
             "restore": self.gone().map(|(_, commands)| commands).unwrap_or_default(),
         })
+    }
+
+    /// The task's last worker.
+    fn worker(&self) -> Option<&WorkerView> {
+        self.view.worker(self.task().worker.as_deref()?)
     }
 
     /// The task's last worker, where its worktree is gone, and how to have that back.

@@ -13,9 +13,10 @@ use ilchul_substrate::{Handle, State, Substrate};
 use super::clock::boot_id;
 use super::launch::words;
 use super::living::Living;
+use super::restore;
 use super::world::handle;
 use crate::engine::close::{Files, Held, Kept, Known, Looked, Sizes, Tree};
-use crate::engine::event::Place;
+use crate::engine::event::{Place, Snapshot};
 use crate::engine::view::WorkerView;
 use crate::home::Home;
 use crate::journal::blobs;
@@ -97,7 +98,7 @@ impl<'a> Close<'a> {
         let observed = self.repository.observe(std::slice::from_ref(&tree));
         match observed.into_iter().next().map(|observation| observation.state) {
             Some(State::Live(_)) => Tree::There(Box::new(self.held(worker, &tree))),
-            Some(State::Absent) => self.gone(&worker.id, &tree),
+            Some(State::Absent) => self.gone(worker, &tree),
             Some(State::Unknown(why)) => Tree::Hidden(why),
             Some(State::Queued(_) | State::Ended(_)) | None => Tree::Hidden("it wasn't looked at".to_owned()),
         }
@@ -108,11 +109,13 @@ impl<'a> Close<'a> {
         Ok(handle(mark.map_err(|error: ilchul_substrate::InvalidMark| error.to_string())?, place))
     }
 
-    fn gone(&self, worker: &str, tree: &Handle) -> Tree {
-        let reference = reference(self.run, worker);
+    fn gone(&self, worker: &WorkerView, tree: &Handle) -> Tree {
+        let reference = reference(self.run, &worker.id);
         let kept = self.repository.reference(&reference).map_err(|error| words(&error));
         let there = matches!(kept, Ok(Some(_)));
-        let restore = if there { restore(self.repository, tree, &reference) } else { Vec::new() };
+        let snapshot = worker.snapshot.as_ref();
+        let back = || restore::commands(self.repository, tree, (&reference, snapshot));
+        let restore = if there { back() } else { Vec::new() };
         Tree::Gone { kept: kept.map(|kept| kept.map(|_| reference)), restore }
     }
 
@@ -207,12 +210,12 @@ pub fn keep(repository: &GitWorktree, run: &str, worker: &WorkerView) -> Known<(
 }
 
 /// The reference that keeps what a worker's tree held.
-fn reference(run: &str, worker: &str) -> String {
+pub(super) fn reference(run: &str, worker: &str) -> String {
     format!("refs/ilchul/{run}/{worker}")
 }
 
 /// The session's first process, where it is of this boot.
-fn root(session: &Place) -> Option<Identity> {
+pub(super) fn root(session: &Place) -> Option<Identity> {
     let number = |name: &str| session.fields.get(name).and_then(|value| value.parse::<u64>().ok());
     let pid = number("pid").or_else(|| session.id.parse().ok()).and_then(|pid| u32::try_from(pid).ok())?;
     let another_boot = session.fields.get("boot_id").is_some_and(|boot| *boot != boot_id());
@@ -238,7 +241,7 @@ fn sizes(holding: &Holding) -> Sizes {
 pub fn vanished(
     repository: &GitWorktree,
     run: &str,
-    (worker, place): (&str, Option<&Place>),
+    (worker, place, snapshot): (&str, Option<&Place>, Option<&Snapshot>),
 ) -> Option<Vec<String>> {
     let place = place?;
     let path = place.fields.get("path")?;
@@ -254,26 +257,7 @@ pub fn vanished(
     }
     let reference = reference(run, worker);
     let there = matches!(repository.reference(&reference), Ok(Some(_)));
-    Some(if there { restore(repository, &tree, &reference) } else { Vec::new() })
-}
-
-/// Commands that bring a worktree back as its snapshot holds it, untracked files included.
-fn restore(repository: &GitWorktree, tree: &Handle, reference: &str) -> Vec<String> {
-    let main = quoted(&repository.main_checkout().display().to_string());
-    let path = tree.fields.get("path").cloned().unwrap_or_default();
-    let entry = repository.common_dir().join("worktrees").join(tree.mark.to_string());
-    let taken = std::fs::symlink_metadata(&path).is_ok();
-    if taken || !entry.is_dir() {
-        let beside = if taken { format!("{path}.restored") } else { path };
-        return vec![format!("git -C {main} worktree add --lock --detach {} {reference}", quoted(&beside))];
-    }
-    // Git's own entry is still there, with branch, index and lock: only the files are missing.
-    let path = quoted(&path);
-    vec![
-        format!("mkdir -p {path}"),
-        format!("git -C {main} worktree repair"),
-        format!("git -C {path} restore --source={reference} --worktree -- ."),
-    ]
+    Some(if there { restore::commands(repository, &tree, (&reference, snapshot)) } else { Vec::new() })
 }
 
 /// A path as a shell reads it back.

@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod close;
+mod drift;
 pub mod environment;
 pub mod fold;
 mod jobs;
@@ -13,10 +14,12 @@ mod launch;
 mod leftover;
 mod living;
 mod mailbox;
+mod marks;
 mod perform;
 mod probe;
 pub mod recheck;
 mod remnants;
+mod restore;
 mod resume;
 mod run;
 pub mod signals;

@@ -39,6 +39,7 @@ impl Supervisor {
         match &effect {
             Effect::Provision { worker } => {
                 let worker = worker.clone();
+                self.begins(&worker);
                 self.provision(&worker, effect);
             }
             Effect::Deliver { worker, .. } => {

@@ -67,6 +67,7 @@ pub fn open_folded(mut opened: Opened, mut engine: Engine) -> Result<Supervisor,
     let mut supervisor = Supervisor::new(parts(opened, engine), turn);
     // Soon, so that lives that end early don't leave more and more to replay; but not at once.
     supervisor.unkept_count = KEEP_EVERY - KEEP_EVERY / 16;
+    supervisor.watch_again();
     supervisor.adopt();
     Ok(supervisor)
 }

@@ -12,7 +12,9 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use super::clock::Clock;
+use super::drift::{Looked, Lookout};
 use super::mailbox::Mailbox;
+use super::marks::Marks;
 use super::resume::Found;
 use super::signals::Signals;
 use super::turn::SHARE_WITHIN;
@@ -48,6 +50,12 @@ pub(super) enum Message {
     Probed(Vec<(Probed, Observation)>),
     /// What a look for sessions found that a resume couldn't take.
     Discovered(Found),
+    /// A look round the workers.
+    LookedRound(Box<Looked>),
+    /// What it saw is kept.
+    KeptRound,
+    /// What speaks against marks of workers that were called safe to close.
+    Marked(Vec<(String, Vec<String>)>),
 }
 
 /// Whose session was looked at.
@@ -107,6 +115,8 @@ pub struct Supervisor {
     pub(super) unkept_count: usize,
     /// The last turn came because nothing else did.
     pub(super) napped: bool,
+    pub(super) lookout: Lookout,
+    pub(super) marks: Marks,
     signals: Signals,
     /// The time of this turn: what is decided in it is journaled with it, so that a replay
     /// of the journal folds to the very state that was decided on (law J4).
@@ -159,6 +169,8 @@ impl Supervisor {
             discovering: false,
             unkept_count: 0,
             napped: false,
+            lookout: Lookout::default(),
+            marks: Marks::default(),
             signals: Signals::none(),
             turn,
         }
@@ -198,6 +210,7 @@ impl Supervisor {
         self.handle(&Input::Tick);
         loop {
             self.gather();
+            self.look_round();
             let owed = self.owed();
             if owed.is_some() || !self.may_wait() {
                 self.commit()?;
@@ -287,6 +300,9 @@ impl Supervisor {
             Message::Seen(worker, seen) => self.see(&worker, seen),
             Message::Probed(observations) => self.probed(observations),
             Message::Discovered(found) => self.discovered(&found),
+            Message::LookedRound(looked) => self.looked_round(*looked),
+            Message::KeptRound => self.kept_round(),
+            Message::Marked(found) => self.marks_probed(found),
         }
     }
 
@@ -338,6 +354,7 @@ impl Supervisor {
         self.read_requests();
         self.discover();
         self.probe();
+        self.probe_marks();
         self.handle(&Input::Tick);
         self.listener.tick(self.engine.state());
     }
@@ -353,7 +370,8 @@ impl Supervisor {
         let look = self.looked_at.map_or(Duration::ZERO, |at| at.after(self.look_every()).since(now));
         let deadline = self.engine.next_deadline().map_or(look, |at| at.since(now));
         let share = if self.fresh.is_empty() { look } else { SHARE_WITHIN };
-        self.clock.nap(look.min(deadline).min(share))
+        let round = self.until_look(now).unwrap_or(look);
+        self.clock.nap(look.min(deadline).min(share).min(round))
     }
 
     fn rescan(&mut self) {

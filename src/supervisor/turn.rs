@@ -41,13 +41,16 @@ impl Supervisor {
     /// Takes over what this turn decided, under this turn's time.
     pub(super) fn gather(&mut self) {
         let at = self.turn.stamp;
-        self.fresh.extend(self.engine.take_events().into_iter().map(|event| (at, event)));
+        let events = self.engine.take_events();
+        self.notice(&events);
+        self.fresh.extend(events.into_iter().map(|event| (at, event)));
     }
 
     /// What is owed and not under way.
     pub(super) fn owed(&self) -> Option<Vec<Effect>> {
-        let owed: Vec<Effect> =
-            self.engine.outstanding().into_iter().filter(|effect| !self.doing.contains(effect)).collect();
+        let held = |effect: &Effect| self.holds_launches() && matches!(effect, Effect::Provision { .. });
+        let free = |effect: &Effect| !self.doing.contains(effect) && !held(effect);
+        let owed: Vec<Effect> = self.engine.outstanding().into_iter().filter(free).collect();
         (!owed.is_empty()).then_some(owed)
     }
 
@@ -74,6 +77,7 @@ impl Supervisor {
             self.keep_fold(recorded.len());
             self.forget_ended();
         }
+        self.keep_looked();
         for (id, answer) in std::mem::take(&mut self.answers) {
             self.journal.answer(id, &answer)?;
         }

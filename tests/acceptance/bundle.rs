@@ -135,6 +135,72 @@ fn e6_one_flipped_byte_in_a_blob_and_a_removed_one_are_named() {
     assert_eq!(rechecked(&world, &[], 1), ["exit: same", "artifact: same", "command: gone", "diff: same"]);
 }
 
+/// Copies a folder with all that is in it, as of a day ago.
+fn copied_yesterday(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    let yesterday = std::time::SystemTime::now() - std::time::Duration::from_hours(24);
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let copy = to.join(entry.file_name());
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            copied_yesterday(&entry.path(), &copy);
+        } else if kind.is_file() {
+            fs::copy(entry.path(), &copy).unwrap();
+            fs::File::options().append(true).open(&copy).unwrap().set_modified(yesterday).unwrap();
+        }
+    }
+}
+
+/// Flips one bit in the middle of a file.
+fn flip(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let mut bytes = fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn e6_a_home_of_yesterday_that_lies_elsewhere_is_rechecked_and_each_flipped_byte_is_named() {
+    let world = done(ALL_KINDS);
+    let (artifact, head) = (item(&world, "artifact"), item(&world, "diff")["head"].clone());
+    let copy = world.root().join("yesterday");
+    copied_yesterday(world.home().root(), &copy);
+    fs::rename(world.home().root(), world.root().join("aside")).unwrap();
+    let of_copy = ["--home", copy.to_str().unwrap()];
+    assert_eq!(
+        rechecked(&world, &of_copy, 0),
+        ["exit: same", "artifact: same", "command: same", "diff: same"]
+    );
+    let text = || world.run(&[&["evidence", "a", "--recheck"][..], &of_copy].concat()).exits(1).stdout;
+    // A blob.
+    let sha256 = artifact["sha256"].as_str().unwrap();
+    let kept = copy.join("blobs/sha256").join(&sha256[..2]).join(&sha256[2..]);
+    flip(&kept);
+    assert!(text().contains(&format!("differs  artifact (verified): the blob {sha256}: ")), "{}", text());
+    flip(&kept);
+    // The object of the snapshot.
+    let head = head.as_str().unwrap();
+    let object = world.repo().join(".git/objects").join(&head[..2]).join(&head[2..]);
+    flip(&object);
+    let said = text();
+    let line = said.lines().find(|line| line.contains("diff (verified)")).unwrap();
+    assert!(line.contains(head) && !line.contains("same  "), "{said}");
+    flip(&object);
+    assert_eq!(rechecked(&world, &of_copy, 0).len(), 4);
+    // A row of the journal.
+    let journal = copy.join("journal.db");
+    let bytes = fs::read(&journal).unwrap();
+    let word = b"it ended with exit code 0 and its output matches";
+    let at = bytes.windows(word.len()).position(|window| window == word).unwrap();
+    let mut edited = bytes;
+    edited[at] ^= 1;
+    fs::write(&journal, edited).unwrap();
+    let ran = world.run(&[&["evidence", "a", "--recheck"][..], &of_copy].concat()).exits(6);
+    assert!(ran.stderr.contains("row "), "the row is named: {}", ran.stderr);
+}
+
 #[test]
 fn e6_a_head_commit_that_is_gone_is_named() {
     let world = done(ALL_KINDS);

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::world::World;
+use super::world::{World, wait_until};
 
 /// A world in which `a.1` ended and left `left.txt` untracked, and whatever `more` left.
 fn ended(more: &str) -> World {
@@ -257,6 +257,63 @@ fn r4a_what_changed_after_the_release_takes_the_mark_back() {
     assert_eq!(world.state().workers["a.1"].phase.word(), "cleanup-released");
 }
 
+/// A world in which `a.1` was called safe to close and `b.1` goes on until `go` is there; looks
+/// of the supervisor's own come every few seconds.
+fn marked() -> World {
+    World::with(
+        "heartbeat: { every: 50ms, unhealthy_after: 200ms, lost_after: 20s }\nlimits: { workers: 2 }\n\
+         tasks: { a: { run: 'true' }, b: { needs: [a], run: 'until test -e $W/go; do sleep 0.02; done' } }",
+    )
+}
+
+fn released(world: &World) -> super::world::Up {
+    let up = world.start_up();
+    world.await_task("b", "in_progress");
+    world.run(&["release", "a.1"]).exits(0);
+    world.await_worker("a.1", "safe-to-close");
+    up
+}
+
+#[test]
+fn r4a_a_resume_takes_back_a_mark_that_changes_have_overtaken() {
+    let world = marked();
+    released(&world).kill();
+    fs::write(world.tree("a.1").join("late.txt"), "late\n").unwrap();
+    let up = world.start_up();
+    world.await_worker("a.1", "completed-retained");
+    let reason = world.state().workers["a.1"].reason.clone();
+    assert_eq!(reason, "not_safe: changed since its snapshot: late.txt");
+    world.touch("go");
+    up.wait().exits(0);
+}
+
+#[test]
+fn r4a_a_living_supervisor_takes_back_a_mark_when_somebody_works_in_the_tree_again() {
+    let world = marked();
+    let up = released(&world);
+    let mut visitor = Command::new("sleep").arg("600").current_dir(world.tree("a.1")).spawn().unwrap();
+    let seen = format!("not_safe: process {} (sleep) in its tree lives", visitor.id());
+    wait_until("the mark to be taken back", || {
+        world.peek().is_some_and(|state| state.workers["a.1"].reason == seen)
+    });
+    visitor.kill().unwrap();
+    visitor.wait().unwrap();
+    assert_eq!(world.state().workers["a.1"].phase.word(), "completed-retained");
+    world.touch("go");
+    up.wait().exits(0);
+}
+
+#[test]
+fn r4a_a_mark_that_still_holds_is_left_by_every_look() {
+    let world = marked();
+    released(&world).kill();
+    let up = world.start_up();
+    world.await_resumes(1);
+    world.touch("go");
+    up.wait().exits(0);
+    assert_eq!(world.state().workers["a.1"].phase.word(), "safe-to-close");
+}
+
 #[test]
 fn r4_a_cleanup_deletes_nothing_and_its_commands_are_the_users_to_run() {
     let world = World::with("tasks: { a: { run: 'echo left > left.txt' }, b: { run: 'true' } }");
@@ -309,18 +366,95 @@ fn r3_a_worktree_that_somebody_removed_is_reported_and_comes_back_by_the_printed
     assert!(!world.run(&["why", "a"]).exits(0).stdout.contains("is gone"));
 }
 
-#[test]
-fn r3_a_worktree_whose_entry_is_gone_too_comes_back_beside_its_branch() {
-    let world = ended("true");
-    let tree = world.tree("a.1");
-    fs::remove_dir_all(&tree).unwrap();
-    world.git(&["worktree", "unlock", tree.to_str().unwrap()]);
+/// A world in which `a.1` left a commit, a change and an untracked file, and somebody removed its
+/// worktree and git's entry for it.
+fn removed() -> (World, Vec<(String, Vec<u8>)>, String) {
+    let commit = "git -c user.name=t -c user.email=t@localhost commit -q -m Kept";
+    let world = ended(&format!("echo k > kept.txt; git add kept.txt; {commit}; echo more >> README"));
+    let files = |world: &World| {
+        let mut files = listing(&world.tree("a.1"));
+        files.retain(|(path, _)| !path.ends_with("/.git"));
+        files
+    };
+    let before = (files(&world), in_tree(&world, &["status", "--porcelain", "--untracked-files=all"]));
+    fs::remove_dir_all(world.tree("a.1")).unwrap();
+    world.git(&["worktree", "unlock", world.tree("a.1").to_str().unwrap()]);
     world.git(&["worktree", "prune", "--expire", "now"]);
+    (world, before.0, before.1)
+}
+
+/// Types what `workers` prints to have `a.1` back, and looks whether everything is there again.
+#[track_caller]
+fn comes_back(world: &World, files: &[(String, Vec<u8>)], status: &str) -> String {
     let shown = world.run(&["workers"]).exits(0).stdout;
-    assert!(shown.contains("worktree add --lock --detach"), "{shown}");
-    assert_eq!(type_commands(&world, shown.split("To have it back").nth(1).unwrap()), 1);
-    assert_eq!(fs::read_to_string(tree.join("left.txt")).unwrap(), "left\n");
+    let restoring = shown.split("To have it back").nth(1).unwrap();
+    assert!(type_commands(world, restoring) >= 3, "{restoring}");
+    let mut found = listing(&world.tree("a.1"));
+    found.retain(|(path, _)| !path.ends_with("/.git"));
+    assert_eq!(found, files);
+    assert_eq!(in_tree(world, &["status", "--porcelain", "--untracked-files=all"]), status);
     assert!(world.git(&["worktree", "list", "--porcelain"]).contains("\nlocked"));
+    assert!(in_tree(world, &["log", "-1", "--format=%s"]).trim() == "Kept");
+    restoring.to_owned()
+}
+
+#[test]
+fn r3_a_worktree_whose_entry_is_gone_too_comes_back_on_its_branch() {
+    let (world, files, status) = removed();
+    comes_back(&world, &files, &status);
+    let branch = format!("refs/heads/ilchul/{}/a.1", world.run_id().unwrap());
+    assert_eq!(in_tree(&world, &["symbolic-ref", "HEAD"]).trim(), branch);
+}
+
+#[test]
+fn r3_a_branch_that_is_gone_with_its_worktree_comes_back_where_it_was() {
+    let (world, files, status) = removed();
+    let branch = format!("refs/heads/ilchul/{}/a.1", world.run_id().unwrap());
+    let tip = world.git(&["rev-parse", &branch]);
+    world.git(&["update-ref", "-d", &branch]);
+    comes_back(&world, &files, &status);
+    assert_eq!(world.git(&["rev-parse", &branch]), tip);
+    assert_eq!(in_tree(&world, &["symbolic-ref", "HEAD"]).trim(), branch);
+}
+
+#[test]
+fn r3_a_branch_that_went_elsewhere_is_left_there() {
+    let (world, files, status) = removed();
+    let branch = format!("refs/heads/ilchul/{}/a.1", world.run_id().unwrap());
+    world.git(&["update-ref", &branch, "HEAD"]);
+    let restoring = comes_back(&world, &files, &status);
+    assert_eq!(world.git(&["rev-parse", &branch]), world.git(&["rev-parse", "HEAD"]));
+    assert!(!restoring.contains("symbolic-ref"), "{restoring}");
+}
+
+#[test]
+fn r3_a_branch_that_is_gone_comes_back_where_gits_entry_is_still_there() {
+    let world = ended("true");
+    let status = in_tree(&world, &["status", "--porcelain", "--untracked-files=all"]);
+    let branch = format!("refs/heads/ilchul/{}/a.1", world.run_id().unwrap());
+    fs::remove_dir_all(world.tree("a.1")).unwrap();
+    world.git(&["update-ref", "-d", &branch]);
+    let shown = world.run(&["workers"]).exits(0).stdout;
+    assert_eq!(type_commands(&world, shown.split("To have it back").nth(1).unwrap()), 4);
+    assert_eq!(in_tree(&world, &["status", "--porcelain", "--untracked-files=all"]), status);
+    assert_eq!(world.git(&["rev-parse", &branch]).trim(), world.head());
+}
+
+#[test]
+fn r3_a_worktree_removed_while_the_run_lives_fails_nothing_and_comes_back_by_the_printed_commands() {
+    let world = World::with(
+        "tasks: { a: { run: 'echo u > u.txt; echo more >> README' }, b: { needs: [a], run: 'until test -e $W/go; do sleep 0.02; done' } }",
+    );
+    let up = world.start_up();
+    world.await_task("b", "in_progress");
+    let before = listing(&world.tree("a.1"));
+    fs::remove_dir_all(world.tree("a.1")).unwrap();
+    let shown = world.run(&["workers"]).exits(0).stdout;
+    assert_eq!(type_commands(&world, shown.split("To have it back").nth(1).unwrap()), 3);
+    assert_eq!(listing(&world.tree("a.1")), before);
+    world.touch("go");
+    up.wait().exits(0);
+    assert_eq!((world.told("a").as_str(), world.told("b").as_str()), ("completed", "completed"));
 }
 
 #[test]

@@ -8,6 +8,7 @@
 mod adopt;
 mod bundle;
 mod close;
+mod drift;
 mod evidence;
 mod evidence_approval;
 mod evidence_log;

@@ -113,8 +113,12 @@ fn with_too_little_free_disk_nothing_is_made_and_no_attempt_is_spent() {
     wait_until("the reason", || {
         told().is_some_and(|(phase, reason)| phase == "ready" && reason.contains("launch_disk"))
     });
+    let why = world.ok(&["why", "a"]);
+    assert!(why.contains("bytes are free for") && why.contains("`limits.free_disk` is"), "{why}");
     up.signal(Signal::SIGINT);
-    up.wait().exits(4);
+    let told = up.wait().exits(4).stderr;
+    assert!(told.contains("deferred") && told.contains("`limits.free_disk` is"), "{told}");
     assert!(world.state().workers.values().all(|w| w.workspace.is_none() && w.session.is_none()));
+    assert_eq!(world.state().attempts_spent, 0);
     assert_eq!(world.ledger(), Vec::<String>::new());
 }

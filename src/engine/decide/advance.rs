@@ -222,11 +222,12 @@ fn end(view: View<'_>) -> Vec<Event> {
     if busy {
         return Vec::new();
     }
+    let given_up = if state.open_count == 0 { give_up(view) } else { Vec::new() };
+    if !given_up.is_empty() || view.awaited {
+        // What changed while the last worker was at work is told before the run is over.
+        return given_up;
+    }
     if state.open_count == 0 {
-        let given_up = give_up(view);
-        if !given_up.is_empty() {
-            return given_up;
-        }
         let counts = |task: &usize| !state.tasks[*task].removed && state.control_parent(*task).is_none();
         let planned = (0..state.tasks.len()).filter(counts).map(|task| &state.tasks[task]);
         let success = planned.map(|task| (task, task.phase)).all(|(task, phase)| match phase {

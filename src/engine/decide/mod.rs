@@ -6,6 +6,7 @@
 mod adopt;
 pub(super) mod advance;
 mod control;
+mod drift;
 mod launch;
 mod mail;
 mod remnant;
@@ -50,6 +51,8 @@ pub(super) struct View<'a> {
     pub(super) state: &'a RunState,
     pub(super) pulses: &'a Pulses,
     pub(super) now: Now,
+    /// The end waits for a look that somebody owes.
+    pub(super) awaited: bool,
 }
 
 /// What an input leads to.
@@ -64,6 +67,7 @@ pub(super) fn decide(view: View<'_>, input: &Input) -> Result<Vec<Event>, Reject
             Ok(Vec::new())
         }
         Input::Blind => Ok(Vec::new()),
+        Input::Looked { workers, drift } => Ok(drift::looked(view, workers, drift)),
         Input::Remnants(remnants) => Ok(remnant::decide(view, remnants)),
         Input::Worker { worker, seen } => Ok(match view.state.workers.get(worker) {
             Some(state) => of_worker(view, worker, state, seen),

@@ -8,6 +8,7 @@ mod approval;
 mod claims;
 mod control;
 mod dag;
+mod drift;
 mod launching;
 mod lifecycle;
 mod owed;

@@ -2,17 +2,20 @@
 //!
 //! The file layout: `place` judges what is asked for, `provision` makes it, `look` observes, `remnants` lists what was
 //! left half made, `head`, `changes`, `snapshot`, `diff` and `objects` read for
-//! evidence; `holding`, `reach` and `stash` say what a tree would take with it. Left out on purpose: removing, pruning or repairing anything.
+//! evidence; `holding`, `reach` and `stash` say what a tree would take with it; `fingerprint` tells what changed
+//! round the workers, from what `lookout` saw. Left out on purpose: removing, pruning or repairing anything.
 
 mod admin;
 mod changes;
 mod deadline;
 mod diff;
 mod exclude;
+mod fingerprint;
 mod git;
 mod head;
 mod holding;
 mod look;
+mod lookout;
 mod objects;
 mod place;
 mod provision;
@@ -25,8 +28,10 @@ mod turn;
 
 pub use changes::{TreeId, UNTRACKED_MAX};
 pub use diff::{DiffFile, DiffStat};
+pub use fingerprint::{Change, Fingerprint};
 pub use head::Head;
 pub use holding::{Holding, LOOKED_MAX, Weight, weigh};
+pub use lookout::{FILES_MAX, Sibling};
 pub use objects::blob_id;
 pub use reach::{Reach, Target};
 pub use remnants::Remnant;

@@ -177,7 +177,7 @@ fn is_the_one(handle: &Handle, tree: &Path) -> Result<bool, Error> {
     Err(foreign(&handle.mark, &format!("something else lies at `{}`", tree.display())))
 }
 
-fn inode_of(tree: &Path) -> Result<Option<String>, Error> {
+pub(crate) fn inode_of(tree: &Path) -> Result<Option<String>, Error> {
     match fs::symlink_metadata(tree) {
         Ok(metadata) => Ok(Some(metadata.ino().to_string())),
         Err(error) if error.kind() == IoKind::NotFound => Ok(None),
@@ -193,7 +193,7 @@ fn missing(tree: &Path) -> Result<State, String> {
     }
 }
 
-fn gitfile_intact(tree: &Path, recorded: &str) -> Result<bool, Error> {
+pub(crate) fn gitfile_intact(tree: &Path, recorded: &str) -> Result<bool, Error> {
     let path = tree.join(GITFILE);
     // Not through a link: the bytes behind one aren't the tree's.
     match fs::symlink_metadata(&path) {

@@ -56,6 +56,7 @@ impl Laws {
             | RunEvent::Interrupted { .. }
             | RunEvent::Stopping { .. }
             | RunEvent::Adopted(_)
+            | RunEvent::Drifted(_)
             | RunEvent::Extended(_) => {}
         }
         hold("j2_one_root", self.book.roots == 1, || format!("{} roots", self.book.roots))

@@ -8,6 +8,7 @@ mod closing;
 mod common;
 #[cfg(test)]
 mod conformance;
+mod drift;
 #[cfg(test)]
 mod ensure;
 #[cfg(test)]
