@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -42,7 +42,7 @@ pub fn run(place: &Place, args: &UpArgs, session: SessionKind) -> Result<Exit, C
     let before = log.metadata().map_err(fail)?.len();
     let again = args.session.is_none().then(|| format!("--session={}", session.word()));
     // A session of its own: a closed terminal must not end it. `setsid` is part of util-linux.
-    let mut child = Command::new("setsid")
+    let mut child = Command::new(in_path("setsid"))
         .arg(std::env::current_exe().map_err(fail)?)
         .args(arguments(std::env::args_os().skip(1), again))
         .stdin(Stdio::null())
@@ -72,6 +72,15 @@ pub fn run(place: &Place, args: &UpArgs, session: SessionKind) -> Result<Exit, C
     let message = format!("see the background supervisor hold the lock within {waited} s");
     Err(CliError::new("detach", message)
         .hint(format!("It may still start; it writes to `{}`.", path.display())))
+}
+
+/// Where a program is. Not by a relative entry of `PATH`: it would find what the repository,
+/// in which the new process has to stand, brought along.
+fn in_path(program: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
+    let found = folders.map(|folder| folder.join(program)).find(|file| file.is_file());
+    found.unwrap_or_else(|| Path::new("/usr/bin").join(program))
 }
 
 /// Whether a run stands in the journal: what a script does next shall find it.

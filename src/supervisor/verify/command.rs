@@ -23,8 +23,13 @@ pub(super) fn check(
     number: usize,
     (command, matches, timeout): (&str, Option<&str>, Duration),
 ) -> Checked {
-    let checked = match run(case, number, command, timeout) {
-        Ok(seen) => judge(case, &seen, matches, timeout),
+    // Before anything runs there.
+    let checked = match case.astray() {
+        Ok(None) => match run(case, number, command, timeout) {
+            Ok(seen) => judge(case, &seen, matches, timeout),
+            Err(why) => unverifiable(KIND, why),
+        },
+        Ok(Some(astray)) => refuted(KIND, astray),
         Err(why) => unverifiable(KIND, why),
     };
     let checked = checked.fact("command", command).fact("cwd", case.tree.display().to_string());
@@ -42,9 +47,10 @@ struct Run {
     output: std::path::PathBuf,
 }
 
-/// Where the tree stood: head and tracked content.
+/// Where the tree stood: head and tracked content, and whether it was git's own still.
 #[derive(PartialEq, Eq)]
 struct State {
+    gitfile_intact: bool,
     head: String,
     tree: String,
 }
@@ -101,7 +107,7 @@ fn state(case: &Case) -> Result<Option<State>, String> {
     let Some(git) = &case.git else { return Ok(None) };
     let head = git.repository.head(&git.handle).map_err(|error| error.to_string())?;
     let tree = git.repository.tree_id(&git.handle).map_err(|error| error.to_string())?;
-    Ok(Some(State { head: head.commit, tree: tree.tree }))
+    Ok(Some(State { gitfile_intact: head.gitfile_intact, head: head.commit, tree: tree.tree }))
 }
 
 fn judge(case: &Case, seen: &Run, matches: Option<&str>, timeout: Duration) -> Checked {
