@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of a test may panic as the test may")]
 
 mod canary;
+mod files;
 mod repository;
 #[path = "../acceptance/world.rs"]
 #[expect(dead_code, reason = "the acceptance tests use more of it")]

@@ -2,7 +2,7 @@
 //!
 //! The file layout: `place` judges what is asked for, `provision` makes it, `look` observes, `remnants` lists what was
 //! left half made, `head`, `changes`, `snapshot`, `diff` and `objects` read for
-//! evidence; `holding`, `reach` and `stash` say what a tree would take with it. Left out on purpose: removing, pruning or repairing anything.
+//! evidence; `plain` sees to it that none of that waits; `holding`, `reach` and `stash` say what a tree would take with it. Left out on purpose: removing, pruning or repairing anything.
 
 mod admin;
 mod changes;
@@ -15,6 +15,7 @@ mod holding;
 mod look;
 mod objects;
 mod place;
+mod plain;
 mod provision;
 mod reach;
 mod remnants;

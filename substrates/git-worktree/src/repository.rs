@@ -2,7 +2,7 @@
 //!
 //! It leaves out everything that runs: opening reads files and nothing else.
 
-use crate::{GitWorktree, Limits};
+use crate::{GitWorktree, Limits, plain};
 use git2::{ErrorClass, ErrorCode, Repository};
 use ilchul_substrate::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -20,8 +20,12 @@ impl GitWorktree {
     /// repository, a bare one, one without a commit, one of a form that libgit2
     /// can't read (reftable, sha256), one owned by somebody else.
     pub fn open(repo: &Path, quarantine: PathBuf) -> Result<Self, Error> {
+        // The nearest one is the one that will be found.
+        let nearest = repo.ancestors().map(|above| above.join(".git")).find(|dir| dir.is_dir());
+        nearest.as_deref().map_or(Ok(()), plain::common)?;
         let here = Repository::discover(repo).map_err(|error| refusal(repo, &error))?;
         let common = real(here.commondir())?;
+        plain::common(&common)?;
         // A linked worktree of a bare repository doesn't call itself bare.
         let main = Repository::open(&common).map_err(|error| refusal(repo, &error))?;
         let checkout = match main.workdir() {
@@ -56,6 +60,7 @@ impl GitWorktree {
 
     /// A view of the whole repository. One per call: libgit2's may not be shared by threads.
     pub(crate) fn repository(&self) -> Result<Repository, Error> {
+        plain::common(&self.common)?;
         Repository::open(&self.common)
             .map_err(|error| trouble(OPEN, format!("`{}`", self.common.display()), error))
     }
