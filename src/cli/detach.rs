@@ -16,6 +16,7 @@ use super::exit_code::Exit;
 use super::output;
 use super::place::Place;
 use super::up::UpArgs;
+use crate::home::{open_plain, read_plain};
 use crate::journal::lock::Holder;
 use crate::journal::{Journal, lock};
 use crate::workflow::SessionKind;
@@ -37,7 +38,7 @@ pub fn run(place: &Place, args: &UpArgs, session: SessionKind) -> Result<Exit, C
         CliError::new("detach", format!("start a supervisor in the background: {error}"))
     };
     let path = place.home.root().join("supervisor.log");
-    let open = || OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+    let open = || open_plain(&path, OpenOptions::new().create(true).append(true).mode(0o600));
     let log = open().map_err(fail)?;
     let before = log.metadata().map_err(fail)?.len();
     let again = args.session.is_none().then(|| format!("--session={}", session.word()));
@@ -109,7 +110,7 @@ fn ended(exit: Exit, log: &Path, start: u64) -> Exit {
 /// What was written to the log from `start` on.
 fn said(log: &Path, start: u64) -> String {
     let mut bytes = Vec::new();
-    let read = std::fs::File::open(log).and_then(|mut file| {
+    let read = read_plain(log).and_then(|mut file| {
         file.seek(SeekFrom::Start(start))?;
         file.take(SAID_MAX).read_to_end(&mut bytes)
     });

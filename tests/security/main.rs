@@ -8,7 +8,11 @@
 
 mod canary;
 mod files;
+mod forgery;
+mod outside;
 mod repository;
+mod secrets;
+mod terminal;
 #[path = "../acceptance/world.rs"]
 #[expect(dead_code, reason = "the acceptance tests use more of it")]
 mod world;

@@ -1,7 +1,6 @@
 //! `command`: run by ilchul at the judged head, in the worker's environment, under
 //! a shim of its own (law E2).
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,7 +8,7 @@ use std::time::Duration;
 
 use super::{Case, refuted, unverifiable, verified};
 use crate::engine::evidence::Checked;
-use crate::home::private_dir;
+use crate::home::{private_dir, read_plain};
 use crate::journal::blobs;
 use crate::mail;
 use crate::protocol::{CheckOutcome, CheckSpec};
@@ -96,7 +95,7 @@ fn run(case: &Case, number: usize, command: &str, timeout: Duration) -> Result<R
 fn await_older(spec: &Path) -> Result<(), String> {
     let mut lock = spec.as_os_str().to_owned();
     lock.push(".lock");
-    match File::open(Path::new(&lock)) {
+    match read_plain(Path::new(&lock)) {
         Ok(file) => file.lock().map_err(|error| format!("wait for an older check: {error}")),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(format!("wait for an older check: {error}")),
@@ -183,6 +182,6 @@ fn elsewhere(case: &Case, seen: &Run) -> Option<String> {
 
 fn read_output(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(OUTPUT_CAP).read_to_end(&mut bytes)?;
+    read_plain(path)?.take(OUTPUT_CAP).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

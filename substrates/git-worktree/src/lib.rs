@@ -89,6 +89,8 @@ pub struct GitWorktree {
     program: PathBuf,
     limits: Limits,
     turn: turn::Turns,
+    /// Where else objects were kept when the repository was opened.
+    alternates: Option<String>,
 }
 
 impl GitWorktree {
