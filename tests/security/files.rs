@@ -112,7 +112,7 @@ fn s10_s12_whatever_stands_in_place_of_a_mail_file_is_refused_and_costs_nothing(
         }
         tasks += "  hold: { run: 'until test -e $W/go; do sleep 0.02; done' }\n";
         let world = with_secret(&format!(
-            "defaults: {{ workspace: none, env: {{ ILCHUL_X: y }} }}\nlimits: {{ workers: 12 }}\ntasks:\n{tasks}"
+            "defaults: {{ workspace: none }}\nlimits: {{ workers: 12 }}\ntasks:\n{tasks}"
         ));
         let up = world.start_up();
         for number in 0..KINDS.len() {
@@ -243,7 +243,7 @@ fn s10_s22_what_stands_under_a_name_of_ours_is_neither_followed_nor_waited_for()
 #[test]
 fn s13_everything_in_the_home_is_for_its_owner_only_whatever_the_umask() {
     let world = World::with(
-        "limits: { grace: 1s }\ntasks:\n  a: { run: 'echo x > out', env: { KEY: value }, evidence: [ { artifact: out }, { command: 'cat out' }, { log: { pattern: '' } } ] }\n\
+        "limits: { grace: 1s }\ntasks:\n  a: { run: 'echo x > out; echo printed', env: { KEY: value }, evidence: [ { artifact: out }, { command: 'cat out' }, { log: { pattern: printed } } ] }\n\
          \x20 b: { run: 'exit 1', workspace: none }\n  c: { worker: [$FIXTURES/honest.sh] , env: { KEY: value } }\n",
     );
     let mut loose = world.sealed("sh");

@@ -54,7 +54,7 @@ fn files_with(folder: &Path, text: &str) -> Vec<String> {
 fn s14_s15_a_secret_of_ours_is_nowhere_and_one_that_is_passed_on_only_where_its_task_is() {
     for session in ["tmux", "subprocess"] {
         let world = World::with(
-            "tasks:\n\
+            "limits: { workers: 4 }\ntasks:\n\
              \x20 asks: { env: { API_KEY: null }, run: 'printf %s \"$API_KEY\" | wc -c > size; until test -e $W/go; do sleep 0.02; done', \
              evidence: [ { artifact: size }, { command: 'test ${#API_KEY} = 18' } ] }\n\
              \x20 other: { run: 'until test -e $W/go; do sleep 0.02; done; env > env.txt', evidence: [ { artifact: env.txt }, { command: 'env' } ] }\n\
@@ -134,7 +134,8 @@ fn s25_a_command_that_is_run_again_has_its_workers_environment_and_time_and_not_
     assert!(started.elapsed().as_secs() < 20);
     let checks = world.home().checks(&world.run_id().unwrap(), "a.1");
     let names = |text: String| -> Vec<String> {
-        let shell = ["_=", "OLDPWD=", "SHLVL=", "ILCHUL_LAUNCH="];
+        // The shell's own, and the mark by which a session is found again.
+        let shell = ["_=", "OLDPWD=", "SHLVL=", "ILCHUL_MARK="];
         text.lines()
             .filter(|line| !shell.iter().any(|name| line.starts_with(name)))
             .map(str::to_owned)

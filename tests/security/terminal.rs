@@ -111,9 +111,10 @@ const RUNS: &str = "x#(canary)$(canary)`canary`;canary|canary&#{pid}#{E:x}%H";
 fn everywhere(world: &World) -> std::path::PathBuf {
     let repo = world.root().join(RUNS);
     fs::rename(world.repo(), &repo).unwrap();
+    let name = serde_json::to_string(RUNS).unwrap();
     let text = serde_json::to_string(&format!("{RUNS}\n' \" \\ {RUNS}")).unwrap();
     let workflow = format!(
-        "version: 1\nname: {text}\ndefaults: {{ env: {{ SAID: {text} }} }}\n\
+        "version: 1\nname: {name}\ndefaults: {{ env: {{ SAID: {text} }} }}\n\
          agents: {{ mine: {{ adapter: command, argv: [sh, -c, 'cat \"$ILCHUL_PROMPT_FILE\" > got; test \"$1\" = \"$SAID\" && printf %s \"$1\"', {text}, {text}] }} }}\n\
          tasks:\n  a:\n    agent: mine\n    prompt: {text}\n    evidence: [ {{ artifact: got }}, {{ log: {{ pattern: {text} }} }}, \
          {{ diff: {{ paths: [{text}, got] }} }}, {{ command: 'cat got', match: {text} }}, {{ approval: {{ message: {text} }} }} ]\n"
@@ -147,7 +148,8 @@ fn s5_s6_no_text_is_expanded_by_a_shell_or_a_terminal_server() {
             assert!(shown.code >= 0 && shown.code != 101, "{args}: {shown:?}");
             shown
         };
-        run(&format!("up --unattended --session {session}"));
+        let up = run(&format!("up --unattended --session {session}"));
+        assert!([0, 3, 4].contains(&up.code), "{up:?}");
         "status|status --json|why a|logs a|evidence a|workers --close|attach a --print|events|plan|release a.1|cleanup --safe|down"
             .split('|')
             .for_each(|args| drop(run(args)));

@@ -139,8 +139,8 @@ pub fn environment(
     let plain = session
         .into_iter()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        // The launch file is gone by now, and its name is no business of a check.
-        .filter(|(name, _)| name != "ILCHUL_LAUNCH");
+        // What only the shim is told, and takes away from its child as well.
+        .filter(|(name, _)| name != "ILCHUL_LAUNCH" && name != "ILCHUL_LOG");
     plain.chain(extras.iter().map(|(name, value)| (name.clone(), value.clone()))).collect()
 }
 
