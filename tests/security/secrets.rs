@@ -124,7 +124,7 @@ fn s14_s15_a_secret_of_ours_is_nowhere_and_one_that_is_passed_on_only_where_its_
 fn s25_a_command_that_is_run_again_has_its_workers_environment_and_time_and_not_ours() {
     let world = World::with(
         "tasks: { a: { run: 'env | sort > worker.txt; pwd >> worker.txt', env: { CHOSEN: value }, evidence: [\n\
-         { command: 'env | sort; pwd' }, { command: 'ls -l /proc/self/fd | grep -c ilchul || true', match: '^0$' },\n\
+         { command: 'env | sort; pwd' }, { command: 'ls -l /proc/self/fd | grep -c ilchul || true', match: '^0\\s*$' },\n\
          { command: 'yes | head -c 20000000' }, { command: 'sleep 600', timeout: 1s } ] } }",
     );
     let mut command = world.ilchul(&["up", "--session", "subprocess"]);

@@ -104,6 +104,16 @@ fn s8_s9_nothing_that_a_worker_or_a_repository_wrote_reaches_a_terminal_raw() {
     }
 }
 
+/// The server of a world whose home its own end doesn't find.
+struct Server<'a>(&'a World);
+
+impl Drop for Server<'_> {
+    fn drop(&mut self) {
+        // Only this world's own server has its socket there; often there is none.
+        self.0.tmux(&["kill-server"]);
+    }
+}
+
 /// What a shell and a terminal server would run, each in its own spelling.
 const RUNS: &str = "x#(canary)$(canary)`canary`;canary|canary&#{pid}#{E:x}%H";
 
@@ -111,13 +121,18 @@ const RUNS: &str = "x#(canary)$(canary)`canary`;canary|canary&#{pid}#{E:x}%H";
 fn everywhere(world: &World) -> std::path::PathBuf {
     let repo = world.root().join(RUNS);
     fs::rename(world.repo(), &repo).unwrap();
+    // The world's own commands stand there; they need no repository.
+    fs::create_dir(world.repo()).unwrap();
     let name = serde_json::to_string(RUNS).unwrap();
     let text = serde_json::to_string(&format!("{RUNS}\n' \" \\ {RUNS}")).unwrap();
+    let found = serde_json::to_string(&regex::escape(RUNS)).unwrap();
     let workflow = format!(
         "version: 1\nname: {name}\ndefaults: {{ env: {{ SAID: {text} }} }}\n\
-         agents: {{ mine: {{ adapter: command, argv: [sh, -c, 'cat \"$ILCHUL_PROMPT_FILE\" > got; test \"$1\" = \"$SAID\" && printf %s \"$1\"', {text}, {text}] }} }}\n\
-         tasks:\n  a:\n    agent: mine\n    prompt: {text}\n    evidence: [ {{ artifact: got }}, {{ log: {{ pattern: {text} }} }}, \
-         {{ diff: {{ paths: [{text}, got] }} }}, {{ command: 'cat got', match: {text} }}, {{ approval: {{ message: {text} }} }} ]\n"
+         agents: {{ mine: {{ adapter: command, argv: [sh, -c, 'cat \"$ILCHUL_PROMPT_FILE\"', {text}] }} }}\n\
+         tasks:\n  p: {{ agent: mine, prompt: {text}, evidence: [ {{ exit: 0 }} ] }}\n  a:\n\
+         \x20   argv: [sh, -c, 'printf %s \"$1\" > got; test \"$1\" = \"$SAID\" && cat got', {text}, {text}]\n\
+         \x20   evidence: [ {{ artifact: got }}, {{ log: {{ pattern: {found} }} }}, \
+         {{ diff: {{ paths: [{text}, got] }} }}, {{ command: 'cat got', match: {found} }}, {{ approval: {{ message: {text} }} }} ]\n"
     );
     let git = |args: &[&str]| {
         let output = world.sealed("git").current_dir(&repo).args(args).output().unwrap();
@@ -141,6 +156,7 @@ fn s5_s6_no_text_is_expanded_by_a_shell_or_a_terminal_server() {
         world.path =
             std::env::join_paths(std::iter::once(tools).chain(std::env::split_paths(&path))).unwrap();
         let repo = everywhere(&world);
+        let _server = Server(&world);
         let run = |args: &str| {
             let words: Vec<&str> = args.split(' ').collect();
             let shown = ran(&world.ilchul(&words).current_dir(&repo).output().unwrap());
@@ -164,8 +180,6 @@ fn s5_s6_no_text_is_expanded_by_a_shell_or_a_terminal_server() {
                 world.root().join("fired").exists()
             });
             assert_eq!(told.code, 0);
-            // Only this world's own server has its socket here.
-            world.tmux(&["kill-server"]);
         }
     }
 }
