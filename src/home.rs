@@ -3,10 +3,13 @@
 //! Names only, and the making of private folders. It leaves out what the files
 //! hold, and finding the home from a checkout, which is the command line's.
 
-use std::fs::{DirBuilder, Permissions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
 
 /// The folder beside a checkout in which everything of ilchul's lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,6 +121,30 @@ impl Home {
     }
 }
 
+/// Opens a file of the home: regular, by no link, never waited for. Whoever runs as the same
+/// user can put anything in its place (S10, S22).
+///
+/// # Errors
+/// What the system says, and `InvalidInput` for anything else than a regular file.
+pub fn open_plain(path: &Path, options: &OpenOptions) -> io::Result<File> {
+    let refused = || io::Error::new(io::ErrorKind::InvalidInput, "it isn't a regular file");
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let opened = options.clone().custom_flags(flags.bits()).open(path);
+    let file = opened.map_err(|error| match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::ELOOP | Errno::ENXIO | Errno::EISDIR) => refused(),
+        Some(_) | None => error,
+    })?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(refused()) }
+}
+
+/// [`open_plain`], for reading.
+///
+/// # Errors
+/// As [`open_plain`].
+pub fn read_plain(path: &Path) -> io::Result<File> {
+    open_plain(path, OpenOptions::new().read(true))
+}
+
 /// Makes a folder and its missing parents, for their owner only (S13).
 ///
 /// # Errors
@@ -126,7 +153,8 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     // The umask may only take rights away, but an older folder may have had more.
     let metadata = std::fs::symlink_metadata(path)?;
-    if metadata.permissions().mode() & 0o077 != 0 {
+    // Behind a link lies somebody's own folder, whose rights are theirs to give.
+    if metadata.is_dir() && metadata.permissions().mode() & 0o077 != 0 {
         std::fs::set_permissions(path, Permissions::from_mode(0o700))?;
     }
     Ok(())
@@ -164,5 +192,38 @@ mod tests {
         std::fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
         private_dir(&path).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn s10_s22_only_a_regular_file_of_that_very_name_is_opened_and_nothing_is_waited_for() {
+        let top = tempfile::tempdir().unwrap();
+        let at = |name: &str| top.path().join(name);
+        std::fs::write(at("real"), "text").unwrap();
+        std::os::unix::fs::symlink("real", at("link")).unwrap();
+        std::os::unix::fs::symlink("nowhere", at("dangling")).unwrap();
+        nix::unistd::mkfifo(&at("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        std::fs::create_dir(at("folder")).unwrap();
+        let mut write = OpenOptions::new();
+        write.write(true).create(true).truncate(true);
+        for name in ["link", "dangling", "fifo", "socket", "folder"] {
+            for error in [read_plain(&at(name)).unwrap_err(), open_plain(&at(name), &write).unwrap_err()] {
+                assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{name}: {error}");
+            }
+        }
+        assert!(!at("nowhere").exists());
+        assert_eq!(io::read_to_string(read_plain(&at("real")).unwrap()).unwrap(), "text");
+        assert_eq!(read_plain(&at("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn s22_the_rights_of_what_a_link_leads_to_are_not_changed() {
+        let top = tempfile::tempdir().unwrap();
+        let (real, link) = (top.path().join("real"), top.path().join("link"));
+        std::fs::create_dir(&real).unwrap();
+        std::fs::set_permissions(&real, Permissions::from_mode(0o755)).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        private_dir(&link).unwrap();
+        assert_eq!(std::fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o755);
     }
 }

@@ -27,14 +27,23 @@ pub struct Answer {
 
 /// Runs `program` without input and waits for its end.
 ///
+/// In `/`, so that a relative entry of `PATH` finds nothing that a repository brought along, and
+/// without what would make git write a trace of it.
+///
 /// # Errors
 /// A sentence's end: that there is no such program, or that it gave no answer in time.
 pub fn ask(program: &str, args: &[&str]) -> Result<Answer, String> {
     let deadline = Instant::now() + LIMIT;
     let (mut reader, writer) = std::io::pipe().map_err(|error| format!("no pipe: {error}"))?;
     let copy = writer.try_clone().map_err(|error| format!("no pipe: {error}"))?;
-    // The command holds our ends of the pipe until it is dropped; the answer ends only then.
-    let spawned = Command::new(program).args(args).stdin(Stdio::null()).stdout(writer).stderr(copy).spawn();
+    let mut command = Command::new(program);
+    command.args(args).current_dir("/").stdin(Stdio::null()).stdout(writer).stderr(copy);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"GIT_")) {
+        command.env_remove(name);
+    }
+    let spawned = command.spawn();
+    // It holds our ends of the pipe; the answer ends only without them.
+    drop(command);
     let mut child = spawned.map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => format!("there is no `{program}` in `PATH`"),
         _ => format!("`{program}` can't be started: {error}"),

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use super::exit_code::Exit;
 use super::output;
 use super::place::Place;
 use super::up::UpArgs;
+use crate::home::{open_plain, read_plain};
 use crate::journal::lock::Holder;
 use crate::journal::{Journal, lock};
 use crate::workflow::SessionKind;
@@ -37,12 +38,12 @@ pub fn run(place: &Place, args: &UpArgs, session: SessionKind) -> Result<Exit, C
         CliError::new("detach", format!("start a supervisor in the background: {error}"))
     };
     let path = place.home.root().join("supervisor.log");
-    let open = || OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+    let open = || open_plain(&path, OpenOptions::new().create(true).append(true).mode(0o600));
     let log = open().map_err(fail)?;
     let before = log.metadata().map_err(fail)?.len();
     let again = args.session.is_none().then(|| format!("--session={}", session.word()));
     // A session of its own: a closed terminal must not end it. `setsid` is part of util-linux.
-    let mut child = Command::new("setsid")
+    let mut child = Command::new(in_path("setsid"))
         .arg(std::env::current_exe().map_err(fail)?)
         .args(arguments(std::env::args_os().skip(1), again))
         .stdin(Stdio::null())
@@ -74,6 +75,15 @@ pub fn run(place: &Place, args: &UpArgs, session: SessionKind) -> Result<Exit, C
         .hint(format!("It may still start; it writes to `{}`.", path.display())))
 }
 
+/// Where a program is. Not by a relative entry of `PATH`: it would find what the repository,
+/// in which the new process has to stand, brought along.
+fn in_path(program: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
+    let found = folders.map(|folder| folder.join(program)).find(|file| file.is_file());
+    found.unwrap_or_else(|| Path::new("/usr/bin").join(program))
+}
+
 /// Whether a run stands in the journal: what a script does next shall find it.
 fn is_begun(place: &Place, run: &str) -> bool {
     let runs = (!run.is_empty()).then(|| Journal::open_read(&place.home).and_then(|journal| journal.runs()));
@@ -100,7 +110,7 @@ fn ended(exit: Exit, log: &Path, start: u64) -> Exit {
 /// What was written to the log from `start` on.
 fn said(log: &Path, start: u64) -> String {
     let mut bytes = Vec::new();
-    let read = std::fs::File::open(log).and_then(|mut file| {
+    let read = read_plain(log).and_then(|mut file| {
         file.seek(SeekFrom::Start(start))?;
         file.take(SAID_MAX).read_to_end(&mut bytes)
     });

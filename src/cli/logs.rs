@@ -14,6 +14,7 @@ use super::exit_code::Exit;
 use super::output::{self, Output};
 use super::read::{self, OfRun, Read};
 use crate::engine::worker_table::WorkerPhase;
+use crate::home::read_plain;
 use crate::journal::Recorded;
 use crate::protocol;
 use crate::render::log::{LogFilter, visible};
@@ -138,7 +139,7 @@ impl Log<'_> {
 }
 
 fn open(path: &Path) -> Result<Option<File>, CliError> {
-    match File::open(path) {
+    match read_plain(path) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(unreadable(path, &error)),

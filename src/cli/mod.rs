@@ -60,6 +60,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use exit_code::Exit;
 
+use crate::render;
 use error::CliError;
 use output::Output;
 
@@ -172,7 +173,13 @@ pub fn main(args: Vec<OsString>) -> i32 {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are results; everything else is usage.
-            let _ = error.print();
+            let words = error.render().to_string();
+            if words == render::clean(&words) {
+                let _ = error.print();
+            } else {
+                // Somebody's argument stands in it, which may have come from anywhere.
+                output::talk(words.trim_end());
+            }
             return error.exit_code();
         }
     };

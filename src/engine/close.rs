@@ -110,6 +110,9 @@ pub enum Tree {
 pub struct Held {
     /// The reference below `refs/ilchul/` that should keep it.
     pub reference: String,
+    /// The tree's `.git` file is the one that git wrote; anything else leads a person's git
+    /// elsewhere.
+    pub gitfile_intact: Known<bool>,
     /// Changed and untracked paths that are in no commit of its branch.
     pub uncommitted: Known<Vec<String>>,
     /// How the reference keeps what is there now.
@@ -210,6 +213,15 @@ fn files(tree: &Tree) -> Vec<Reason> {
 
 fn worktree(held: &Held) -> Vec<Reason> {
     let mut reasons = content(held);
+    match &held.gitfile_intact {
+        // The rule, and no news.
+        Ok(true) => {}
+        Ok(false) => {
+            let words = "its `.git` file isn't the one that git wrote: git run in it works elsewhere";
+            reasons.push((Side::Against, words.to_owned()));
+        }
+        Err(why) => reasons.push((Side::Unknown, format!("its `.git` file can't be looked at: {why}"))),
+    }
     reasons.push(match &held.ignored {
         Err(why) => (Side::Unknown, format!("its ignored files can't be looked at: {why}")),
         Ok(files) if files.count == 0 && !files.more => (Side::For, "nothing is ignored".to_owned()),

@@ -11,7 +11,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
-use crate::home::{Home, private_dir};
+use crate::home::{Home, private_dir, read_plain};
 
 /// A stored blob.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,13 +74,16 @@ pub fn keep(home: &Home, source: &mut impl Read, cap: u64) -> io::Result<Blob> {
 /// # Errors
 /// What the system says; a file that isn't there isn't whole.
 pub fn is_whole(path: &Path, blob: &Blob) -> io::Result<bool> {
-    let mut file = match File::open(path) {
+    let mut file = match read_plain(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        // Whatever else stands there gives way to the blob.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => {
+            return Ok(false);
+        }
         Err(error) => return Err(error),
     };
     let metadata = file.metadata()?;
-    if !metadata.is_file() || metadata.len() != blob.bytes {
+    if metadata.len() != blob.bytes {
         return Ok(false);
     }
     let mut hash = Sha256::new();

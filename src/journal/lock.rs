@@ -13,6 +13,8 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use serde::{Deserialize, Serialize};
 
+use crate::home::open_plain;
+
 /// Who holds a lock, for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
@@ -61,7 +63,7 @@ impl Lock {
 /// # Errors
 /// What the system says; a missing file is nobody.
 pub fn held(path: &Path) -> io::Result<Option<Option<Holder>>> {
-    let mut file = match OpenOptions::new().read(true).write(true).open(path) {
+    let mut file = match open_plain(path, OpenOptions::new().read(true).write(true)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
@@ -77,7 +79,8 @@ pub fn held(path: &Path) -> io::Result<Option<Option<Holder>>> {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+    let mut options = OpenOptions::new();
+    open_plain(path, options.read(true).write(true).create(true).truncate(false).mode(0o600))
 }
 
 #[expect(

@@ -3,6 +3,8 @@
 //! They write a row and ring; the supervisor decides, journals and answers. The
 //! bell is only a doorbell: the supervisor reads the table in any case.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rusqlite::{OptionalExtension, params};
@@ -10,7 +12,7 @@ use rusqlite::{OptionalExtension, params};
 use super::store::damage_or;
 use super::{Journal, JournalError};
 use crate::engine::input::Request;
-use crate::home::{Home, private_dir};
+use crate::home::{Home, open_plain, private_dir};
 
 /// A request that waits for its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +105,8 @@ impl Journal {
 /// Rings: a doorbell may be missed, so nothing is reported.
 fn ring(bell: &Path) {
     if private_dir(bell).is_ok() {
-        let _ = std::fs::write(bell.join("ring"), b"");
+        let mut options = OpenOptions::new();
+        let ring = options.write(true).create(true).truncate(true).mode(0o600);
+        let _ = open_plain(&bell.join("ring"), ring);
     }
 }

@@ -1,8 +1,8 @@
 //! A worker's raw output, made safe to show: in pieces, as it comes.
 //!
 //! On a terminal colours are dropped and every other control character is made
-//! visible; to a pipe escape sequences are dropped and the text stays as it is. It
-//! leaves out reading the file.
+//! visible; to a pipe whole escape sequences are dropped, and what is left is made visible
+//! as well. It leaves out reading the file.
 
 use anstream::adapter::StripBytes;
 
@@ -13,55 +13,46 @@ const LINE_MAX: usize = 64 * 1024;
 
 /// Makes one stream of output safe.
 #[derive(Debug)]
-pub enum LogFilter {
-    /// For a terminal.
-    Visible {
-        /// A line's beginning whose rest hasn't come yet.
-        pending: Vec<u8>,
-    },
-    /// For a pipe or a file.
-    Stripped(StripBytes),
+pub struct LogFilter {
+    /// For a pipe: takes escape sequences out.
+    strip: Option<StripBytes>,
+    /// A line's beginning whose rest hasn't come yet.
+    pending: Vec<u8>,
 }
 
 impl LogFilter {
     /// For a terminal.
     #[must_use]
     pub fn visible() -> Self {
-        Self::Visible { pending: Vec::new() }
+        Self { strip: None, pending: Vec::new() }
     }
 
-    /// For a pipe or a file.
+    /// For a pipe or a file. Who reads there may still be a terminal's pager.
     #[must_use]
     pub fn stripped() -> Self {
-        Self::Stripped(StripBytes::new())
+        Self { strip: Some(StripBytes::new()), pending: Vec::new() }
     }
 
     /// What can be shown once `bytes` have come.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
-        match self {
-            Self::Stripped(strip) => strip.strip_next(bytes).collect::<Vec<_>>().concat(),
-            Self::Visible { pending } => {
-                pending.extend_from_slice(bytes);
-                // A sequence cut in two would be seen as text, so only whole lines pass.
-                let ready = match pending.iter().rposition(|byte| *byte == b'\n') {
-                    Some(last) => last + 1,
-                    None if pending.len() > LINE_MAX => pending.len(),
-                    None => return Vec::new(),
-                };
-                let rest = pending.split_off(ready);
-                let whole = std::mem::replace(pending, rest);
-                visible(&whole).into_bytes()
-            }
+        match &mut self.strip {
+            Some(strip) => strip.strip_next(bytes).for_each(|part| self.pending.extend_from_slice(part)),
+            None => self.pending.extend_from_slice(bytes),
         }
+        // A sequence cut in two would be seen as text, so only whole lines pass.
+        let ready = match self.pending.iter().rposition(|byte| *byte == b'\n') {
+            Some(last) => last + 1,
+            None if self.pending.len() > LINE_MAX => self.pending.len(),
+            None => return Vec::new(),
+        };
+        let rest = self.pending.split_off(ready);
+        visible(&std::mem::replace(&mut self.pending, rest)).into_bytes()
     }
 
     /// What is left once nothing more will come.
     #[must_use]
     pub fn finish(self) -> Vec<u8> {
-        match self {
-            Self::Stripped(_) => Vec::new(),
-            Self::Visible { pending } => visible(&pending).into_bytes(),
-        }
+        visible(&self.pending).into_bytes()
     }
 }
 
@@ -116,6 +107,16 @@ mod tests {
             let pieces = [&raw[..cut], &raw[cut..]];
             assert_eq!(through(LogFilter::visible(), &pieces), "red café\n\\u{1b}[2J");
             assert_eq!(through(LogFilter::stripped(), &pieces), "red café\n");
+        }
+    }
+
+    #[test]
+    fn s9_what_is_no_escape_sequence_is_made_visible_for_a_pipe_too() {
+        let raw = "\u{1b}[1mx\u{202e}y\u{9b}2J\r\nz\rw".as_bytes();
+        for cut in 0..raw.len() {
+            let seen = through(LogFilter::stripped(), &[&raw[..cut], &raw[cut..]]);
+            assert!(seen.starts_with("x\\u{202e}y") && seen.ends_with("\nz\\u{d}w"), "{seen:?}");
+            assert!(!seen.contains(['\u{9b}', '\u{202e}', '\r', '\u{1b}']), "{seen:?}");
         }
     }
 

@@ -113,7 +113,10 @@ fn attempts(view: &RunView) -> u32 {
 fn is_raw(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
         || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-        || matches!(c, '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{206f}' | '\u{feff}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+        // Letters that no font draws, and the tags that spell out words nobody sees.
+        || matches!(c, '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{3164}' | '\u{ffa0}')
+        || ('\u{e0000}'..='\u{e007f}').contains(&c)
 }
 
 /// Makes control characters visible: nothing that a worker wrote reaches a terminal raw (S8).
@@ -143,6 +146,7 @@ mod tests {
         assert_eq!(clean("\u{1b}]0;title\u{7}"), "\\u{1b}]0;title\\u{7}");
         assert_eq!(clean("\u{202e}txt.exe\u{9b}2J"), "\\u{202e}txt.exe\\u{9b}2J");
         assert_eq!(clean("a\r\u{8}\u{feff}"), "a\\u{d}\\u{8}\\u{feff}");
+        assert_eq!(clean("a\u{e0041}\u{180e}b"), "a\\u{e0041}\\u{180e}b");
         let all: String = (0..0x3000).filter_map(char::from_u32).collect();
         let left = clean(&all);
         assert!(left.chars().all(|c| !c.is_control() || c == '\n' || c == '\t'));

@@ -7,6 +7,7 @@
 use rustix::fs::{CWD, Mode, OFlags};
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Where a child's output goes.
@@ -27,7 +28,10 @@ impl Log {
 
     /// The same, starting empty.
     pub(super) fn anew(path: &Path, cap: u64) -> io::Result<Self> {
-        Self::open(path, cap, OFlags::TRUNC)
+        let log = Self::open(path, cap, OFlags::empty())?;
+        // Not by the opening: first it has to be seen that it is a file, and nobody else's.
+        log.file.as_ref().map_or(Ok(()), |file| file.set_len(0))?;
+        Ok(Self { room: cap, ..log })
     }
 
     /// Counts and keeps nothing.
@@ -41,12 +45,16 @@ impl Log {
     }
 
     fn open(path: &Path, cap: u64, how: OFlags) -> io::Result<Self> {
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY | how;
+        // NONBLOCK: a FIFO that nobody reads from would be waited for.
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let flags = flags | OFlags::CLOEXEC | OFlags::NOCTTY | how;
         let file = File::from(rustix::fs::openat(CWD, path, flags, Mode::RUSR | Mode::WUSR)?);
         let facts = file.metadata()?;
         if !facts.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it isn't a regular file"));
+        }
+        if facts.nlink() > 1 {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it has another name elsewhere"));
         }
         Ok(Self::to(file, cap.saturating_sub(facts.len())))
     }
@@ -127,6 +135,19 @@ mod tests {
         log.write(b"abc");
         assert_eq!(log.total(), 6);
         assert!(log.trouble().unwrap().contains("couldn't be written"));
+    }
+
+    #[test]
+    fn s22_what_stands_in_place_of_a_log_is_neither_written_nor_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let (secret, path) = (dir.path().join("secret"), dir.path().join("x.log"));
+        std::fs::write(&secret, "kept").unwrap();
+        std::fs::hard_link(&secret, &path).unwrap();
+        assert!(Log::anew(&path, 10).is_err() && Log::append(&path, 10).is_err());
+        assert_eq!(std::fs::read(&secret).unwrap(), b"kept");
+        let fifo = dir.path().join("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(Log::anew(&fifo, 10).is_err() && Log::append(&fifo, 10).is_err());
     }
 
     #[test]

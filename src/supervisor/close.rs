@@ -126,6 +126,7 @@ impl<'a> Close<'a> {
         let holding = self.repository.holding(tree, since).map_err(|error| words(&error));
         let kept = named.and_then(|named| self.kept(worker, &reference, named, &holding));
         let head = self.repository.head(tree).map_err(|error| words(&error));
+        let gitfile_intact = head.as_ref().map(|head| head.gitfile_intact).map_err(Clone::clone);
         let tips: Known<Vec<String>> = head.map(|head| {
             let mut tips = vec![head.commit];
             tips.extend(head.branch_tip.filter(|tip| *tip != tips[0]));
@@ -133,6 +134,7 @@ impl<'a> Close<'a> {
         });
         let part = |part: fn(&Holding) -> Vec<String>| holding.as_ref().map(part).map_err(Clone::clone);
         Held {
+            gitfile_intact,
             uncommitted: part(|holding| [holding.changed.clone(), holding.untracked.clone()].concat()),
             kept: tips.as_ref().map_err(Clone::clone).and_then(|tips| self.not_parted(tips)).and(kept),
             reach: tips.as_ref().map_err(Clone::clone).and_then(|tips| self.reach(tips)),

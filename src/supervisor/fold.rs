@@ -5,8 +5,7 @@
 //! doesn't fit, or it is gone, every event is replayed. It leaves out what is done with a
 //! fold, and when one is kept.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::thread::JoinHandle;
 
 use sha2::{Digest, Sha256};
@@ -16,13 +15,15 @@ use crate::engine::event::{Event, RunEvent};
 use crate::engine::fold::{self, Part};
 use crate::engine::state::RunState;
 use crate::engine::{Engine, Replay};
-use crate::home::Home;
+use crate::home::{Home, read_plain};
 use crate::journal::{Journal, JournalError, Mark};
 
 /// Tells the sources that fold: a fold of others may mean something else.
 const MADE_BY: &str = env!("ILCHUL_FOLD");
 /// The largest kept fold that is read, in bytes: the largest run's has a tenth of that.
 const MAX_BYTES: u64 = 256 << 20;
+/// The longest first line, in bytes.
+const TITLE_MAX: u64 = 4096;
 /// Characters of a digest in hex.
 const HEX: usize = 64;
 
@@ -68,7 +69,7 @@ impl Proving {
 /// The place up to which the kept fold stands for rows, if they are the ones that were written.
 fn prove(journal: &Journal, home: &Home, run: &str) -> Option<Mark> {
     let mut first = String::new();
-    BufReader::new(File::open(home.fold(run)).ok()?).read_line(&mut first).ok()?;
+    BufReader::new(read_plain(&home.fold(run)).ok()?.take(TITLE_MAX)).read_line(&mut first).ok()?;
     let mark = titled(first.trim_end().as_bytes(), run)?;
     journal.prove(run, mark.seq).ok().filter(|proven| *proven == mark)
 }
@@ -176,9 +177,13 @@ fn proven(
 
 /// The bytes of the kept fold; one that can't be read is none.
 fn text(home: &Home, run: &str) -> Option<Vec<u8>> {
-    let path = home.fold(run);
-    let size = File::open(&path).and_then(|file| file.metadata()).ok()?.len();
-    if size > MAX_BYTES { None } else { std::fs::read(path).ok() }
+    let file = read_plain(&home.fold(run)).ok()?;
+    if file.metadata().ok()?.len() > MAX_BYTES {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
 }
 
 fn titled(line: &[u8], run: &str) -> Option<Mark> {

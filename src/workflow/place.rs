@@ -126,7 +126,16 @@ fn safe(character: char) -> char {
         | '\u{200b}'..='\u{200f}'
         | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}'
-        | '\u{feff}' => '\u{fffd}',
+        | '\u{34f}'
+        | '\u{115f}'
+        | '\u{1160}'
+        | '\u{180e}'
+        | '\u{3164}'
+        | '\u{ffa0}'
+        | '\u{fff9}'..='\u{fffb}'
+        | '\u{feff}'
+        // The tags that spell out words nobody sees.
+        | '\u{e0000}'..='\u{e007f}' => '\u{fffd}',
         other => other,
     }
 }

@@ -4,6 +4,7 @@ use super::*;
 
 fn held() -> Held {
     Held {
+        gitfile_intact: Ok(true),
         reference: "refs/ilchul/r/a.1".to_owned(),
         uncommitted: Ok(vec!["left.txt".to_owned()]),
         kept: Ok(Kept::Whole),
@@ -34,6 +35,14 @@ fn check(looked: &Looked, verdict: CloseVerdict, first: &str) {
     let close = judge(looked);
     assert_eq!((close.verdict, close.reasons[0].as_str()), (verdict, first), "{:?}", close.reasons);
     assert_eq!(close.against == 0, verdict == CloseVerdict::Safe);
+}
+
+#[test]
+fn s2_a_tree_whose_git_file_was_replaced_is_not_safe() {
+    let words = "its `.git` file isn't the one that git wrote: git run in it works elsewhere";
+    check(&of(|held| held.gitfile_intact = Ok(false)), CloseVerdict::NotSafe, words);
+    let unknown = of(|held| held.gitfile_intact = Err("no".to_owned()));
+    check(&unknown, CloseVerdict::Unknown, "its `.git` file can't be looked at: no");
 }
 
 #[test]

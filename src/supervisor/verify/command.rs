@@ -1,7 +1,6 @@
 //! `command`: run by ilchul at the judged head, in the worker's environment, under
 //! a shim of its own (law E2).
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,7 +8,7 @@ use std::time::Duration;
 
 use super::{Case, refuted, unverifiable, verified};
 use crate::engine::evidence::Checked;
-use crate::home::private_dir;
+use crate::home::{private_dir, read_plain};
 use crate::journal::blobs;
 use crate::mail;
 use crate::protocol::{CheckOutcome, CheckSpec};
@@ -23,8 +22,13 @@ pub(super) fn check(
     number: usize,
     (command, matches, timeout): (&str, Option<&str>, Duration),
 ) -> Checked {
-    let checked = match run(case, number, command, timeout) {
-        Ok(seen) => judge(case, &seen, matches, timeout),
+    // Before anything runs there.
+    let checked = match case.astray() {
+        Ok(None) => match run(case, number, command, timeout) {
+            Ok(seen) => judge(case, &seen, matches, timeout),
+            Err(why) => unverifiable(KIND, why),
+        },
+        Ok(Some(astray)) => refuted(KIND, astray),
         Err(why) => unverifiable(KIND, why),
     };
     let checked = checked.fact("command", command).fact("cwd", case.tree.display().to_string());
@@ -42,9 +46,10 @@ struct Run {
     output: std::path::PathBuf,
 }
 
-/// Where the tree stood: head and tracked content.
+/// Where the tree stood: head and tracked content, and whether it was git's own still.
 #[derive(PartialEq, Eq)]
 struct State {
+    gitfile_intact: bool,
     head: String,
     tree: String,
 }
@@ -90,7 +95,7 @@ fn run(case: &Case, number: usize, command: &str, timeout: Duration) -> Result<R
 fn await_older(spec: &Path) -> Result<(), String> {
     let mut lock = spec.as_os_str().to_owned();
     lock.push(".lock");
-    match File::open(Path::new(&lock)) {
+    match read_plain(Path::new(&lock)) {
         Ok(file) => file.lock().map_err(|error| format!("wait for an older check: {error}")),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(format!("wait for an older check: {error}")),
@@ -101,7 +106,7 @@ fn state(case: &Case) -> Result<Option<State>, String> {
     let Some(git) = &case.git else { return Ok(None) };
     let head = git.repository.head(&git.handle).map_err(|error| error.to_string())?;
     let tree = git.repository.tree_id(&git.handle).map_err(|error| error.to_string())?;
-    Ok(Some(State { head: head.commit, tree: tree.tree }))
+    Ok(Some(State { gitfile_intact: head.gitfile_intact, head: head.commit, tree: tree.tree }))
 }
 
 fn judge(case: &Case, seen: &Run, matches: Option<&str>, timeout: Duration) -> Checked {
@@ -177,6 +182,6 @@ fn elsewhere(case: &Case, seen: &Run) -> Option<String> {
 
 fn read_output(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(OUTPUT_CAP).read_to_end(&mut bytes)?;
+    read_plain(path)?.take(OUTPUT_CAP).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

@@ -38,6 +38,9 @@ fn judge(case: &Case, git: &Git, snapshot: &Snapshot, rules: &Rules<'_>) -> Resu
     if let Some(foreign) = case.foreign_commit() {
         return Ok(refuted(KIND, foreign));
     }
+    if let Some(astray) = case.astray()? {
+        return Ok(refuted(KIND, astray));
+    }
     let head = git.repository.head(&git.handle).map_err(trouble)?;
     if !head.on_branch {
         return Ok(refuted(KIND, "the tree's HEAD isn't on the task's own branch"));

@@ -83,6 +83,14 @@ impl Case {
         self.git.as_ref().and_then(|git| git.snapshot.as_ref()).map(|snapshot| snapshot.commit.as_str())
     }
 
+    /// A tree whose `.git` file was replaced proves nothing by git: a command that asks git there
+    /// is answered by whatever repository that file names, hooks and monitors included (S2).
+    fn astray(&self) -> Result<Option<String>, String> {
+        let Some(git) = &self.git else { return Ok(None) };
+        let head = git.repository.head(&git.handle).map_err(|error| error.to_string())?;
+        Ok((!head.gitfile_intact).then(|| "the tree's `.git` file isn't the one that git wrote".to_owned()))
+    }
+
     /// What the report claims of items of `kind`, field by field.
     fn claimed<'a>(&'a self, kind: &'a str, field: &'a str) -> impl Iterator<Item = (&'a Value, &'a str)> {
         self.claims
@@ -142,8 +150,8 @@ pub fn environment(
     let plain = session
         .into_iter()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        // The launch file is gone by now, and its name is no business of a check.
-        .filter(|(name, _)| name != "ILCHUL_LAUNCH");
+        // What only the shim is told, and takes away from its child as well.
+        .filter(|(name, _)| name != "ILCHUL_LAUNCH" && name != "ILCHUL_LOG");
     plain.chain(extras.iter().map(|(name, value)| (name.clone(), value.clone()))).collect()
 }
 

@@ -6,8 +6,11 @@
 
 use crate::deadline::wait_for;
 use ilchul_substrate::{Error, ErrorKind};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind as IoKind, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,6 +22,9 @@ const LOCK: &str = "ilchul.lock";
 
 /// The most that is read of any of these files, in bytes; git's own are shorter than a path.
 const FILE_MAX: u64 = 64 * 1024;
+
+/// How many taken names are passed over.
+const NAMES_MAX: u32 = 100;
 
 /// Tells temporary names of one process apart.
 static WRITES: AtomicU64 = AtomicU64::new(0);
@@ -159,17 +165,21 @@ pub(crate) fn entry_names(common: &Path) -> Result<Vec<String>, Error> {
 /// The text of a small regular file; `None` where there is none.
 pub(crate) fn small_file(path: &Path) -> Result<Option<String>, Error> {
     let wrong = |error| Error::io("read", format!("`{}`", path.display()), error);
-    // Looked at before it is opened: opening a FIFO would wait for a writer.
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() => {}
-        Ok(_) => return Ok(None),
-        Err(error) if matches!(error.kind(), IoKind::NotFound | IoKind::NotADirectory) => return Ok(None),
-        Err(error) => return Err(wrong(error)),
-    }
     let mut bytes = Vec::new();
-    match File::open(path) {
+    // Opening a FIFO would wait for a writer; git writes none of these as a link.
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW;
+    match OpenOptions::new().read(true).custom_flags(flags.bits()).open(path) {
+        Ok(file) if !file.metadata().map_err(wrong)?.is_file() => return Ok(None),
         Ok(file) => file.take(FILE_MAX).read_to_end(&mut bytes).map_err(wrong)?,
-        Err(error) if error.kind() == IoKind::NotFound => return Ok(None),
+        Err(error) if matches!(error.kind(), IoKind::NotFound | IoKind::NotADirectory) => return Ok(None),
+        // A link, and a socket: something, and no file.
+        Err(error)
+            if [Errno::ELOOP, Errno::ENXIO]
+                .map(|errno| Some(errno as i32))
+                .contains(&error.raw_os_error()) =>
+        {
+            return Ok(None);
+        }
         Err(error) => return Err(wrong(error)),
     };
     Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
@@ -178,14 +188,28 @@ pub(crate) fn small_file(path: &Path) -> Result<Option<String>, Error> {
 /// Writes a file so that any reader, also after a power cut, finds the old or the new whole.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let wrong = |error| Error::io("write", format!("`{}`", path.display()), error);
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    // Two threads may write the same file at once; the last rename wins, whole.
-    name.push(format!(".ilchul-{}-{}", std::process::id(), WRITES.fetch_add(1, Ordering::Relaxed)));
-    let temporary = path.with_file_name(name);
-    let mut file = File::create(&temporary).map_err(wrong)?;
+    let (temporary, mut file) = beside(path).map_err(wrong)?;
     file.write_all(bytes).map_err(wrong)?;
     file.sync_all().map_err(wrong)?;
     fs::rename(&temporary, path).map_err(wrong)
+}
+
+/// A new file beside `path`. A name that is taken, which a dead process of our number may have
+/// left, is passed over: it could lead elsewhere.
+fn beside(path: &Path) -> std::io::Result<(PathBuf, File)> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        // Two threads may write the same file at once; the last rename wins, whole.
+        name.push(format!(".ilchul-{}-{}", std::process::id(), WRITES.fetch_add(1, Ordering::Relaxed)));
+        let temporary = path.with_file_name(name);
+        match OpenOptions::new().write(true).create_new(true).open(&temporary) {
+            Ok(file) => return Ok((temporary, file)),
+            Err(error) if error.kind() == IoKind::AlreadyExists && tries < NAMES_MAX => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// The lock round git's administration of one repository; released on drop and on death.
@@ -202,7 +226,10 @@ impl AdminLock {
         let path = common.join(LOCK);
         let wrong =
             |error| Error::io("lock the repository's worktrees", format!("`{}`", path.display()), error);
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(wrong)?;
+        let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
+        let mut options = OpenOptions::new();
+        let file = options.create(true).truncate(false).write(true).custom_flags(flags).open(&path);
+        let file = file.map_err(wrong)?;
         // Asked again and again rather than waited for: a holder that was stopped must not stop us.
         let answer = wait_for(limit, || match file.try_lock() {
             Ok(()) => Some(Ok(())),

@@ -3,8 +3,8 @@
 //! It leaves out ignored files, the drop box `.ilchul/`, and what is inside
 //! submodules and nested repositories: those have a history of their own.
 
-use crate::GitWorktree;
 use crate::repository::trouble;
+use crate::{GitWorktree, plain};
 use git2::{Index, IndexEntry, IndexEntryFlag, Repository, RepositoryOpenFlags, Status, StatusOptions};
 use ilchul_substrate::{Error, ErrorKind, Handle};
 use std::collections::BTreeSet;
@@ -93,6 +93,11 @@ impl GitWorktree {
 /// The repository as seen from a work tree, both given by us.
 pub(crate) fn open_tree(git_dir: &Path, tree: &Path) -> Result<Repository, Error> {
     let wrong = |error| trouble(READ, format!("`{}`", tree.display()), error);
+    // An entry lies two folders below what it shares; the main checkout's git dir is that itself.
+    let common = if git_dir.join("commondir").exists() { git_dir.join("../..") } else { git_dir.to_owned() };
+    plain::common(&common)?;
+    plain::entry(git_dir)?;
+    plain::tree(tree)?;
     let flags = RepositoryOpenFlags::NO_SEARCH | RepositoryOpenFlags::NO_DOTGIT;
     let repo = Repository::open_ext(git_dir, flags, std::iter::empty::<&OsStr>()).map_err(wrong)?;
     repo.set_workdir(tree, false).map_err(wrong)?;

@@ -52,6 +52,7 @@ impl GitWorktree {
     /// # Errors
     /// When any object of the two commits isn't stored here: then nothing is known.
     pub fn diff(&self, base: &str, head: &str) -> Result<DiffStat, Error> {
+        self.objects_stay()?;
         let repo = self.repository()?;
         let (base, head) = (parse(base)?, parse(head)?);
         complete(&repo, base)?;

@@ -24,6 +24,7 @@ impl GitWorktree {
         // A link is followed: replacing it would cut it off from what the user keeps elsewhere.
         let path = folder.join("exclude");
         let path = path.canonicalize().unwrap_or(path);
+        crate::plain::common(&self.common)?;
         let mut bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),

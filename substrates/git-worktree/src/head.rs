@@ -2,10 +2,10 @@
 //!
 //! It leaves out judging it: that a worker left its branch is a fact here, not an error.
 
-use crate::GitWorktree;
 use crate::admin::small_file;
 use crate::objects::{links, odb, parse};
 use crate::repository::trouble;
+use crate::{GitWorktree, plain};
 use git2::{ErrorCode, Oid, ReferenceType, Repository};
 use ilchul_substrate::{Error, ErrorKind, Handle};
 use std::path::Path;
@@ -49,6 +49,7 @@ impl GitWorktree {
             });
         }
         let branch = format!("refs/heads/{name}");
+        plain::references(&self.common, &[&branch])?;
         let (tip, direct) = match repo.find_reference(&branch) {
             Ok(reference) => {
                 let direct = reference.kind() == Some(ReferenceType::Direct);
@@ -76,6 +77,7 @@ impl GitWorktree {
     pub fn references_below(&self, prefix: &str) -> Result<Vec<String>, Error> {
         let wrong = |error| trouble("list references", format!("`{prefix}`"), error);
         let repo = self.repository()?;
+        plain::references_below(&self.common.join(prefix))?;
         let found = repo.references_glob(&format!("{prefix}*")).map_err(wrong)?;
         let mut names = Vec::new();
         for reference in found {
@@ -99,6 +101,9 @@ pub(crate) fn commit_of(repo: &Repository, entry: &Path) -> Result<Oid, Error> {
     let text = small_file(&path)?.unwrap_or_default();
     let text = text.trim_end();
     match text.strip_prefix("ref: ") {
+        Some(name) if plain::references(repo.commondir(), &[name]).is_err() => {
+            Err(Error::new(ErrorKind::Io, READ, format!("`{name}` isn't a regular file")))
+        }
         Some(name) => repo.refname_to_id(name).map_err(|error| trouble(READ, format!("`{name}`"), error)),
         None => parse(text).map_err(|error| {
             Error::new(ErrorKind::Io, READ, format!("`{}` names no commit", path.display()))

@@ -2,8 +2,9 @@
 //!
 //! The file layout: `place` judges what is asked for, `provision` makes it, `look` observes, `remnants` lists what was
 //! left half made, `head`, `changes`, `snapshot`, `diff` and `objects` read for
-//! evidence; `holding`, `reach` and `stash` say what a tree would take with it; `fingerprint` tells what changed
-//! round the workers, from what `lookout` saw. Left out on purpose: removing, pruning or repairing anything.
+//! evidence; `plain` sees to it that none of that waits; `holding`, `reach` and `stash` say what a tree
+//! would take with it; `fingerprint` tells what changed round the workers, from what `lookout` saw.
+//! Left out on purpose: removing, pruning or repairing anything.
 
 mod admin;
 mod changes;
@@ -18,6 +19,7 @@ mod look;
 mod lookout;
 mod objects;
 mod place;
+mod plain;
 mod provision;
 mod reach;
 mod remnants;
@@ -94,6 +96,8 @@ pub struct GitWorktree {
     program: PathBuf,
     limits: Limits,
     turn: turn::Turns,
+    /// Where else objects were kept when the repository was opened.
+    alternates: Option<String>,
 }
 
 impl GitWorktree {

@@ -4,9 +4,9 @@
 //! says how far down to look, so that grafts can make the answer worse and never better. It
 //! leaves out what follows from it.
 
-use crate::GitWorktree;
 use crate::objects::{links, odb, parse};
 use crate::repository::trouble;
+use crate::{GitWorktree, plain};
 use git2::{Diff, DiffFormat, DiffOptions, ErrorCode, ObjectType, Oid, Repository};
 use ilchul_substrate::{Error, ErrorKind};
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
@@ -54,6 +54,7 @@ impl GitWorktree {
             }
         }
         let wrong = |error| trouble(COMPARE, "remote branches", error);
+        plain::references_below(&self.common.join("refs/remotes"))?;
         for reference in repo.references_glob("refs/remotes/*").map_err(wrong)?.take(TARGETS_MAX) {
             let reference = reference.map_err(wrong)?;
             let name = String::from_utf8_lossy(reference.shorthand_bytes()).into_owned();
@@ -95,6 +96,7 @@ impl GitWorktree {
     /// # Errors
     /// What git says.
     pub fn reference(&self, name: &str) -> Result<Option<String>, Error> {
+        plain::references(&self.common, &[name])?;
         match self.repository()?.refname_to_id(name) {
             Ok(commit) => Ok(Some(commit.to_string())),
             Err(error) if error.code() == ErrorCode::NotFound => Ok(None),

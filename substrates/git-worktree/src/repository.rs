@@ -2,12 +2,15 @@
 //!
 //! It leaves out everything that runs: opening reads files and nothing else.
 
-use crate::{GitWorktree, Limits};
+use crate::admin::small_file;
+use crate::{GitWorktree, Limits, plain};
 use git2::{ErrorClass, ErrorCode, Repository};
 use ilchul_substrate::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
 const OPEN: &str = "open repository";
+/// The file that names further stores of objects.
+const ALTERNATES: &str = "objects/info/alternates";
 
 impl GitWorktree {
     /// The repository that `repo` lies in; `repo` is any folder of a checkout or linked worktree.
@@ -20,8 +23,12 @@ impl GitWorktree {
     /// repository, a bare one, one without a commit, one of a form that libgit2
     /// can't read (reftable, sha256), one owned by somebody else.
     pub fn open(repo: &Path, quarantine: PathBuf) -> Result<Self, Error> {
+        // The nearest one is the one that will be found.
+        let nearest = repo.ancestors().map(|above| above.join(".git")).find(|dir| dir.is_dir());
+        nearest.as_deref().map_or(Ok(()), plain::common)?;
         let here = Repository::discover(repo).map_err(|error| refusal(repo, &error))?;
         let common = real(here.commondir())?;
+        plain::common(&common)?;
         // A linked worktree of a bare repository doesn't call itself bare.
         let main = Repository::open(&common).map_err(|error| refusal(repo, &error))?;
         let checkout = match main.workdir() {
@@ -43,7 +50,9 @@ impl GitWorktree {
             }
             _ => trouble(OPEN, format!("`{}`", repo.display()), error),
         })?;
+        let alternates = small_file(&common.join(ALTERNATES))?;
         Ok(Self {
+            alternates,
             here: real(here.path())?,
             common,
             checkout,
@@ -56,8 +65,22 @@ impl GitWorktree {
 
     /// A view of the whole repository. One per call: libgit2's may not be shared by threads.
     pub(crate) fn repository(&self) -> Result<Repository, Error> {
+        plain::common(&self.common)?;
         Repository::open(&self.common)
             .map_err(|error| trouble(OPEN, format!("`{}`", self.common.display()), error))
+    }
+}
+
+impl GitWorktree {
+    /// That objects are kept where they were when the repository was opened. A worker can name a
+    /// store of its own, and with that store its commits would vanish.
+    pub(crate) fn objects_stay(&self) -> Result<(), Error> {
+        let path = self.common.join(ALTERNATES);
+        if small_file(&path)? == self.alternates {
+            return Ok(());
+        }
+        let detail = format!("`{}` was changed: objects may lie where nobody keeps them", path.display());
+        Err(Error::new(ErrorKind::Conflict, OPEN, detail))
     }
 }
 

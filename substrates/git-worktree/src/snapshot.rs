@@ -3,12 +3,12 @@
 //! It leaves out ignored files, `.ilchul/`, and what nested repositories hold;
 //! what couldn't be taken in is listed by name.
 
-use crate::GitWorktree;
 use crate::changes::{changes, open_tree, shown, write_tree};
 use crate::deadline::wait_for;
 use crate::head::commit_of;
 use crate::objects::{links, odb};
 use crate::repository::trouble;
+use crate::{GitWorktree, plain};
 use git2::{ErrorCode, Oid, Repository, Signature};
 use ilchul_substrate::{Error, ErrorKind, Handle};
 use std::time::Duration;
@@ -71,6 +71,7 @@ impl GitWorktree {
             let ours = Signature::new("ilchul", "ilchul@localhost", &parent.time()).map_err(wrong)?;
             repo.commit(None, &ours, &ours, message, &tree, &[&parent]).map_err(wrong)?
         };
+        plain::references(&self.common, &[reference])?;
         let kept = self.name_past_lock(&repo, reference, commit)?;
         let (uncommitted, changed) = if commit == head {
             Default::default()

@@ -2,8 +2,8 @@
 //!
 //! It leaves out making, showing and dropping any.
 
-use crate::GitWorktree;
 use crate::repository::trouble;
+use crate::{GitWorktree, plain};
 use git2::ErrorCode;
 use ilchul_substrate::Error;
 
@@ -21,6 +21,7 @@ impl GitWorktree {
     pub fn stashes(&self, branch: &str, commits: &[&str]) -> Result<Vec<String>, Error> {
         let repo = self.repository()?;
         let wrong = |error| trouble(READ, format!("`{STASH}`"), error);
+        plain::references(&self.common, &[STASH])?;
         match repo.find_reference(STASH) {
             Ok(_) => {}
             Err(error) if error.code() == ErrorCode::NotFound => return Ok(Vec::new()),

@@ -6,6 +6,7 @@
 //! `PATH` that was set.
 
 use ilchul_substrate::{Error, ErrorKind, Mark, SessionSpec};
+use nix::fcntl::OFlag;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -58,7 +59,10 @@ pub(crate) fn launch(mark: &Mark, spec: &SessionSpec) -> Result<Child, Error> {
 
 /// Output is appended, so a log that an earlier incarnation wrote is kept.
 fn open_log(mark: &Mark, log: &Path) -> Result<File, Error> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(log).map_err(|error| {
+    // By no link, and never waiting: something else may stand under a name that can be foreseen.
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o600).custom_flags(flags.bits()).open(log).map_err(|error| {
         let what = format!("`{mark}`: log `{}`", log.display());
         match error.raw_os_error() {
             Some(EISDIR) => {

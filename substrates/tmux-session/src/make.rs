@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 
 use ilchul_substrate::{Error, ErrorKind, Mark, SessionSpec};
+use rustix::fs::OFlags;
 
 use crate::panes::{PANE, SERVER};
 use crate::quote::{MAX_LINE, for_sh_in_format, push_plain, push_word};
@@ -161,7 +162,10 @@ pub(crate) fn prepare_log(spec: &SessionSpec) -> Result<(), Error> {
     if !spec.capture {
         return Ok(());
     }
-    let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(&spec.log);
+    // By no link, and never waiting: something else may stand under a name that can be foreseen.
+    let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).unwrap_or_default();
+    let mut options = OpenOptions::new();
+    let opened = options.append(true).create(true).mode(0o600).custom_flags(flags).open(&spec.log);
     opened.map(drop).map_err(|error| Error::io("open log", format!("`{}`", spec.log.display()), error))
 }
 
