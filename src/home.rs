@@ -99,6 +99,13 @@ impl Home {
         self.run(run).join("logs").join(format!("{worker}.log"))
     }
 
+    /// What the setup of a worker's tree printed. No worker's id ends so: what follows its
+    /// last dot is a number.
+    #[must_use]
+    pub fn setup_log(&self, run: &str, worker: &str) -> PathBuf {
+        self.run(run).join("logs").join(format!("{worker}.setup.log"))
+    }
+
     /// Where the evidence commands of a worker leave their output.
     #[must_use]
     pub fn checks(&self, run: &str, worker: &str) -> PathBuf {

@@ -68,6 +68,7 @@ pub fn change(
         copy: String::new(),
         base_name,
         bases,
+        setup: None,
         workers: if kept { started.workers } else { choose::workers(workers, new.limits.workers) },
         workflow: new.clone(),
         base,

@@ -72,6 +72,7 @@ pub fn plan(
         session,
         workers: choose::workers(args.workers, workflow.limits.workers),
         only: args.only.clone(),
+        setup: None,
         pid: std::process::id(),
         boot: boot_id(),
         mono_ms: Clock::kernel().mono_ms(),

@@ -15,9 +15,11 @@ use super::task_table::TaskMove;
 use crate::workflow::{SessionKind, Workflow};
 
 mod adopted;
+mod setup;
 mod worker;
 
 pub use adopted::Adopted;
+pub use setup::SetupApproval;
 pub use worker::{ClaimEvent, ClaimStep, Place, PlainMove, Snapshot, WorkerEvent, WorkerStep};
 
 /// One event.
@@ -100,6 +102,9 @@ pub struct Started {
     pub workers: u32,
     /// Only these tasks were asked for, with what they need; empty: all.
     pub only: Vec<String>,
+    /// What was approved of the repository's setup; none where it brings none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setup: Option<SetupApproval>,
     /// The supervisor's process.
     pub pid: u32,
     /// The kernel's boot id.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::launch::{self, Job, PROMPT};
+use super::launch::{self, Job, PROMPT, TreeSetup};
 use super::verify::{self, Case, Git};
 use super::world::{World, handle};
 use crate::engine::Engine;
@@ -42,6 +42,21 @@ pub(super) fn launch(world: &World, engine: &Engine, id: &str) -> Option<Job> {
         inputs: inputs(state, worker.task, worker.attempt),
         prompt: prompt(state, worker.task),
         free_disk: state.workflow().limits.free_disk,
+        setup: worktree.then(|| tree_setup(state)).flatten(),
+    })
+}
+
+/// What was approved for every tree of the run. Without an approval nothing of it is done,
+/// whatever the workflow says.
+fn tree_setup(state: &RunState) -> Option<TreeSetup> {
+    let approval = state.started.setup.as_ref()?;
+    let setup = state.workflow().setup.as_ref();
+    Some(TreeSetup {
+        include: setup.map(|setup| setup.include.clone()).unwrap_or_default(),
+        listed: approval.listed.clone(),
+        run: setup.map(|setup| setup.run.clone()).unwrap_or_default(),
+        timeout: setup.map(|setup| setup.timeout).unwrap_or_default(),
+        grace: state.workflow().limits.grace,
     })
 }
 
@@ -129,6 +144,7 @@ fn job_for_environment(world: &World, state: &RunState, id: &str, worker: &Worke
         inputs: None,
         prompt: prompt(state, worker.task),
         free_disk: None,
+        setup: None,
     }
 }
 

@@ -9,16 +9,19 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ilchul_git_worktree::WorktreeSpec;
 use ilchul_substrate::{ErrorKind, Mark, SessionSpec, Substrate};
 
+use super::graft::graft;
+use super::include;
 use super::watch::Watch;
 use super::world::{World, place};
 use crate::engine::input::Seen;
 use crate::home::private_child;
 use crate::mail;
-use crate::protocol::{self, Launch, WORKER_SCHEMA};
+use crate::protocol::{self, Launch, SetupSpec, WORKER_SCHEMA};
 
 /// What a launch needs to know, taken from the state by the loop.
 #[derive(Debug, Clone)]
@@ -47,7 +50,29 @@ pub struct Job {
     pub prompt: Option<String>,
     /// Free bytes below which nothing is made.
     pub free_disk: Option<u64>,
+    /// What its tree is given first; none where nothing was approved, or there is no tree.
+    pub setup: Option<TreeSetup>,
 }
+
+/// What a fresh tree is given, as it was approved.
+#[derive(Debug, Clone)]
+pub struct TreeSetup {
+    /// Paths, folders and globs of the main checkout.
+    pub include: Vec<String>,
+    /// What was in `.worktreeinclude`.
+    pub listed: String,
+    /// Lines for `sh -c`.
+    pub run: Vec<String>,
+    /// The time of all of them together.
+    pub timeout: Duration,
+    /// Between TERM and KILL.
+    pub grace: Duration,
+}
+
+/// Bytes that are kept of what a setup prints.
+const SETUP_LOG_CAP: u64 = 8 << 20;
+/// Files that its log names of those that were copied.
+const NAMED: usize = 20;
 
 /// The first port of the first block.
 const PORT_BASE: u64 = 20_000;
@@ -77,6 +102,7 @@ fn launch_steps(world: &World, watch: &Watch, job: &Job) -> Result<Seen, Failure
     enough_disk(world, job.free_disk)?;
     let (tree, workspace) = make_tree(world, job, &mark)?;
     let folder = make_mail(world, watch, job, &tree)?;
+    set_up(world, job, &tree, &folder)?;
     let spec = session(world, job, &tree, &folder)?;
     let session = world.sessions.ensure(&mark, &spec).map_err(|error| {
         let host = error.kind() == ErrorKind::Unavailable;
@@ -126,6 +152,40 @@ fn make_tree(
     Ok((path, Some(handle)))
 }
 
+/// Copies what the tree is given, and leaves the commands for its shim.
+fn set_up(world: &World, job: &Job, tree: &Path, folder: &Path) -> Result<(), Failure> {
+    let (Some(setup), Some(repository)) = (&job.setup, &world.repository) else { return Ok(()) };
+    let failed = |detail: String| ("setup", detail, false);
+    let found = include::find(repository, &setup.include, &setup.listed).map_err(failed)?;
+    let log = world.home.setup_log(&world.run, &job.worker);
+    if !found.is_empty() {
+        let count = graft(repository.main_checkout(), tree, &found)
+            .map_err(|trouble| ("setup", trouble.detail, trouble.host))?;
+        let names: Vec<&str> = found.iter().take(NAMED).map(|one| one.path.as_str()).collect();
+        let more = if found.len() > NAMED { ", ..." } else { "" };
+        let line = format!("[ilchul: copied {count} of {}: {}{more}]\n", found.len(), names.join(", "));
+        let open = OpenOptions::new().append(true).create(true).mode(0o600).open(&log);
+        // What was done isn't undone because nobody could write it down.
+        let _ = open.and_then(|mut log| log.write_all(line.as_bytes()));
+    }
+    if setup.run.is_empty() {
+        return Ok(());
+    }
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let spec = SetupSpec {
+        commands: setup.run.clone(),
+        timeout_ms: millis(setup.timeout),
+        grace_ms: millis(setup.grace),
+        env: job.extras.clone(),
+        log,
+        log_cap: SETUP_LOG_CAP,
+        // The terminal of a program that speaks for itself is captured into the worker's log.
+        show: job.own_worker.is_none(),
+    };
+    let bytes = serde_json::to_vec(&spec).map_err(|error| failed(error.to_string()))?;
+    write_first(folder, protocol::SETUP, &bytes)
+}
+
 /// The mail folder, with what the worker finds there; from here on it is watched.
 fn make_mail(world: &World, watch: &Watch, job: &Job, tree: &Path) -> Result<PathBuf, Failure> {
     let folder = world.home.mail(&world.run, &job.worker);
@@ -169,10 +229,14 @@ fn write_first(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Failure> {
 
 fn session(world: &World, job: &Job, tree: &Path, folder: &Path) -> Result<SessionSpec, Failure> {
     let program = world.program.clone().into_os_string();
-    let argv: Vec<OsString> = match &job.own_worker {
-        None => vec![program, "shim".into()],
+    let mut argv: Vec<OsString> = vec![program, "shim".into()];
+    if job.setup.as_ref().is_some_and(|setup| !setup.run.is_empty()) {
+        argv.extend(["--setup".into(), folder.join(protocol::SETUP).into_os_string()]);
+    }
+    let argv = match &job.own_worker {
+        None => argv,
         Some(own) => {
-            let mut argv: Vec<OsString> = vec![program, "shim".into(), "--exec".into()];
+            argv.push("--exec".into());
             if !job.extras.is_empty() {
                 let name = "env.json";
                 mail::write_json(folder, name, &job.extras, false)

@@ -8,6 +8,8 @@ pub mod clock;
 pub mod close;
 pub mod environment;
 pub mod fold;
+mod graft;
+pub mod include;
 mod jobs;
 mod launch;
 mod leftover;

@@ -9,6 +9,7 @@ use crate::engine::outstanding::{LOOKS, asked};
 use crate::engine::ready;
 use crate::engine::state::{RunPhase, WorkerState, worker_id};
 use crate::engine::task_table::TaskPhase;
+use crate::engine::timer;
 use crate::engine::worker_table::WorkerPhase;
 use crate::workflow::{Item, WorkspaceKind};
 
@@ -176,8 +177,7 @@ fn claim(view: View<'_>) -> Vec<Event> {
     let token = state.last_token + 1;
     let start = state.tasks[task].restart_at.clone().unwrap_or_else(|| state.base_of(task));
     let nonce_sha256 = sha256_hex(nonce(view.now, &id).as_bytes());
-    let limits = &state.workflow().limits;
-    let expires = now.after(limits.ready + state.workflow().heartbeat.lost_after);
+    let expires = now.after(timer::ready_within(state, task) + state.workflow().heartbeat.lost_after);
     vec![
         task_event(view, task, TaskStep::Claimed { attempt, recovered_from }, ""),
         worker_event(&id, String::new(), WorkerStep::Provisioning { token, start, nonce_sha256 }),

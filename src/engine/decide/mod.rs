@@ -92,7 +92,7 @@ fn of_worker(view: View<'_>, id: &str, worker: &WorkerState, seen: &Seen) -> Vec
             mail::bad_file(id, worker, (file, code, detail), sha256)
         }
         Seen::Ended { token, exit, survivors, error } => {
-            mail::ended(id, worker, *token, *exit, (survivors, error.as_deref()))
+            mail::ended(view, (id, worker), *token, *exit, (survivors, error.as_deref()))
         }
         Seen::Gone { detail } => silence::gone(view, id, worker, detail),
         // Its exit may have come first, or the order was given twice: then it is no news.

@@ -260,6 +260,7 @@ impl Stage {
             session: SessionKind::Subprocess,
             workers: self.workflow.limits.workers.unwrap_or(4),
             only: Vec::new(),
+            setup: None,
             pid: std::process::id(),
             boot: self.boot.clone(),
             mono_ms: self.millis.load(Ordering::SeqCst),

@@ -20,6 +20,7 @@ mod reach;
 mod remnants;
 mod repository;
 mod snapshot;
+mod standing;
 mod stash;
 mod turn;
 
@@ -31,6 +32,7 @@ pub use objects::blob_id;
 pub use reach::{Reach, Target};
 pub use remnants::Remnant;
 pub use snapshot::Snapshot;
+pub use standing::Standing;
 
 use ilchul_substrate::{Capabilities, Error, Handle, Mark, Observation, Substrate, Urgency};
 use std::ffi::OsString;

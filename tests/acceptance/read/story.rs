@@ -57,6 +57,7 @@ impl Story {
             session: SessionKind::Subprocess,
             workers: 4,
             only: Vec::new(),
+            setup: None,
             pid: 1,
             boot: "boot".to_owned(),
             mono_ms: 0,
