@@ -57,6 +57,13 @@ impl Home {
         self.root.join("blobs").join("sha256")
     }
 
+    /// What a person once approved of what the repository would run by itself: a file for
+    /// each digest.
+    #[must_use]
+    pub fn approved(&self, digest: &str) -> PathBuf {
+        self.root.join("approved").join(digest)
+    }
+
     /// Everything of one run.
     #[must_use]
     pub fn run(&self, run: &str) -> PathBuf {

@@ -103,7 +103,8 @@ impl Rule {
 }
 
 fn is_below(path: &str, folder: &str) -> bool {
-    folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    folder.is_empty()
+        || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 struct Rules {
@@ -172,7 +173,9 @@ impl Walk<'_> {
         for entry in entries {
             self.visited += 1;
             if self.visited > VISITED_MAX {
-                return Err(format!("more than {VISITED_MAX} entries would have to be looked at: name folders"));
+                return Err(format!(
+                    "more than {VISITED_MAX} entries would have to be looked at: name folders"
+                ));
             }
             // What isn't text can be named by no pattern, and is reported by nobody.
             let Ok(name) = entry.file_name().into_string() else { continue };
@@ -209,8 +212,18 @@ mod tests {
     fn named(include: &[&str], listed: &str) -> Vec<String> {
         let dir = tempfile::tempdir().unwrap();
         let files = [
-            ".env", "sub/.env", "sub/deep/.env", "config/a.local", "config/b.txt", "certs/x/key.pem", "build/out/a.o",
-            ".git/config", ".ilchul/report.json", "vendor/.git", "vendor/.env", "a b",
+            ".env",
+            "sub/.env",
+            "sub/deep/.env",
+            "config/a.local",
+            "config/b.txt",
+            "certs/x/key.pem",
+            "build/out/a.o",
+            ".git/config",
+            ".ilchul/report.json",
+            "vendor/.git",
+            "vendor/.env",
+            "a b",
         ];
         for file in files {
             let path = dir.path().join(file);
@@ -246,14 +259,21 @@ mod tests {
         assert_eq!(named(&[], "x"), ["certs/x/key.pem"]);
         assert_eq!(named(&[], ".env/"), [""; 0]);
         assert_eq!(named(&[], "a\\ b\nconfig/*\n!*.txt"), ["a b", "config/a.local"]);
-        assert_eq!(named(&[], "build\n!build/out/a.o"), ["build/out/a.o"], "what lies in a named folder stays named");
+        assert_eq!(
+            named(&[], "build\n!build/out/a.o"),
+            ["build/out/a.o"],
+            "what lies in a named folder stays named"
+        );
         assert!(Rules::new(&[], "a[").is_err());
     }
 
     #[test]
     fn links_other_repositories_and_gits_own_folders_are_left_alone() {
         let all = named(&["**"], "*");
-        assert!(all.iter().all(|path| !path.starts_with(".git/") && !path.starts_with(".ilchul/")), "{all:?}");
+        assert!(
+            all.iter().all(|path| !path.starts_with(".git/") && !path.starts_with(".ilchul/")),
+            "{all:?}"
+        );
         assert!(all.iter().all(|path| !path.starts_with("vendor/")), "{all:?}");
         assert!(!all.iter().any(|path| path == "link.env" || path.starts_with("certs/etc")), "{all:?}");
         assert_eq!(all.len(), 8, "{all:?}");

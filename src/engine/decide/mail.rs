@@ -167,7 +167,8 @@ pub(super) fn ended(
         (None, []) => String::new(),
         (None, left) => format!("survivors: {left:?} outlived the end of their tree"),
     };
-    let mut events = vec![worker_event(id, reason, WorkerStep::Ended { exit, survivors: survivors.to_vec() })];
+    let mut events =
+        vec![worker_event(id, reason, WorkerStep::Ended { exit, survivors: survivors.to_vec() })];
     events.extend(setup.into_iter().flat_map(|reason| setup_failed(view, id, worker, reason)));
     events
 }

@@ -361,7 +361,10 @@ fn a_setup_is_read_with_its_time_and_a_file_without_one_has_none() {
         good(&format!("version: 1\nsetup: {body}\ntasks: {{ a: {{ run: x }} }}\n")).workflow.setup.unwrap()
     };
     let whole = setup("{ include: [.env, 'certs/**'], run: [npm ci], timeout: 90s }");
-    assert_eq!((whole.include, whole.run), (vec![".env".to_owned(), "certs/**".to_owned()], vec!["npm ci".to_owned()]));
+    assert_eq!(
+        (whole.include, whole.run),
+        (vec![".env".to_owned(), "certs/**".to_owned()], vec!["npm ci".to_owned()])
+    );
     assert_eq!(whole.timeout, Duration::from_secs(90));
     let short = setup("{ run: [make deps] }");
     assert_eq!((short.include.len(), short.timeout), (0, Duration::from_secs(300)));

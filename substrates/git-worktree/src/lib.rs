@@ -28,7 +28,7 @@ pub use changes::{TreeId, UNTRACKED_MAX};
 pub use diff::{DiffFile, DiffStat};
 pub use head::Head;
 pub use holding::{Holding, LOOKED_MAX, Weight, weigh};
-pub use objects::blob_id;
+pub use objects::{Stored, blob_id};
 pub use reach::{Reach, Target};
 pub use remnants::Remnant;
 pub use snapshot::Snapshot;
