@@ -16,6 +16,7 @@ use ilchul_substrate::{ErrorKind, Mark, SessionSpec, Substrate};
 
 use super::graft::graft;
 use super::include;
+use super::ports::{self, Reserved};
 use super::watch::Watch;
 use super::world::{World, place};
 use crate::engine::input::Seen;
@@ -32,8 +33,10 @@ pub struct Job {
     pub attempt: u32,
     /// The task's id.
     pub task: String,
-    /// Its claim's token: also tells its block of ports from others'.
+    /// Its claim's token: also where the search for its ports begins.
     pub token: u64,
+    /// The first port of its block, once one is reserved.
+    pub port: Option<u16>,
     /// What it must echo.
     pub nonce: String,
     /// The commit that its tree starts at; none: a plain folder.
@@ -74,13 +77,6 @@ const SETUP_LOG_CAP: u64 = 8 << 20;
 /// Files that its log names of those that were copied.
 const NAMED: usize = 20;
 
-/// The first port of the first block.
-const PORT_BASE: u64 = 20_000;
-/// Ports in a block.
-const PORT_BLOCK: u64 = 10;
-/// Blocks before the numbers begin again.
-const PORT_BLOCKS: u64 = 2_000;
-
 /// The name of the file with what needs handed on.
 pub const INPUTS: &str = "inputs.json";
 /// The name of the file with what an agent is asked.
@@ -100,6 +96,10 @@ type Failure = (&'static str, String, bool);
 fn launch_steps(world: &World, watch: &Watch, job: &Job) -> Result<Seen, Failure> {
     let mark = world.mark(&job.worker).map_err(|error| ("workspace", error.to_string(), false))?;
     enough_disk(world, job.free_disk)?;
+    let start = ports::start(world.home.root(), job.token);
+    let port = world.ports.reserve(&job.worker, start);
+    let none = || ("ports", "no block of ten ports is free on this machine".to_owned(), true);
+    let job = &Job { port: Some(port.ok_or_else(none)?), ..job.clone() };
     let (tree, workspace) = make_tree(world, job, &mark)?;
     let folder = make_mail(world, watch, job, &tree)?;
     set_up(world, job, &tree, &folder)?;
@@ -108,7 +108,8 @@ fn launch_steps(world: &World, watch: &Watch, job: &Job) -> Result<Seen, Failure
         let host = error.kind() == ErrorKind::Unavailable;
         ("session", words(&error), host)
     })?;
-    Ok(Seen::Launched { workspace: workspace.map(|handle| place(&handle)), session: place(&session) })
+    let workspace = workspace.map(|handle| place(&handle));
+    Ok(Seen::Launched { workspace, session: place(&session), port: job.port })
 }
 
 /// Too little room is the host's trouble: the task waits, and nothing is half made.
@@ -208,6 +209,10 @@ fn make_mail(world: &World, watch: &Watch, job: &Job, tree: &Path) -> Result<Pat
         |value: serde_json::Result<Vec<u8>>| value.map_err(|error| ("mail", error.to_string(), false));
     write_first(&folder, protocol::LAUNCH, &bytes(serde_json::to_vec(&launch))?)?;
     let formless = || ("mail", "its inputs have no JSON form".to_owned(), false);
+    let reserved = job.port.map(|base| serde_json::to_vec(&Reserved { base })).transpose();
+    if let Some(reserved) = reserved.map_err(|error| ("mail", error.to_string(), false))? {
+        write_first(&folder, ports::FILE, &reserved)?;
+    }
     write_first(&folder, INPUTS, job.inputs.as_deref().ok_or_else(formless)?)?;
     if let Some(prompt) = &job.prompt {
         write_first(&folder, PROMPT, prompt.as_bytes())?;
@@ -261,7 +266,6 @@ fn session(world: &World, job: &Job, tree: &Path, folder: &Path) -> Result<Sessi
 /// The whole environment of a worker's session; nothing in it is secret.
 pub fn environment(world: &World, job: &Job, tree: &Path, folder: &Path) -> Vec<(OsString, OsString)> {
     let mut env = world.inherited.plain(&world.program);
-    let port = PORT_BASE + (job.token % PORT_BLOCKS) * PORT_BLOCK;
     let mut add = |name: &str, value: OsString| env.push((name.into(), value));
     add("ILCHUL_RUN", world.run.clone().into());
     add("ILCHUL_TASK", job.task.clone().into());
@@ -273,7 +277,10 @@ pub fn environment(world: &World, job: &Job, tree: &Path, folder: &Path) -> Vec<
     add("ILCHUL_BASE", job.base.clone().into());
     add("ILCHUL_INPUTS", folder.join(INPUTS).into());
     add("ILCHUL_LOG", world.home.log(&world.run, &job.worker).into());
-    add("ILCHUL_PORT_BASE", port.to_string().into());
+    add("ILCHUL_SLUG", ports::slug(world.home.root(), &world.run, &job.worker).into());
+    if let Some(port) = job.port {
+        add("ILCHUL_PORT_BASE", port.to_string().into());
+    }
     if job.prompt.is_some() {
         add("ILCHUL_PROMPT_FILE", folder.join(PROMPT).into());
     }

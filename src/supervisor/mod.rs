@@ -16,6 +16,7 @@ mod leftover;
 mod living;
 mod mailbox;
 mod perform;
+pub mod ports;
 mod probe;
 pub mod recheck;
 mod remnants;

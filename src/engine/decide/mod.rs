@@ -80,7 +80,9 @@ pub(super) fn decide(view: View<'_>, input: &Input) -> Result<Vec<Event>, Reject
 
 fn of_worker(view: View<'_>, id: &str, worker: &WorkerState, seen: &Seen) -> Vec<Event> {
     match seen {
-        Seen::Launched { workspace, session } => launch::launched(id, worker, workspace.as_ref(), session),
+        Seen::Launched { workspace, session, port } => {
+            launch::launched(id, worker, workspace.as_ref(), (session, *port))
+        }
         Seen::LaunchFailed { step, detail, host } => launch::failed(view, id, worker, (step, detail, *host)),
         Seen::Ready { nonce, pid, started_at, in_tree } => {
             launch::ready(id, worker, nonce, (*pid, started_at, *in_tree))

@@ -244,6 +244,7 @@ impl Stage {
             sessions: Arc::new(self.backstage.sessions.clone()),
             inherited: Inherited::default(),
             program: "/bin/false".into(),
+            ports: Arc::default(),
             cores: 2,
         }
     }
