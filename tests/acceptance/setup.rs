@@ -270,7 +270,7 @@ fn at_a_terminal_the_setup_is_seen_and_the_task_gets_its_own() {
     ));
     world.run(&["up", "--session", "tmux", "--trust-setup"]).exits(0);
     let session = world.state().workers["a.1"].session.clone().unwrap();
-    let pane = world.tmux(&["capture-pane", "-p", "-t", &session.id]).exits(0).stdout;
+    let pane = world.tmux(&["capture-pane", "-p", "-S", "-", "-t", &session.id]).exits(0).stdout;
     assert!(pane.contains("SETUP SEEN") && pane.contains("TASK SEEN"), "{pane}");
     assert!(log(&world, "a.1").contains("SETUP SEEN"), "{}", log(&world, "a.1"));
     assert!(!world.ok(&["logs", "a"]).contains("SETUP SEEN"));
@@ -287,4 +287,26 @@ fn the_journal_says_that_a_setup_was_approved_and_by_whom() {
     };
     let approval = started.setup.unwrap();
     assert_eq!((approval.by.as_str(), approval.digest.len()), ("--trust-setup", 64));
+}
+
+#[test]
+fn live_workers_have_ports_and_names_of_their_own_which_setup_and_evidence_share() {
+    let write = "echo $ILCHUL_PORT_BASE $ILCHUL_SLUG >> ports.made";
+    let world = world(&format!(
+        "limits: {{ workers: 2 }}\nsetup: {{ run: ['{write}'] }}\ntasks:\n{}",
+        ["a", "b"].map(|id| format!(
+            "  {id}: {{ run: '{write}; touch $W/{id}; until test -e $W/a -a -e $W/b; do sleep 0.02; done', evidence: [ {{ command: '{write}' }} ] }}\n"
+        )).concat()
+    ));
+    up(&world).exits(0);
+    let told = ["a.1", "b.1"].map(|worker| {
+        let text = fs::read_to_string(world.tree(worker).join("ports.made")).unwrap();
+        let lines: std::collections::BTreeSet<&str> = text.lines().collect();
+        assert_eq!((lines.len(), text.lines().count()), (1, 3), "{text}");
+        let port = world.state().workers[worker].port.unwrap();
+        assert!(text.starts_with(&format!("{port} w{}", &worker[..1])), "{text}");
+        (port, text)
+    });
+    assert!(told[0].0.abs_diff(told[1].0) >= 10, "{told:?}");
+    assert_ne!(told[0].1, told[1].1);
 }
