@@ -60,6 +60,13 @@ impl Home {
         self.root.join("blobs").join("sha256")
     }
 
+    /// What a person once approved of what the repository would run by itself: a file for
+    /// each digest.
+    #[must_use]
+    pub fn approved(&self, digest: &str) -> PathBuf {
+        self.root.join("approved").join(digest)
+    }
+
     /// Everything of one run.
     #[must_use]
     pub fn run(&self, run: &str) -> PathBuf {
@@ -112,6 +119,13 @@ impl Home {
     #[must_use]
     pub fn log(&self, run: &str, worker: &str) -> PathBuf {
         self.run(run).join("logs").join(format!("{worker}.log"))
+    }
+
+    /// What the setup of a worker's tree printed. No worker's id ends so: what follows its
+    /// last dot is a number.
+    #[must_use]
+    pub fn setup_log(&self, run: &str, worker: &str) -> PathBuf {
+        self.run(run).join("logs").join(format!("{worker}.setup.log"))
     }
 
     /// Where the evidence commands of a worker leave their output.

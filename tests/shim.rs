@@ -757,3 +757,71 @@ fn the_trampoline_answers_like_a_shell() {
     assert_eq!(code(&["--"]), Some(2));
     assert_eq!(code(&["--", "sh", "-c", "exit 5"]), Some(5));
 }
+
+/// A shim that sets up its tree first, by these commands.
+fn setting_up(stage: &mut Stage, commands: &[&str]) {
+    let spec = json!({"commands": commands, "timeout_ms": 30_000, "grace_ms": 300, "env": {"ADDED": "yes"},
+        "log": stage.path("setup.log"), "log_cap": 1_000_000, "show": true});
+    fs::write(stage.path("setup.json"), spec.to_string()).unwrap();
+    let mut command = stage.command();
+    command.arg("--setup").arg(stage.path("setup.json"));
+    stage.shim = Some(command.spawn().unwrap());
+}
+
+#[test]
+fn a_shim_is_ready_only_once_its_tree_is_set_up() {
+    let mut stage = Stage::new();
+    setting_up(
+        &mut stage,
+        &["echo $ADDED $TMUX > first; until test -e go; do sleep 0.01; done", "cat first > second"],
+    );
+    assert_eq!(stage.file("first"), "yes\n");
+    let beat = stage.beat("the child of the setup", |beat| beat["child"]["start_ticks"].is_u64());
+    assert_eq!((&beat["seq"], &beat["token"]), (&json!(0), &Value::Null));
+    assert_eq!(stage.try_mail("ready.json"), None);
+    assert!(!stage.path("setup.json").exists(), "it may hold secrets");
+    fs::write(stage.path("tree/go"), "").unwrap();
+    stage.mail("ready.json");
+    assert_eq!(stage.file("second"), "yes\n");
+    stage.assign(&["sh", "-c", "echo task"], json!({}));
+    assert_eq!(stage.exit()["code"], 0);
+    assert_eq!(stage.log(), "task\n", "a setup prints elsewhere");
+    assert!(fs::read_to_string(stage.path("setup.log")).unwrap().ends_with("$ cat first > second\n"));
+}
+
+#[test]
+fn a_shim_whose_setup_failed_is_never_ready_and_says_why() {
+    let mut stage = Stage::new();
+    setting_up(&mut stage, &["echo broken; exit 3", "touch never"]);
+    assert_eq!(stage.exit()["error"], "launch_setup: `echo broken; exit 3` ended with exit code 3: broken");
+    assert_eq!(stage.try_mail("ready.json"), None);
+    assert!(!stage.path("tree/never").exists());
+    let mut stage = Stage::new();
+    setting_up(&mut stage, &["kill -KILL $$"]);
+    assert_eq!(stage.exit()["error"], "launch_setup: `kill -KILL $$` was ended by signal 9");
+}
+
+#[test]
+fn an_order_to_end_is_heard_before_and_during_a_setup() {
+    let mut stage = Stage::new();
+    stage.put("stop.json", &json!({"schema": "ilchul.worker/1", "token": 7, "grace_ms": 100}));
+    setting_up(&mut stage, &["touch never"]);
+    assert_eq!(stage.exit()["error"], "it was stopped while its tree was set up");
+    assert!(!stage.path("tree/never").exists());
+    for by_signal in [false, true] {
+        let mut stage = Stage::new();
+        setting_up(&mut stage, &["echo $$ > pid; exec sleep 600"]);
+        let pid = stage.file("pid");
+        if by_signal {
+            stage.signal(Signal::SIGTERM);
+        } else {
+            stage.put("stop.json", &json!({"schema": "ilchul.worker/1", "token": 7, "grace_ms": 100}));
+        }
+        let said = stage.exit()["error"].as_str().unwrap().to_owned();
+        assert!(
+            said.ends_with("while its tree was set up") && said.contains("SIGTERM") == by_signal,
+            "{said}"
+        );
+        assert!(!Path::new("/proc").join(pid.trim()).exists());
+    }
+}

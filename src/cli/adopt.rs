@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::error::CliError;
 use super::place::{Place, Run};
 use super::workflow_file::File;
-use super::{choose, start};
+use super::{choose, setup, start};
 use crate::engine::event::Adopted;
 use crate::engine::reshape::{self, Fate, Outlook};
 use crate::engine::state::{RunPhase, RunState};
@@ -68,6 +68,7 @@ pub fn change(
         copy: String::new(),
         base_name,
         bases,
+        setup: None,
         workers: if kept { started.workers } else { choose::workers(workers, new.limits.workers) },
         workflow: new.clone(),
         base,
@@ -165,6 +166,18 @@ impl Change {
                 up(path)
             ))
             .details(self.json(state))
+    }
+
+    /// The same with the approval of the setup that the edited file has.
+    ///
+    /// # Errors
+    /// When nobody approved it.
+    pub fn approved(mut self, place: &Place, trust: bool) -> Result<Self, CliError> {
+        let adopted = &self.adopted;
+        let commits = std::iter::once(&adopted.base).chain(adopted.bases.values());
+        let setup = setup::of(place, &adopted.workflow, commits.map(String::as_str))?;
+        self.adopted.setup = setup::granted(place, setup, trust)?;
+        Ok(self)
     }
 
     /// Decides and commits the adoption; nothing has been acted on when it returns.

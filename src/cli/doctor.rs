@@ -94,6 +94,7 @@ pub fn run(global: &Global, args: &DoctorArgs, output: Output) -> Result<Exit, C
             findings.extend(home::all(&place.home));
             findings.push(repository::remnants(place));
             findings.push(repository::locks(place));
+            findings.extend(repository::setup(place));
         }
         // A home that was named can be looked at without a repository.
         Err(_) => findings.extend(global.home.iter().flat_map(|home| home::all(&Home::at(home)))),

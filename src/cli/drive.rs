@@ -95,6 +95,7 @@ pub fn world(place: &Place, run: &str, kind: SessionKind, grace: Duration) -> Re
         sessions: session::open(place, run, kind, grace)?,
         inherited: Inherited::new(std::env::vars_os()),
         program,
+        ports: std::sync::Arc::default(),
         cores: cores(),
     })
 }

@@ -35,6 +35,9 @@ pub struct LogsArgs {
     /// Go on with what comes, until the attempt ends.
     #[arg(short, long)]
     follow: bool,
+    /// What the setup of its tree printed, in place of the worker's own output.
+    #[arg(long, conflicts_with = "follow")]
+    setup: bool,
     /// Which attempt; the last by default.
     #[arg(long, value_name = "N")]
     attempt: Option<u32>,
@@ -53,7 +56,12 @@ pub fn run(global: &Global, args: &LogsArgs, output: Output) -> Result<Exit, Cli
     }
     let mut read = Read::open(global, &args.of)?;
     let worker = read.worker(&args.name, args.attempt)?.clone();
-    let path = read.place.home.log(&read.view.id, &worker.id);
+    let home = &read.place.home;
+    let path = if args.setup {
+        home.setup_log(&read.view.id, &worker.id)
+    } else {
+        home.log(&read.view.id, &worker.id)
+    };
     if output.json {
         let (text, whole) = tail(&path)?;
         let data = || {
@@ -69,7 +77,8 @@ pub fn run(global: &Global, args: &LogsArgs, output: Output) -> Result<Exit, Cli
     }
     if !args.follow {
         if log.file.is_none() {
-            output::talk(&format!("`{}` has written nothing so far.", worker.id));
+            let what = if args.setup { "The setup of" } else { "" };
+            output::talk(format!("{what} `{}` has written nothing so far.", worker.id).trim_start());
         }
         log.finish();
         return Ok(Exit::Done);

@@ -25,6 +25,7 @@ mod exit_code;
 mod export;
 mod graph;
 mod heartbeat;
+mod hooks;
 mod init;
 mod logs;
 mod output;
@@ -42,6 +43,8 @@ mod retry;
 mod runs;
 mod schema;
 mod session;
+mod setup;
+mod setup_plan;
 mod start;
 mod status;
 mod unrecorded;
@@ -146,7 +149,7 @@ enum Command {
     /// End a task.
     Cancel(cancel::CancelArgs),
     /// Say yes to what a task waits for.
-    Approve(answer::AnswerArgs),
+    Approve(answer::ApproveArgs),
     /// Say no to what a task waits for.
     Deny(answer::AnswerArgs),
     /// Decide what can't be known of an attempt.

@@ -17,7 +17,7 @@ use super::exit_code::Exit;
 use super::output::Output;
 use super::place::{self, Place, Run};
 use super::workflow_file::{self, File};
-use super::{Global, adopt, start, up};
+use super::{Global, adopt, setup_plan, start, up};
 use crate::journal::{Journal, JournalError};
 use crate::render::words;
 use crate::supervisor::fold::Proof;
@@ -53,6 +53,7 @@ struct Plan<'a> {
     workers: u32,
     home: &'a Path,
     layers: Vec<Vec<Placed<'a>>>,
+    setup: Option<setup_plan::Outlook>,
     /// The last run, where the file has been edited since, and what that means for it.
     edited: Option<(Run, adopt::Change)>,
 }
@@ -76,6 +77,7 @@ pub fn run(global: &Global, args: &PlanArgs, output: Output) -> Result<Exit, Cli
         workers: choose::workers(args.workers, workflow.limits.workers),
         home: place.home.root(),
         layers: layers(&place, workflow)?,
+        setup: setup_plan::look(&place, workflow)?,
         edited: edited(&place, &path, (&file, args.workers))?,
         file: &file,
     };
@@ -172,6 +174,7 @@ impl Plan<'_> {
         let _ = writeln!(text, "Sessions  {} ({})", self.session.kind.word(), self.session.why);
         let _ = writeln!(text, "Workers   {} at once", self.workers);
         let _ = writeln!(text, "Home      {}{new}", self.home.display());
+        text.extend(self.setup.iter().map(setup_plan::Outlook::text));
         for (index, layer) in self.layers.iter().enumerate() {
             let _ = writeln!(text, "\nStep {}", index + 1);
             for (task, commit) in layer {
@@ -214,6 +217,7 @@ impl Plan<'_> {
             "workers": self.workers,
             "home": self.home,
             "home_exists": self.home.exists(),
+            "setup": self.setup.as_ref().map(setup_plan::Outlook::json),
             "tasks": tasks,
             "adoption": self.edited.as_ref().map(|(last, change)| change.json(last.engine.state())),
             "warnings": workflow_file::details(&self.name, &self.file.loaded.warnings),

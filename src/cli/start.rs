@@ -7,9 +7,10 @@ use super::error::{CliError, words};
 use super::output;
 use super::place::Place;
 use super::session;
+use super::setup;
 use super::up::UpArgs;
 use super::workflow_file::{self, File};
-use crate::engine::event::Started;
+use crate::engine::event::{SetupApproval, Started};
 use crate::render::words;
 use crate::supervisor::clock::{Clock, boot_id};
 use crate::workflow::{SessionKind, TaskBase, Workflow};
@@ -67,6 +68,7 @@ pub fn plan(
         path,
         digest,
         base: resolve(place, &workflow)?,
+        setup: approved(place, &workflow, args.trust_setup)?,
         base_name: base_name(&workflow).to_owned(),
         bases,
         session,
@@ -77,6 +79,14 @@ pub fn plan(
         mono_ms: Clock::kernel().mono_ms(),
         workflow,
     })
+}
+
+/// The setup that a run would start with now, if somebody approved it.
+///
+/// # Errors
+/// When nobody has.
+pub fn approved(place: &Place, workflow: &Workflow, trust: bool) -> Result<Option<SetupApproval>, CliError> {
+    setup::granted(place, setup::of_now(place, workflow)?, trust)
 }
 
 /// `--only` names tasks of the workflow.

@@ -49,6 +49,9 @@ pub struct UpArgs {
     /// Only this task and what it needs.
     #[arg(long, value_name = "TASK")]
     pub(super) only: Vec<String>,
+    /// Run the repository's setup without `ilchul approve --hooks`: for CI, where nobody can be asked.
+    #[arg(long)]
+    pub(super) trust_setup: bool,
     /// How progress is told.
     #[arg(long, value_enum, default_value = "text")]
     pub(super) output: Told,
@@ -75,6 +78,10 @@ pub fn run(global: &Global, args: &UpArgs, output: Output) -> Result<Exit, CliEr
     let proving = Proving::of_last(&place.home, &identity);
     let file = workflow_file::load(&path, output)?;
     start::check_only(&file, &args.only)?;
+    if !place.home.journal().exists() {
+        // A first run is refused before even its home is made.
+        start::approved(&place, &file.loaded.workflow, args.trust_setup)?;
+    }
     // What returns at once is ended by a signal as any other command.
     let signals = if args.detach { Signals::none() } else { drive::signals()? };
     let mut lock = drive::lock(&place, Duration::ZERO)?;
@@ -193,7 +200,7 @@ fn under_this_file(
         return Err(change.needed(state));
     }
     let text = format!("The run {run} adopts the edited file:\n{}", change.text());
-    let adopted = change.adopt(place, journal, last, file)?;
+    let adopted = change.approved(place, args.trust_setup)?.adopt(place, journal, last, file)?;
     say(&text);
     Ok(adopted)
 }

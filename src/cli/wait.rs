@@ -297,6 +297,7 @@ mod tests {
             base_name: "HEAD".to_owned(),
             bases: std::collections::BTreeMap::new(),
             workers: 1,
+            setup: None,
             workflow,
         })));
         assert_eq!(run.verdict(&args(&[], false)), None);

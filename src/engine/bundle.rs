@@ -262,7 +262,7 @@ impl Bundle {
     fn worker(&mut self, at: Stamp, step: &WorkerStep) {
         if let WorkerStep::Provisioning { token, start, .. } = step {
             (self.token, self.start) = (Some(*token), Some(start.clone()));
-        } else if let WorkerStep::Launched { workspace, session } = step {
+        } else if let WorkerStep::Launched { workspace, session, .. } = step {
             self.workspace.clone_from(workspace);
             self.session = Some(session.clone());
         } else if let WorkerStep::Ended { exit, .. } = step {

@@ -17,11 +17,13 @@ use crate::workflow::{SessionKind, Workflow};
 mod adopted;
 mod drift;
 mod extended;
+mod setup;
 mod worker;
 
 pub use adopted::Adopted;
 pub use drift::{Drift, DriftChange, Drifted};
 pub use extended::Extended;
+pub use setup::SetupApproval;
 pub use worker::{ClaimEvent, ClaimStep, Place, PlainMove, Snapshot, WorkerEvent, WorkerStep};
 
 /// One event.
@@ -108,6 +110,9 @@ pub struct Started {
     pub workers: u32,
     /// Only these tasks were asked for, with what they need; empty: all.
     pub only: Vec<String>,
+    /// What was approved of the repository's setup; none where it brings none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setup: Option<SetupApproval>,
     /// The supervisor's process.
     pub pid: u32,
     /// The kernel's boot id.

@@ -67,6 +67,8 @@ pub enum Seen {
         workspace: Option<Place>,
         /// The process's place.
         session: Place,
+        /// The first port of its block; none where it isn't known.
+        port: Option<u16>,
     },
     /// A launch step failed.
     LaunchFailed {

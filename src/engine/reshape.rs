@@ -77,12 +77,17 @@ pub fn plan(state: &RunState, adopted: &Adopted) -> Vec<Outlook> {
 }
 
 /// Settings of the whole run that differ, by their keys: they apply at once and rerun nothing.
+/// A setup is one of them: trees that are made from now on get the new one.
 #[must_use]
 pub fn settings(old: &Workflow, new: &Workflow) -> Vec<String> {
     let of = |flow: &Workflow| {
         let mut all = Map::new();
         all.insert("name".to_owned(), json!(flow.name));
-        for (section, values) in [("heartbeat", json!(flow.heartbeat)), ("limits", json!(flow.limits))] {
+        for (section, values) in [
+            ("heartbeat", json!(flow.heartbeat)),
+            ("limits", json!(flow.limits)),
+            ("setup", json!(flow.setup)),
+        ] {
             let values = values.as_object().cloned().unwrap_or_default();
             all.extend(values.into_iter().map(|(key, value)| (format!("{section}.{key}"), value)));
         }

@@ -3,17 +3,20 @@
 //! Nothing here is stored or set; the loop asks for the earliest and sleeps until
 //! then. It leaves out what a due deadline leads to; see `decide`.
 
+use std::time::Duration;
+
 use super::moment::Moment;
 use super::pulse::Pulses;
 use super::ready;
 use super::state::{RunPhase, RunState, WorkerState};
 use super::task_table::TaskPhase;
 use super::worker_table::WorkerPhase;
+use crate::workflow::WorkspaceKind;
 
 /// What can be due.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Timer {
-    /// The nonce wasn't echoed within `limits.ready`.
+    /// The nonce wasn't echoed within [`ready_within`].
     Ready(String),
     /// The assignment wasn't acknowledged within `limits.start`.
     Start(String),
@@ -63,7 +66,6 @@ fn of_worker(
     worker: &WorkerState,
     all: &mut Vec<(Moment, Timer)>,
 ) {
-    let limits = &state.workflow().limits;
     let heartbeat = &state.workflow().heartbeat;
     let pulse = pulses.get(id);
     let seen = pulse.map(|pulse| pulse.seen);
@@ -71,7 +73,7 @@ fn of_worker(
         WorkerPhase::Provisioning => {
             if let Some(launched) = worker.launched_at {
                 let from = pulse.map_or(launched, |pulse| pulse.since.max(launched));
-                all.push((from.after(limits.ready), Timer::Ready(id.to_owned())));
+                all.push((from.after(ready_within(state, worker.task)), Timer::Ready(id.to_owned())));
             }
             return;
         }
@@ -106,6 +108,15 @@ fn of_worker(
         let looked = pulse.and_then(|pulse| pulse.regained).map(|at| at.after(heartbeat.unhealthy_after));
         all.push((looked.map_or(due, |looked| due.max(looked)), Timer::Timeout(id.to_owned())));
     }
+}
+
+/// From a session's start to the readiness of a worker of `task`: the setup of its tree comes first (law L6).
+#[must_use]
+pub fn ready_within(state: &RunState, task: usize) -> Duration {
+    let workflow = state.workflow();
+    let has_tree = state.planned(task).workspace == WorkspaceKind::Worktree;
+    let setup = workflow.setup.as_ref().filter(|setup| has_tree && !setup.run.is_empty());
+    workflow.limits.ready.saturating_add(setup.map_or(Duration::ZERO, |setup| setup.timeout))
 }
 
 /// Until when a dispatched worker must say that it took its assignment. Beats don't

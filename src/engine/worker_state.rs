@@ -49,6 +49,9 @@ pub struct WorkerState {
     /// Where its process is, once made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<Place>,
+    /// The first port of its block, from its launch on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
     /// When it was launched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launched_at: Option<Moment>,
@@ -147,6 +150,7 @@ impl WorkerState {
             nonce_sha256: String::new(),
             workspace: None,
             session: None,
+            port: None,
             launched_at: None,
             pid: None,
             dispatched_at: None,

@@ -10,6 +10,7 @@ mod json;
 mod problem;
 mod report;
 mod schema;
+mod setup;
 mod shape;
 mod wire;
 mod words;
@@ -18,6 +19,7 @@ pub use check::{CheckOutcome, CheckSpec};
 pub use problem::Problem;
 pub use report::{Claim, EVIDENCE_KINDS, Report, ReportStatus, Usage};
 pub use schema::{report_schema, worker_schema};
+pub use setup::{SETUP, SETUP_FAILED, SetupSpec};
 pub use wire::{Ack, Assignment, ChildFacts, ExitRecord, Heartbeat, Launch, Note, Progress, Ready, Stop};
 
 use serde::de::DeserializeOwned;

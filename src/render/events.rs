@@ -320,7 +320,10 @@ mod tests {
             task("", TaskStep::Claimed { attempt: 2, recovered_from: None }),
             task("fatal_exit: exit code 1", TaskStep::AttemptFailed { again: false }),
             worker("", WorkerStep::Provisioning { token: 7, start: "c".into(), nonce_sha256: "d".into() }),
-            worker("", WorkerStep::Launched { workspace: None, session: place("tmux", "%3", &[]) }),
+            worker(
+                "",
+                WorkerStep::Launched { workspace: None, session: place("tmux", "%3", &[]), port: None },
+            ),
             worker("silent: no heartbeat for 12 s", WorkerStep::Moved { to: PlainMove::FellSilent }),
             worker("", WorkerStep::Ended { exit: ChildExit::Signal(9), survivors: Vec::new() }),
             claim(ClaimStep::Granted { expires: Moment(9) }),

@@ -6,7 +6,7 @@
 use super::{clock, process};
 use crate::mail;
 use crate::protocol::{ChildFacts, HEARTBEAT, Heartbeat, Progress, WORKER_SCHEMA};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The beats of one incarnation.
@@ -66,4 +66,19 @@ impl Beats {
         let beat = Heartbeat { schema, token, seq: self.seq, at: clock::label(), child, progress, note };
         let _ = mail::write_json(&self.mail, HEARTBEAT, &beat, false);
     }
+}
+
+/// Names the child of a setup, so that it can be ended when this shim is gone. It counts as
+/// number 0: the worker's own beats, whoever writes them, begin after it.
+pub(super) fn of_setup(mail: &Path, child: &ChildFacts) {
+    let beat = Heartbeat {
+        schema: WORKER_SCHEMA.to_owned(),
+        token: None,
+        seq: 0,
+        at: clock::label(),
+        child: Some(child.clone()),
+        progress: Progress::default(),
+        note: None,
+    };
+    let _ = mail::write_json(mail, HEARTBEAT, &beat, false);
 }

@@ -7,9 +7,10 @@
 use super::beat::Beats;
 use super::signals::Signals;
 use super::wait::{self, Waited};
-use super::{ShimError, clock, finish, run, system};
+use super::{ShimError, clock, exec, finish, run, setup, system};
 use crate::mail;
 use crate::protocol::{ACK, EXIT, Launch, READY, Ready, WORKER_SCHEMA, parse};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -33,8 +34,40 @@ pub(super) struct Session {
     pub(super) signals: Signals,
 }
 
+/// `ilchul shim --setup FILE [--exec ...]`: the tree is set up first, and then this is the
+/// shim, or becomes the program that speaks for itself.
+pub(super) fn set_up(args: &[OsString]) -> Result<i32, ShimError> {
+    let (file, rest) = args.split_first().ok_or(ShimError::Usage("`--setup` takes one file"))?;
+    match rest.split_first() {
+        None => run(Some(Path::new(file))),
+        Some((word, rest)) if word == "--exec" => become_worker(Path::new(file), rest),
+        Some(_) => Err(ShimError::Usage("after `--setup FILE` comes nothing, or `--exec`")),
+    }
+}
+
+/// Sets up the tree of a program that reads the launch file itself.
+fn become_worker(file: &Path, rest: &[OsString]) -> Result<i32, ShimError> {
+    let session = {
+        let var = |name: &str| std::env::var_os(name).ok_or(ShimError::Usage("only ilchul starts a shim"));
+        let worker = var("ILCHUL_WORKER")?.to_string_lossy().into_owned();
+        let (mail, tree) = (var("ILCHUL_MAIL")?.into(), var("ILCHUL_TREE")?.into());
+        let signals = Signals::take()?;
+        Session { worker, mail, tree, log: None, started_at: clock::label(), signals }
+    };
+    verify_place(&session.tree)?;
+    nix::sys::prctl::set_child_subreaper(true).map_err(system("adopt orphans"))?;
+    if let Some(why) = setup::run(&session, file)? {
+        finish::never_assigned(&session, &why)?;
+        return Ok(1);
+    }
+    // It would outlive the exec, and a program that knows nothing of it would reap nobody.
+    nix::sys::prctl::set_child_subreaper(false).map_err(system("let go of orphans"))?;
+    drop(session);
+    exec::run(rest)
+}
+
 /// `ilchul shim`: everything else is read from the environment.
-pub(super) fn run() -> Result<i32, ShimError> {
+pub(super) fn run(to_set_up: Option<&Path>) -> Result<i32, ShimError> {
     let signals = Signals::take()?;
     let started_at = clock::label();
     let launch = read_launch()?;
@@ -45,6 +78,12 @@ pub(super) fn run() -> Result<i32, ShimError> {
     refuse_a_second_time(&mail)?;
     let log = std::env::var_os("ILCHUL_LOG").map(PathBuf::from);
     let session = Session { worker: launch.worker.clone(), mail, tree, log, started_at, signals };
+    if let Some(file) = to_set_up
+        && let Some(why) = setup::run(&session, file)?
+    {
+        finish::never_assigned(&session, &why)?;
+        return Ok(0);
+    }
     say_ready(&session, launch.nonce)?;
 
     let mut beats = Beats::new(session.mail.clone(), IDLE_BEAT);

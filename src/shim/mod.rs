@@ -18,6 +18,7 @@ mod output;
 mod process;
 mod relay;
 mod run;
+mod setup;
 mod signals;
 mod spawn;
 mod terminal;
@@ -94,10 +95,11 @@ fn system<E: Into<io::Error>>(action: &'static str) -> impl FnOnce(E) -> ShimErr
 #[must_use]
 pub fn main(args: &[OsString]) -> i32 {
     let done = match args.first().and_then(|word| word.to_str()) {
-        None if args.is_empty() => launch::run(),
+        None if args.is_empty() => launch::run(None),
+        Some("--setup") => launch::set_up(&args[1..]),
         Some("--exec") => exec::run(&args[1..]),
         Some("--check") => check::run(&args[1..]),
-        None | Some(_) => Err(ShimError::Usage("expected nothing, `--exec` or `--check`")),
+        None | Some(_) => Err(ShimError::Usage("expected nothing, `--setup`, `--exec` or `--check`")),
     };
     match done {
         Ok(code) => code,

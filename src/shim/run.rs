@@ -28,7 +28,7 @@ const LOG_CAP: u64 = 64 << 20;
 /// A command that ends sooner needs no ack: its report, under the token, is one.
 const ACK_AFTER: Duration = Duration::from_millis(20);
 /// How often orders and the drop box are looked for.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A wait is cut here: a deadline beyond the clock's range would be a panic.
 const MAX_GRACE: Duration = Duration::from_secs(3_600);
 /// How long output is waited for after the tree's end.
@@ -51,7 +51,7 @@ pub(super) fn run(session: &Session, assignment: &Assignment, beats: Beats) -> R
 
 fn start(session: &Session, assignment: &Assignment) -> Result<(Pid, Relay), ShimError> {
     let argv: Vec<OsString> = assignment.argv.iter().map(OsString::from).collect();
-    let program = Program::find(&argv, environment(assignment)).map_err(system("start the program"))?;
+    let program = Program::find(&argv, environment(&assignment.env)).map_err(system("start the program"))?;
     // The terminal decides, not a setting: the same shim serves a pane and a plain process group.
     let Some(pane) = Pane::take() else {
         let (reading, writing) = relay::pipe().map_err(system("open a pipe for output"))?;
@@ -64,7 +64,7 @@ fn start(session: &Session, assignment: &Assignment) -> Result<(Pid, Relay), Shi
 }
 
 /// A new session and a controlling terminal can't be had from `posix_spawn`.
-fn through_trampoline(program: &Program, pair: &Pair) -> std::io::Result<Pid> {
+pub(super) fn through_trampoline(program: &Program, pair: &Pair) -> std::io::Result<Pid> {
     let mut argv: Vec<OsString> = ["ilchul", "shim", "--exec", "--tty"].iter().map(OsString::from).collect();
     // By path: a descriptor that crosses an exec would have to lose its close-on-exec.
     argv.extend([pair.path.clone(), "--".into()]);
@@ -73,8 +73,8 @@ fn through_trampoline(program: &Program, pair: &Pair) -> std::io::Result<Pid> {
     Program { file: "/proc/self/exe".into(), argv, env: program.env.clone() }.start_as_is()
 }
 
-/// The session's own environment and what the assignment adds to it.
-fn environment(assignment: &Assignment) -> BTreeMap<OsString, OsString> {
+/// The session's own environment and what is added to it.
+pub(super) fn environment(added: &BTreeMap<String, String>) -> BTreeMap<OsString, OsString> {
     let ours = |name: &OsString| {
         let name = name.as_bytes();
         // A terminal server adds its own, and a git that runs us may have left some.
@@ -82,7 +82,7 @@ fn environment(assignment: &Assignment) -> BTreeMap<OsString, OsString> {
         !leaked && name != b"ILCHUL_LAUNCH" && name != b"ILCHUL_LOG"
     };
     let mut env: BTreeMap<OsString, OsString> = std::env::vars_os().filter(|(name, _)| ours(name)).collect();
-    env.extend(assignment.env.iter().map(|(name, value)| (name.into(), value.into())));
+    env.extend(added.iter().map(|(name, value)| (name.into(), value.into())));
     env
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::launch::{self, Job, PROMPT};
+use super::launch::{self, Job, PROMPT, TreeSetup};
 use super::verify::{self, Case, Git};
 use super::views::{self, View};
 use super::world::{World, handle};
@@ -32,6 +32,7 @@ pub(super) fn launch(world: &World, engine: &Engine, id: &str) -> Option<Job> {
         attempt: worker.attempt,
         task: planned.id.clone(),
         token: worker.token,
+        port: None,
         nonce: engine.nonce(id)?.to_owned(),
         start: worktree.then(|| worker.start.clone()),
         base: state.base_of(worker.task),
@@ -51,6 +52,21 @@ pub(super) fn launch(world: &World, engine: &Engine, id: &str) -> Option<Job> {
         prompt: prompt(state, worker.task),
         views: views::of(&world.home, state, id),
         free_disk: state.workflow().limits.free_disk,
+        setup: worktree.then(|| tree_setup(state)).flatten(),
+    })
+}
+
+/// What was approved for every tree of the run. Without an approval nothing of it is done,
+/// whatever the workflow says.
+fn tree_setup(state: &RunState) -> Option<TreeSetup> {
+    let approval = state.started.setup.as_ref()?;
+    let setup = state.workflow().setup.as_ref();
+    Some(TreeSetup {
+        include: setup.map(|setup| setup.include.clone()).unwrap_or_default(),
+        listed: approval.listed.clone(),
+        run: setup.map(|setup| setup.run.clone()).unwrap_or_default(),
+        timeout: setup.map(|setup| setup.timeout).unwrap_or_default(),
+        grace: state.workflow().limits.grace,
     })
 }
 
@@ -136,6 +152,7 @@ fn job_for_environment(world: &World, state: &RunState, id: &str, worker: &Worke
         attempt: worker.attempt,
         task: planned.id.clone(),
         token: worker.token,
+        port: worker.port,
         nonce: String::new(),
         start: None,
         base: state.base_of(worker.task),
@@ -145,6 +162,7 @@ fn job_for_environment(world: &World, state: &RunState, id: &str, worker: &Worke
         prompt: prompt(state, worker.task),
         views: views::of(&world.home, state, id),
         free_disk: None,
+        setup: None,
     }
 }
 

@@ -9,17 +9,21 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ilchul_git_worktree::WorktreeSpec;
 use ilchul_substrate::{ErrorKind, Mark, SessionSpec, Substrate};
 
+use super::graft::graft;
+use super::include;
+use super::ports::{self, Reserved};
 use super::views::{self, View};
 use super::watch::Watch;
 use super::world::{World, place};
 use crate::engine::input::Seen;
 use crate::home::private_child;
 use crate::mail;
-use crate::protocol::{self, Launch, WORKER_SCHEMA};
+use crate::protocol::{self, Launch, SetupSpec, WORKER_SCHEMA};
 
 /// What a launch needs to know, taken from the state by the loop.
 #[derive(Debug, Clone)]
@@ -30,8 +34,10 @@ pub struct Job {
     pub attempt: u32,
     /// The task's id.
     pub task: String,
-    /// Its claim's token: also tells its block of ports from others'.
+    /// Its claim's token: also where the search for its ports begins.
     pub token: u64,
+    /// The first port of its block, once one is reserved.
+    pub port: Option<u16>,
     /// What it must echo.
     pub nonce: String,
     /// The commit that its tree starts at; none: a plain folder.
@@ -50,14 +56,29 @@ pub struct Job {
     pub views: Vec<View>,
     /// Free bytes below which nothing is made.
     pub free_disk: Option<u64>,
+    /// What its tree is given first; none where nothing was approved, or there is no tree.
+    pub setup: Option<TreeSetup>,
 }
 
-/// The first port of the first block.
-const PORT_BASE: u64 = 20_000;
-/// Ports in a block.
-const PORT_BLOCK: u64 = 10;
-/// Blocks before the numbers begin again.
-const PORT_BLOCKS: u64 = 2_000;
+/// What a fresh tree is given, as it was approved.
+#[derive(Debug, Clone)]
+pub struct TreeSetup {
+    /// Paths, folders and globs of the main checkout.
+    pub include: Vec<String>,
+    /// What was in `.worktreeinclude`.
+    pub listed: String,
+    /// Lines for `sh -c`.
+    pub run: Vec<String>,
+    /// The time of all of them together.
+    pub timeout: Duration,
+    /// Between TERM and KILL.
+    pub grace: Duration,
+}
+
+/// Bytes that are kept of what a setup prints.
+const SETUP_LOG_CAP: u64 = 8 << 20;
+/// Files that its log names of those that were copied.
+const NAMED: usize = 20;
 
 /// The name of the file with what needs handed on.
 pub const INPUTS: &str = "inputs.json";
@@ -79,15 +100,21 @@ pub type Failure = (&'static str, String, bool);
 fn launch_steps(world: &World, watch: &Watch, job: &Job) -> Result<Seen, Failure> {
     let mark = world.mark(&job.worker).map_err(|error| ("workspace", error.to_string(), false))?;
     enough_disk(world, job.free_disk)?;
+    let start = ports::start(world.home.root(), job.token);
+    let port = world.ports.reserve(&job.worker, start);
+    let none = || ("ports", "no block of ten ports is free on this machine".to_owned(), true);
+    let job = &Job { port: Some(port.ok_or_else(none)?), ..job.clone() };
     let (tree, workspace) = make_tree(world, job, &mark)?;
     views::make(world, &job.views)?;
     let folder = make_mail(world, watch, job, &tree)?;
+    set_up(world, job, &tree, &folder)?;
     let spec = session(world, job, &tree, &folder)?;
     let session = world.sessions.ensure(&mark, &spec).map_err(|error| {
         let host = error.kind() == ErrorKind::Unavailable;
         ("session", words(&error), host)
     })?;
-    Ok(Seen::Launched { workspace: workspace.map(|handle| place(&handle)), session: place(&session) })
+    let workspace = workspace.map(|handle| place(&handle));
+    Ok(Seen::Launched { workspace, session: place(&session), port: job.port })
 }
 
 /// Too little room is the host's trouble: the task waits, and nothing is half made.
@@ -131,6 +158,40 @@ fn make_tree(
     Ok((path, Some(handle)))
 }
 
+/// Copies what the tree is given, and leaves the commands for its shim.
+fn set_up(world: &World, job: &Job, tree: &Path, folder: &Path) -> Result<(), Failure> {
+    let (Some(setup), Some(repository)) = (&job.setup, &world.repository) else { return Ok(()) };
+    let failed = |detail: String| ("setup", detail, false);
+    let found = include::find(repository, &setup.include, &setup.listed).map_err(failed)?;
+    let log = world.home.setup_log(&world.run, &job.worker);
+    if !found.is_empty() {
+        let count = graft(repository.main_checkout(), tree, &found)
+            .map_err(|trouble| ("setup", trouble.detail, trouble.host))?;
+        let names: Vec<&str> = found.iter().take(NAMED).map(|one| one.path.as_str()).collect();
+        let more = if found.len() > NAMED { ", ..." } else { "" };
+        let line = format!("[ilchul: copied {count} of {}: {}{more}]\n", found.len(), names.join(", "));
+        let open = OpenOptions::new().append(true).create(true).mode(0o600).open(&log);
+        // What was done isn't undone because nobody could write it down.
+        let _ = open.and_then(|mut log| log.write_all(line.as_bytes()));
+    }
+    if setup.run.is_empty() {
+        return Ok(());
+    }
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let spec = SetupSpec {
+        commands: setup.run.clone(),
+        timeout_ms: millis(setup.timeout),
+        grace_ms: millis(setup.grace),
+        env: job.extras.clone(),
+        log,
+        log_cap: SETUP_LOG_CAP,
+        // The terminal of a program that speaks for itself is captured into the worker's log.
+        show: job.own_worker.is_none(),
+    };
+    let bytes = serde_json::to_vec(&spec).map_err(|error| failed(error.to_string()))?;
+    write_first(folder, protocol::SETUP, &bytes)
+}
+
 /// The mail folder, with what the worker finds there; from here on it is watched.
 fn make_mail(world: &World, watch: &Watch, job: &Job, tree: &Path) -> Result<PathBuf, Failure> {
     let folder = world.home.mail(&world.run, &job.worker);
@@ -153,6 +214,10 @@ fn make_mail(world: &World, watch: &Watch, job: &Job, tree: &Path) -> Result<Pat
         |value: serde_json::Result<Vec<u8>>| value.map_err(|error| ("mail", error.to_string(), false));
     write_first(&folder, protocol::LAUNCH, &bytes(serde_json::to_vec(&launch))?)?;
     let formless = || ("mail", "its inputs have no JSON form".to_owned(), false);
+    let reserved = job.port.map(|base| serde_json::to_vec(&Reserved { base })).transpose();
+    if let Some(reserved) = reserved.map_err(|error| ("mail", error.to_string(), false))? {
+        write_first(&folder, ports::FILE, &reserved)?;
+    }
     write_first(&folder, INPUTS, job.inputs.as_deref().ok_or_else(formless)?)?;
     if let Some(prompt) = &job.prompt {
         write_first(&folder, PROMPT, prompt.as_bytes())?;
@@ -174,10 +239,14 @@ fn write_first(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Failure> {
 
 fn session(world: &World, job: &Job, tree: &Path, folder: &Path) -> Result<SessionSpec, Failure> {
     let program = world.program.clone().into_os_string();
-    let argv: Vec<OsString> = match &job.own_worker {
-        None => vec![program, "shim".into()],
+    let mut argv: Vec<OsString> = vec![program, "shim".into()];
+    if job.setup.as_ref().is_some_and(|setup| !setup.run.is_empty()) {
+        argv.extend(["--setup".into(), folder.join(protocol::SETUP).into_os_string()]);
+    }
+    let argv = match &job.own_worker {
+        None => argv,
         Some(own) => {
-            let mut argv: Vec<OsString> = vec![program, "shim".into(), "--exec".into()];
+            argv.push("--exec".into());
             if !job.extras.is_empty() {
                 let name = "env.json";
                 mail::write_json(folder, name, &job.extras, false)
@@ -202,7 +271,6 @@ fn session(world: &World, job: &Job, tree: &Path, folder: &Path) -> Result<Sessi
 /// The whole environment of a worker's session; nothing in it is secret.
 pub fn environment(world: &World, job: &Job, tree: &Path, folder: &Path) -> Vec<(OsString, OsString)> {
     let mut env = world.inherited.plain(&world.program);
-    let port = PORT_BASE + (job.token % PORT_BLOCKS) * PORT_BLOCK;
     let mut add = |name: &str, value: OsString| env.push((name.into(), value));
     add("ILCHUL_RUN", world.run.clone().into());
     add("ILCHUL_TASK", job.task.clone().into());
@@ -214,9 +282,12 @@ pub fn environment(world: &World, job: &Job, tree: &Path, folder: &Path) -> Vec<
     add("ILCHUL_BASE", job.base.clone().into());
     add("ILCHUL_INPUTS", folder.join(INPUTS).into());
     add("ILCHUL_LOG", world.home.log(&world.run, &job.worker).into());
-    add("ILCHUL_PORT_BASE", port.to_string().into());
     for view in &job.views {
         add(if view.side == "left" { "ILCHUL_LEFT" } else { "ILCHUL_RIGHT" }, view.path.clone().into());
+    }
+    add("ILCHUL_SLUG", ports::slug(world.home.root(), &world.run, &job.worker).into());
+    if let Some(port) = job.port {
+        add("ILCHUL_PORT_BASE", port.to_string().into());
     }
     if job.prompt.is_some() {
         add("ILCHUL_PROMPT_FILE", folder.join(PROMPT).into());

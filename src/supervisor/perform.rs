@@ -100,6 +100,8 @@ impl Supervisor {
             return;
         };
         self.open_mailbox(id);
+        let state = self.engine.state();
+        self.world.ports.keep(state.active.iter().map(|id| (id, state.workers[id].port)));
         let (world, watch) = (self.world.clone(), self.watch.clone());
         self.elsewhere_in_turn(effect, move || launch::launch(&world, &watch, &job));
     }

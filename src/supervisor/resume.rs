@@ -12,7 +12,7 @@ use super::fold::{self, Proof};
 use super::run::{Message, Parts, Supervisor};
 use super::turn::KEEP_EVERY;
 use super::world::{World, place};
-use super::{Fate, Listener, Note, Resumed, SupervisorError, Then, remnants};
+use super::{Fate, Listener, Note, Resumed, SupervisorError, Then, ports, remnants};
 use crate::engine::Engine;
 use crate::engine::event::Started;
 use crate::engine::input::{Input, Seen};
@@ -136,7 +136,8 @@ impl Supervisor {
                 self.engine.state().workers.get(&id).is_some_and(|worker| worker.session.is_none());
             if unplaced {
                 let workspace = self.workspace_of(&id);
-                self.see(&id, Seen::Launched { workspace, session: place(session) });
+                let port = ports::reserved(&self.world.home.mail(&self.world.run, &id));
+                self.see(&id, Seen::Launched { workspace, session: place(session), port });
             }
         }
     }

@@ -11,6 +11,7 @@ use ilchul_git_worktree::GitWorktree;
 use ilchul_substrate::{Handle, Mark, SessionSpec, Substrate};
 
 use super::environment::Inherited;
+use super::ports::Ports;
 use crate::engine::event::Place;
 use crate::home::Home;
 
@@ -32,6 +33,8 @@ pub struct World {
     pub inherited: Inherited,
     /// The program of the shim: ilchul itself.
     pub program: PathBuf,
+    /// The ports of this life's workers.
+    pub ports: Arc<Ports>,
     /// How many checkouts may run at once.
     pub cores: usize,
 }

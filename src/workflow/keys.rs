@@ -114,10 +114,11 @@ pub(super) static WORKFLOW: Table = Table {
         key("defaults", "What holds for every task that doesn't say otherwise.", Shape::Table(&DEFAULTS)),
         key("heartbeat", "How silence is judged.", Shape::Table(&HEARTBEAT)),
         key("limits", "Bounds for the whole run.", Shape::Table(&LIMITS)),
+        key("setup", "What every fresh worktree is given before its task.", Shape::Table(&SETUP)),
         key("agents", "Agents that tasks may name, by name.", Shape::Map(&Shape::Table(&AGENT))),
         required("tasks", "The tasks, by id; at least one.", Shape::Map(&Shape::Table(&TASK))),
     ],
-    refused: &[("setup", LATER_KEY)],
+    refused: &[],
 };
 
 pub(super) static DEFAULTS: Table = Table {
@@ -178,6 +179,20 @@ pub(super) static LIMITS: Table = Table {
         key("ready", "From a session's start to its worker's readiness. Default: 60s.", Shape::Duration),
         key("start", "From the dispatch to the acknowledgement. Default: 30s.", Shape::Duration),
         key("grace", "Between TERM and KILL. Default: 10s.", Shape::Duration),
+    ],
+    refused: &[],
+};
+
+pub(super) static SETUP: Table = Table {
+    doc: "What every fresh worktree is given before its worker is ready; runs once it was approved.",
+    keys: &[
+        key(
+            "include",
+            "Untracked files of the main checkout that are copied: paths, folders or globs.",
+            Shape::List(&Shape::Text),
+        ),
+        key("run", "Command lines for sh -c, one after the other, in the tree.", Shape::List(&Shape::Text)),
+        key("timeout", "The time of all commands together. Default: 5m.", Shape::Duration),
     ],
     refused: &[],
 };

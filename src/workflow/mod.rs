@@ -24,6 +24,7 @@ mod reviews;
 mod scalar;
 mod schema;
 mod settings;
+mod setup;
 mod take;
 mod tasks;
 mod template;
@@ -41,8 +42,8 @@ pub use control::{Loop, Map, Tournament};
 pub use error::{Errors, Problem, Severity, render, render_problems};
 pub use file::{MAX_BYTES, ReadError, read};
 pub use model::{
-    APPROVAL, Agent, Evidence, Heartbeat, Item, Limits, LogSource, Need, OnLost, REVIEW, SessionKind, Task,
-    TaskBase, TaskKind, When, Workflow, WorkspaceKind,
+    APPROVAL, Agent, Evidence, Heartbeat, Item, Limits, LogSource, Need, OnLost, REVIEW, SessionKind, Setup,
+    Task, TaskBase, TaskKind, When, Workflow, WorkspaceKind,
 };
 pub use schema::schema;
 pub use settings::{Settings, SettingsError};

@@ -26,6 +26,9 @@ pub struct Workflow {
     pub heartbeat: Heartbeat,
     /// Bounds for the whole run.
     pub limits: Limits,
+    /// What every fresh worktree is given; `None`: nothing that this file names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setup: Option<Setup>,
     /// Adapters that tasks may name, by name.
     pub agents: BTreeMap<String, Agent>,
     /// In the order of the file; `needs` and `base` refer to ids in this list.
@@ -153,6 +156,19 @@ impl Default for Limits {
             grace: Duration::from_secs(10),
         }
     }
+}
+
+/// What every fresh worktree is given before its worker is ready. A task without a worktree
+/// has none of it: its folder is no checkout that could be completed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setup {
+    /// Paths, folders and globs of untracked files of the main checkout, relative to its root.
+    pub include: Vec<String>,
+    /// Lines for `sh -c`, in this order, each only after the one before it ended with 0.
+    pub run: Vec<String>,
+    /// The time of all commands together. Default 5 min.
+    #[serde(with = "millis")]
+    pub timeout: Duration,
 }
 
 /// How an agent is launched: here only the adapter `command`.

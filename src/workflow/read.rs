@@ -43,6 +43,7 @@ impl Sink<'_> {
         };
         let heartbeat = self.heartbeat(&body);
         let limits = self.limits(&body);
+        let setup = body.get("setup").and_then(|field| self.setup(&at.key("setup"), field.value));
         let (agents, agent_names) = self.agents(&body);
         // Agents come before tasks whatever the file's order is, because tasks name them.
         let outer = Outer { defaults: &defaults, agents: &agents, agent_names: &agent_names };
@@ -59,6 +60,7 @@ impl Sink<'_> {
             session: defaults.session,
             heartbeat,
             limits,
+            setup,
             agents,
             tasks: drafts.into_iter().map(|draft| draft.task).collect(),
         })

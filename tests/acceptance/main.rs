@@ -20,6 +20,8 @@ mod policies;
 mod read;
 mod resumed;
 mod retention;
+mod setup;
+mod setup_approval;
 mod trouble;
 mod up_again;
 mod workers;

@@ -316,6 +316,7 @@ fn a_plan_has_the_same_for_scripts() {
         "workers": 5,
         "home": world.path("repo.ilchul"),
         "home_exists": false,
+        "setup": null,
         "adoption": null,
         "tasks": [
             task("a", 1, "run: true", json!([]), Value::Null),

@@ -117,6 +117,7 @@ impl Plan {
             session: SessionKind::Subprocess,
             workers: self.workers,
             only: Vec::new(),
+            setup: None,
             pid: 1,
             boot: String::new(),
             mono_ms: 0,
@@ -138,6 +139,7 @@ impl Plan {
             session: None,
             heartbeat,
             limits: Limits { ready: steps(2), start: steps(2), ..Limits::default() },
+            setup: None,
             agents: BTreeMap::new(),
             tasks: (0..self.tasks).map(|number| self.task(number)).collect(),
         }

@@ -70,7 +70,7 @@ impl State {
         }
         let workspace = tree.then(|| place(&id));
         self.hear(whom);
-        self.see(plan, whom, Seen::Launched { workspace, session: place(&id) });
+        self.see(plan, whom, Seen::Launched { workspace, session: place(&id), port: None });
     }
 
     /// `perform.rs`: the life that granted the claim ended before the launch did.

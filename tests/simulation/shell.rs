@@ -472,7 +472,7 @@ pub fn launched_at(world: &World, id: &str) -> Seen {
     let place =
         |kind: &str| Place { kind: kind.to_owned(), id: id.to_owned(), fields: BTreeMap::default().into() };
     let workspace = world.disk.trees.contains(id).then(|| place("git-worktree"));
-    Seen::Launched { workspace, session: place("subprocess") }
+    Seen::Launched { workspace, session: place("subprocess"), port: None }
 }
 
 /// The time of a turn on the run's own line.

@@ -6,7 +6,7 @@
 
 use ilchul::engine::evidence::ChildExit;
 use ilchul::engine::input::Beat;
-use ilchul::protocol::{REPORT_SCHEMA, Report, ReportStatus};
+use ilchul::protocol::{REPORT_SCHEMA, Report, ReportStatus, SETUP_FAILED};
 use ilchul::workflow::TaskKind;
 
 use crate::disk::{Body, File};
@@ -50,6 +50,8 @@ pub enum Manner {
     /// Its child dies while its shim lives on.
     ChildDies,
     NeverReady,
+    /// What its tree needs can't be made: it ends before it is ready, and says why.
+    SetupFails,
     WrongNonce,
     WrongTree,
     /// Its shim dies alone: nobody records the end.
@@ -62,7 +64,7 @@ pub enum Manner {
     Garbler,
 }
 
-const MANNERS: [Manner; 22] = [
+const MANNERS: [Manner; 23] = [
     Manner::Honest,
     Manner::Slow,
     Manner::Silent,
@@ -79,6 +81,7 @@ const MANNERS: [Manner; 22] = [
     Manner::NoChange,
     Manner::ChildDies,
     Manner::NeverReady,
+    Manner::SetupFails,
     Manner::WrongNonce,
     Manner::WrongTree,
     Manner::ShimDies,
@@ -270,6 +273,13 @@ fn echo(world: &mut World, id: &str) {
     if manner == Manner::NeverReady {
         return plan(world, id, BEAT_MS, Deed::Beat);
     }
+    if manner == Manner::SetupFails {
+        if !actor.stopped {
+            let error = format!("{SETUP_FAILED}`make` ended with exit code 2");
+            end_unassigned(world, id, error);
+        }
+        return;
+    }
     actor.ready = true;
     let nonce = world.disk.mail.get(id).map(|folder| folder.nonce.clone()).unwrap_or_default();
     let nonce = if manner == Manner::WrongNonce { "a guess".to_owned() } else { nonce };
@@ -338,6 +348,7 @@ fn take(world: &mut World, id: &str) {
         | Manner::Partial
         | Manner::NoChange
         | Manner::NeverReady
+        | Manner::SetupFails
         | Manner::WrongNonce
         | Manner::WrongTree => plan(world, id, work, Deed::Finish),
     }
@@ -482,6 +493,16 @@ fn record(world: &mut World, id: &str) {
     haunts(world, id);
 }
 
+/// Its shim ends without ever having had anything to do, and says why.
+fn end_unassigned(world: &mut World, id: &str, error: String) {
+    if let Some(actor) = world.actors.get_mut(id) {
+        actor.stopped = true;
+        actor.alive = false;
+    }
+    world.deposit(id, Body::Exit { token: None, exit: ChildExit::Unknown, error: Some(error) });
+    world.sessions.insert(id.to_owned(), Session::Ended(Some(0)));
+}
+
 /// It looks for an order to end.
 fn obey(world: &mut World, id: &str) {
     let order = world.disk.mail.get(id).and_then(|folder| folder.stop);
@@ -497,11 +518,7 @@ fn obey(world: &mut World, id: &str) {
             plan(world, id, ms, Deed::Finish);
         }
         Child::None => {
-            actor.stopped = true;
-            actor.alive = false;
-            let error = Some("it ended before it was given anything to do".to_owned());
-            world.deposit(id, Body::Exit { token: None, exit: ChildExit::Unknown, error });
-            world.sessions.insert(id.to_owned(), Session::Ended(Some(0)));
+            end_unassigned(world, id, "it ended before it was given anything to do".to_owned());
         }
         Child::Runs | Child::Over => {}
     }

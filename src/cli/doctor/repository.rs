@@ -12,6 +12,8 @@ use super::Finding;
 use crate::cli::describe::{count, list};
 use crate::cli::error::{CliError, words};
 use crate::cli::place::Place;
+use crate::cli::{setup_plan, workflow_file};
+use crate::workflow;
 
 /// Names that one line shows.
 const NAMED: usize = 5;
@@ -66,6 +68,27 @@ pub(super) fn locks(place: &Place) -> Finding {
         format!("{shown}{more}"),
         "If no git is at work there, a git that died has left it: look, then remove it yourself.",
     )
+}
+
+/// Whether what the repository brings to every worktree was approved. A workflow that can't
+/// be read is `validate`'s to explain.
+pub(super) fn setup(place: &Place) -> Option<Finding> {
+    let path = place.repository.main_checkout().join(workflow_file::NAME);
+    let loaded = workflow::load(workflow_file::NAME, &workflow::read(&path).ok()?).ok()?;
+    match setup_plan::look(place, &loaded.workflow) {
+        Ok(None) => None,
+        Ok(Some(outlook)) => Some(match outlook.approved {
+            Some(approved) => {
+                Finding::ok("setup", format!("approved by {} at {}", approved.who, approved.at))
+            }
+            None => Finding::warn(
+                "setup",
+                "nobody has approved what this repository would run or copy before its tasks",
+                "Run `ilchul approve --hooks` to see and approve it.",
+            ),
+        }),
+        Err(error) => Some(Finding::fail("setup", error.message, error.hint)),
+    }
 }
 
 /// Lock files of the repository and of each of its worktrees, sorted.

@@ -29,6 +29,7 @@ pub(super) fn adopt(state: &mut RunState, adopted: &Adopted) -> Result<(), Corru
     started.base_name.clone_from(&adopted.base_name);
     started.bases.extend(adopted.bases.clone());
     started.workers = adopted.workers;
+    started.setup.clone_from(&adopted.setup);
     started.workflow = workflow;
 
     // Only what is derived from the plan is taken from a run that starts with it.

@@ -26,7 +26,8 @@ pub(super) fn apply_worker(state: &mut RunState, at: Stamp, event: &WorkerEvent)
         }
     }
     match &event.step {
-        WorkerStep::Launched { workspace, session } => {
+        WorkerStep::Launched { workspace, session, port } => {
+            worker.port = *port;
             worker.workspace.clone_from(workspace);
             worker.session = Some(session.clone());
             worker.launched_at = Some(at.moment);

@@ -10,6 +10,7 @@ use crate::engine::outstanding::{LOOKS, owes_look, waits_for_others};
 use crate::engine::ready;
 use crate::engine::state::{RunPhase, WorkerState, worker_id};
 use crate::engine::task_table::TaskPhase;
+use crate::engine::timer;
 use crate::engine::worker_table::WorkerPhase;
 use crate::workflow::WorkspaceKind;
 use serde_json::Map;
@@ -182,8 +183,7 @@ fn claim(view: View<'_>) -> Vec<Event> {
     let restart_at = state.tasks[task].restart_at.clone().filter(|_| !state.reviews.contains_key(&task));
     let start = restart_at.unwrap_or_else(|| state.base_of(task));
     let nonce_sha256 = sha256_hex(nonce(view.now, &id).as_bytes());
-    let limits = &state.workflow().limits;
-    let expires = now.after(limits.ready + state.workflow().heartbeat.lost_after);
+    let expires = now.after(timer::ready_within(state, task) + state.workflow().heartbeat.lost_after);
     vec![
         task_event(view, task, TaskStep::Claimed { attempt, recovered_from }, ""),
         worker_event(&id, String::new(), WorkerStep::Provisioning { token, start, nonce_sha256 }),

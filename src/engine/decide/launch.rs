@@ -22,7 +22,7 @@ pub(super) fn launched(
     id: &str,
     worker: &WorkerState,
     workspace: Option<&Place>,
-    session: &Place,
+    (session, port): (&Place, Option<u16>),
 ) -> Vec<Event> {
     if worker.session.as_ref() == Some(session) {
         return Vec::new();
@@ -31,7 +31,7 @@ pub(super) fn launched(
     if worker.session.is_some() || closed {
         return vec![ignored(Some(id), "launch", "late", format!("`{id}` is {}", worker.phase))];
     }
-    let step = WorkerStep::Launched { workspace: workspace.cloned(), session: session.clone() };
+    let step = WorkerStep::Launched { workspace: workspace.cloned(), session: session.clone(), port };
     let mut events = vec![worker_event(id, String::new(), step)];
     if worker.phase == WorkerPhase::StaleRegistry && worker.exit.is_none() && !worker.stopped {
         // It was given up, and nobody will ever give it work.

@@ -15,7 +15,7 @@ use crate::engine::state::WorkerState;
 use crate::engine::task_table::TaskPhase;
 use crate::engine::timer;
 use crate::engine::worker_table::WorkerPhase;
-use crate::protocol::{Report, ReportStatus};
+use crate::protocol::{Report, ReportStatus, SETUP_FAILED};
 use crate::workflow::Item;
 
 /// It took the assignment.
@@ -134,10 +134,21 @@ pub(super) fn bad_file(
     vec![Event::Report(ReportEvent { worker: id.to_owned(), step })]
 }
 
+/// It ended before it was given anything to do, because what its tree needs couldn't be made:
+/// a launch that failed, as any other.
+fn setup_failed(view: View<'_>, id: &str, worker: &WorkerState, reason: &str) -> Vec<Event> {
+    let again = view.state.tasks[worker.task].may_try_again();
+    let reason = reason.to_owned();
+    vec![
+        claim_event(view, id, worker, ClaimStep::Revoked { reason: reason.clone() }),
+        task_event(view, worker.task, TaskStep::LaunchFailed { again }, reason),
+    ]
+}
+
 /// Its child ended. What follows is decided from the state, so that a crash in between loses nothing.
 pub(super) fn ended(
-    id: &str,
-    worker: &WorkerState,
+    view: View<'_>,
+    (id, worker): (&str, &WorkerState),
     token: Option<u64>,
     exit: ChildExit,
     (survivors, error): (&[u32], Option<&str>),
@@ -148,12 +159,18 @@ pub(super) fn ended(
     if token.is_some_and(|token| token != worker.token) {
         return vec![dead_token(id, "exit", token.unwrap_or_default(), worker)];
     }
+    let waits = view.state.tasks[worker.task].phase == TaskPhase::Claimed && worker.dispatched_at.is_none();
+    let setup = error.filter(|error| waits && worker.token_live && error.starts_with(SETUP_FAILED));
     let reason = match (error, survivors) {
+        (Some(error), _) if setup.is_some() => error.to_owned(),
         (Some(error), _) => format!("start_failed: {error}"),
         (None, []) => String::new(),
         (None, left) => format!("survivors: {left:?} outlived the end of their tree"),
     };
-    vec![worker_event(id, reason, WorkerStep::Ended { exit, survivors: survivors.to_vec() })]
+    let mut events =
+        vec![worker_event(id, reason, WorkerStep::Ended { exit, survivors: survivors.to_vec() })];
+    events.extend(setup.into_iter().flat_map(|reason| setup_failed(view, id, worker, reason)));
+    events
 }
 
 /// Its evidence was looked at.

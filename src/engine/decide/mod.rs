@@ -86,7 +86,9 @@ pub(super) fn decide(view: View<'_>, input: &Input) -> Result<Vec<Event>, Reject
 
 fn of_worker(view: View<'_>, id: &str, worker: &WorkerState, seen: &Seen) -> Vec<Event> {
     match seen {
-        Seen::Launched { workspace, session } => launch::launched(id, worker, workspace.as_ref(), session),
+        Seen::Launched { workspace, session, port } => {
+            launch::launched(id, worker, workspace.as_ref(), (session, *port))
+        }
         Seen::LaunchFailed { step, detail, host } => launch::failed(view, id, worker, (step, detail, *host)),
         Seen::Ready { nonce, pid, started_at, in_tree } => {
             launch::ready(id, worker, nonce, (*pid, started_at, *in_tree))
@@ -98,7 +100,7 @@ fn of_worker(view: View<'_>, id: &str, worker: &WorkerState, seen: &Seen) -> Vec
             mail::bad_file(id, worker, (file, code, detail), sha256)
         }
         Seen::Ended { token, exit, survivors, error } => {
-            mail::ended(id, worker, *token, *exit, (survivors, error.as_deref()))
+            mail::ended(view, (id, worker), *token, *exit, (survivors, error.as_deref()))
         }
         Seen::Gone { detail } => silence::gone(view, id, worker, detail),
         // Its exit may have come first, or the order was given twice: then it is no news.

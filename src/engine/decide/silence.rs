@@ -44,7 +44,7 @@ fn stalled(view: View<'_>) -> String {
 }
 
 fn not_ready(view: View<'_>, id: &str, worker: &WorkerState) -> Vec<Event> {
-    let limit = view.state.workflow().limits.ready.as_secs();
+    let limit = timer::ready_within(view.state, worker.task).as_secs();
     let reason = format!("launch_ready: no readiness within {limit} s");
     let again = view.state.tasks[worker.task].may_try_again();
     vec![

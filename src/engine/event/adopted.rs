@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::SetupApproval;
 use crate::workflow::Workflow;
 
 /// What a run goes on with in place of what it was started with.
@@ -24,6 +25,9 @@ pub struct Adopted {
     pub bases: BTreeMap<String, String>,
     /// Live workers at once.
     pub workers: u32,
+    /// What was approved of the repository's setup, under the edited file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setup: Option<SetupApproval>,
     /// The validated workflow.
     pub workflow: Workflow,
 }

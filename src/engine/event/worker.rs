@@ -40,6 +40,9 @@ pub enum WorkerStep {
         workspace: Option<Place>,
         /// Where the process is.
         session: Place,
+        /// The first port of its block.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        port: Option<u16>,
     },
     /// A table step that needs nothing beside it.
     Moved {

@@ -21,6 +21,7 @@ impl Play {
             base_name: started.base_name.clone(),
             bases: started.bases.clone(),
             workers: started.workers,
+            setup: None,
             workflow,
         }
     }

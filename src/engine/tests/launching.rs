@@ -1,9 +1,14 @@
 //! Between the claim and the dispatch: what a launch may do wrong, and in which order.
 
+use std::time::Duration;
+
 use super::{Plan, Play, flow, ignored_code, kinds, place, task};
+use crate::engine::evidence::ChildExit;
 use crate::engine::input::{Request, Seen};
+use crate::engine::moment::Moment;
 use crate::engine::task_table::TaskPhase as T;
 use crate::engine::worker_table::WorkerPhase as W;
+use crate::workflow::{Setup, Task, Workflow};
 
 fn launch_failed(host: bool) -> Seen {
     Seen::LaunchFailed { step: "session", detail: "no tmux".to_owned(), host }
@@ -102,7 +107,7 @@ fn the_same_launch_twice_is_no_news_and_another_one_is_refused() {
     let mut play = Play::busy(task("a"));
     let before = play.state().clone();
     assert_eq!(play.launch("a.1"), []);
-    let other = Seen::Launched { workspace: None, session: place("subprocess", "another") };
+    let other = Seen::Launched { workspace: None, session: place("subprocess", "another"), port: None };
     assert_eq!(ignored_code(&play.see("a.1", other)), "late");
     assert_eq!(play.state(), &before);
 }
@@ -214,4 +219,51 @@ fn a_session_that_is_heard_of_after_its_worker_was_given_up_is_ended_before_the_
     play.stopped("a.1");
     assert_eq!((play.phase("a"), play.task("a").attempt), (T::Claimed, 2));
     assert_eq!(play.worker_phase("a.1"), W::CompletedRetained);
+}
+
+/// A tree that takes up to two minutes to be set up.
+fn set_up(tasks: Vec<Task>) -> Workflow {
+    let setup =
+        Setup { include: Vec::new(), run: vec!["make".to_owned()], timeout: Duration::from_secs(120) };
+    Workflow { setup: Some(setup), ..flow(tasks) }
+}
+
+#[test]
+fn l6_a_claim_lives_through_the_setup_of_its_tree_and_a_plain_folder_has_none() {
+    for (plan, limit_ms) in [(task("a").tree(), 180_000), (task("a"), 60_000)] {
+        let mut play = Play::new(set_up(vec![plan]));
+        play.launch("a.1");
+        let (granted, lost) = (play.worker("a.1").expires, Duration::from_secs(60));
+        assert_eq!(granted, Moment(0).after(Duration::from_millis(limit_ms) + lost));
+        assert_eq!(play.tick(limit_ms - 1), []);
+        play.tick(1);
+        let told = format!("launch_ready: no readiness within {} s", limit_ms / 1_000);
+        assert_eq!((play.phase("a"), play.task("a").reason.clone()), (T::Failed, told));
+    }
+}
+
+#[test]
+fn a_setup_that_failed_is_a_failed_launch_whose_tree_is_kept() {
+    let mut play = Play::new(set_up(vec![task("a").tree().retries(1)]));
+    play.launch("a.1");
+    let events = play.see("a.1", ended_with("launch_setup: `make` ended with exit code 2"));
+    assert_eq!(kinds(&events)[..3], ["worker.ended", "claim.revoked", "task.ready"]);
+    assert_eq!(play.task("a").reason, "launch_setup: `make` ended with exit code 2");
+    play.capture("a.1", "c1");
+    assert_eq!(play.worker_phase("a.1"), W::CompletedRetained);
+    assert_eq!(play.task("a").attempt, 2);
+    // What a ready worker says so is no word about its launch.
+    play.launch("a.2");
+    play.ready("a.2");
+    play.see("a.2", ended_with("launch_setup: late"));
+    assert!(play.task("a").reason.starts_with("no_report: "), "{}", play.task("a").reason);
+}
+
+fn ended_with(error: &str) -> Seen {
+    Seen::Ended {
+        token: None,
+        exit: ChildExit::Unknown,
+        survivors: Vec::new(),
+        error: Some(error.to_owned()),
+    }
 }

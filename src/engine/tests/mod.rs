@@ -118,7 +118,7 @@ impl Play {
     fn launch(&mut self, worker: &str) -> Vec<Event> {
         let tree = self.state().planned(self.worker(worker).task).workspace == WorkspaceKind::Worktree;
         let workspace = tree.then(|| place("git-worktree", worker));
-        self.see(worker, Seen::Launched { workspace, session: place("subprocess", worker) })
+        self.see(worker, Seen::Launched { workspace, session: place("subprocess", worker), port: None })
     }
 
     fn ready(&mut self, worker: &str) -> Vec<Event> {

@@ -78,6 +78,7 @@ pub(super) fn flow(tasks: Vec<Task>) -> Workflow {
         session: None,
         heartbeat: Heartbeat::default(),
         limits: Limits::default(),
+        setup: None,
         agents: BTreeMap::new(),
         tasks,
     }
@@ -94,6 +95,7 @@ pub(super) fn started(workflow: Workflow) -> Started {
         session: SessionKind::Subprocess,
         workers: 4,
         only: Vec::new(),
+        setup: None,
         pid: 1,
         boot: "boot".to_owned(),
         mono_ms: 0,

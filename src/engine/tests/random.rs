@@ -318,9 +318,11 @@ impl Play {
         let known = self.state().workers.get(worker);
         let token = |off: u64| known.map_or(off, |known| known.token.wrapping_add(off));
         let seen = match said {
-            Said::Launched => {
-                Seen::Launched { workspace: Some(place("git-worktree", worker)), session: place("p", worker) }
-            }
+            Said::Launched => Seen::Launched {
+                workspace: Some(place("git-worktree", worker)),
+                session: place("p", worker),
+                port: None,
+            },
             Said::LaunchFailed(host) => {
                 Seen::LaunchFailed { step: "session", detail: "trouble".to_owned(), host: *host }
             }

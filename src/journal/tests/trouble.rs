@@ -178,6 +178,7 @@ fn root() -> Event {
         session: crate::workflow::SessionKind::Subprocess,
         workers: 1,
         only: Vec::new(),
+        setup: None,
         pid: 1,
         boot: "b".into(),
         mono_ms: 0,

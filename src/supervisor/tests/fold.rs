@@ -105,6 +105,7 @@ fn started() -> Started {
         session: SessionKind::Subprocess,
         workers: 1,
         only: Vec::new(),
+        setup: None,
         pid: 1,
         boot: "boot".to_owned(),
         mono_ms: 0,

@@ -244,6 +244,7 @@ impl Stage {
             sessions: Arc::new(self.backstage.sessions.clone()),
             inherited: Inherited::default(),
             program: "/bin/false".into(),
+            ports: Arc::default(),
             cores: 2,
         }
     }
@@ -260,6 +261,7 @@ impl Stage {
             session: SessionKind::Subprocess,
             workers: self.workflow.limits.workers.unwrap_or(4),
             only: Vec::new(),
+            setup: None,
             pid: std::process::id(),
             boot: self.boot.clone(),
             mono_ms: self.millis.load(Ordering::SeqCst),

@@ -351,3 +351,19 @@ fn errors_complete_the_words_failed_to() {
     assert_eq!(bad("x: 1\n").to_string(), "use workflow `test.yaml`: 3 problems");
     assert_eq!(bad("").to_string(), "use workflow `test.yaml`: 1 problem");
 }
+
+#[test]
+fn a_setup_is_read_with_its_time_and_a_file_without_one_has_none() {
+    let setup = |body: &str| {
+        good(&format!("version: 1\nsetup: {body}\ntasks: {{ a: {{ run: x }} }}\n")).workflow.setup.unwrap()
+    };
+    let whole = setup("{ include: [.env, 'certs/**'], run: [npm ci], timeout: 90s }");
+    assert_eq!(
+        (whole.include, whole.run),
+        (vec![".env".to_owned(), "certs/**".to_owned()], vec!["npm ci".to_owned()])
+    );
+    assert_eq!(whole.timeout, Duration::from_secs(90));
+    let short = setup("{ run: [make deps] }");
+    assert_eq!((short.include.len(), short.timeout), (0, Duration::from_secs(300)));
+    assert_eq!(good_task("run: x").setup, None);
+}

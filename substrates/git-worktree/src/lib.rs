@@ -25,6 +25,7 @@ mod reach;
 mod remnants;
 mod repository;
 mod snapshot;
+mod standing;
 mod stash;
 mod turn;
 
@@ -34,10 +35,11 @@ pub use fingerprint::{Change, Fingerprint};
 pub use head::Head;
 pub use holding::{Holding, LOOKED_MAX, Weight, weigh};
 pub use lookout::{FILES_MAX, Sibling};
-pub use objects::blob_id;
+pub use objects::{Stored, blob_id};
 pub use reach::{Reach, Target};
 pub use remnants::Remnant;
 pub use snapshot::Snapshot;
+pub use standing::Standing;
 
 use ilchul_substrate::{Capabilities, Error, Handle, Mark, Observation, Substrate, Urgency};
 use std::ffi::OsString;

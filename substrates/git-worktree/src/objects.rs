@@ -12,6 +12,8 @@ use std::collections::{HashSet, VecDeque};
 use std::path::Path;
 
 const READ: &str = "read commit";
+/// How a tree marks a symbolic link.
+const LINK_MODE: i32 = 0o120_000;
 
 /// What a stored commit says of itself.
 pub(crate) struct Links {
@@ -89,6 +91,44 @@ impl GitWorktree {
             }
             Err(error) => Err(trouble(READ, format!("`{}` in {commit}", path.display()), error)),
         }
+    }
+}
+
+/// A file or link as a commit has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its bytes; of a link, the text that it leads to.
+    pub bytes: Vec<u8>,
+    /// It is a link.
+    pub link: bool,
+}
+
+impl GitWorktree {
+    /// The file or link at `path` in `commit`, if there is one.
+    ///
+    /// # Errors
+    /// When something on the way isn't stored here, and `Refused` for more than `cap` bytes.
+    pub fn file_at(&self, commit: &str, path: &Path, cap: usize) -> Result<Option<Stored>, Error> {
+        let repo = self.repository()?;
+        let odb = odb(&repo)?;
+        let tree = links(&odb, parse(commit)?)?.tree;
+        let tree = repo.find_tree(tree).map_err(|error| trouble(READ, commit, error))?;
+        let what = || format!("`{}` in {commit}", path.display());
+        let entry = match tree.get_path(path) {
+            Ok(entry) if entry.kind() == Some(ObjectType::Blob) => entry,
+            Ok(_) => return Ok(None),
+            Err(error) if error.code() == ErrorCode::NotFound && error.class() != git2::ErrorClass::Odb => {
+                return Ok(None);
+            }
+            Err(error) => return Err(trouble(READ, what(), error)),
+        };
+        let (size, _) = odb.read_header(entry.id()).map_err(|error| trouble(READ, what(), error))?;
+        if size > cap {
+            let detail = format!("{} has {size} bytes, at most {cap} are read", what());
+            return Err(Error::new(ErrorKind::Refused, READ, detail));
+        }
+        let object = odb.read(entry.id()).map_err(|error| trouble(READ, what(), error))?;
+        Ok(Some(Stored { bytes: object.data().to_vec(), link: entry.filemode() == LINK_MODE }))
     }
 }
 

@@ -57,6 +57,7 @@ impl Story {
             session: SessionKind::Subprocess,
             workers: 4,
             only: Vec::new(),
+            setup: None,
             pid: 1,
             boot: "boot".to_owned(),
             mono_ms: 0,
@@ -106,7 +107,7 @@ impl Story {
         let provisioning = WorkerEvent { worker: worker.clone(), reason: String::new(), step: provisioning };
         self.task(task, "", TaskStep::Claimed { attempt, recovered_from: None });
         self.tell(vec![Event::Worker(provisioning), Event::Claim(claim)]);
-        self.worker(&worker, WorkerStep::Launched { workspace: None, session });
+        self.worker(&worker, WorkerStep::Launched { workspace: None, session, port: None });
         self.worker(&worker, WorkerStep::Echoed { pid: 4321, started_at: "2023-11-14T22:13:24Z".into() });
         self.moved(&worker, PlainMove::Dispatched);
         self.task(task, "", TaskStep::Acknowledged);

@@ -489,3 +489,32 @@ fn a_patch_id_is_the_one_that_git_says_and_binary_files_have_none() {
     let head = worker.commit("binary");
     assert_eq!(worker.substrate.diff(&base, &head).unwrap().patch_id, None);
 }
+
+#[test]
+fn a_stored_file_is_read_bounded_and_a_link_is_told_from_what_it_leads_to() {
+    let world = World::new();
+    std::os::unix::fs::symlink("README", world.repo.join("link")).unwrap();
+    world.git(&["add", "."]);
+    world.git(&["commit", "-q", "-m", "link"]);
+    let (substrate, head) = (world.open(), world.head());
+    let read = |path: &str, cap| substrate.file_at(&head, Path::new(path), cap);
+    let told = |path: &str| read(path, 6).unwrap().map(|stored| (stored.bytes, stored.link));
+    assert_eq!(told("README"), Some((b"hello\n".to_vec(), false)));
+    assert_eq!(told("link"), Some((b"README".to_vec(), true)));
+    assert_eq!((told("src"), told("none")), (None, None));
+    assert_eq!(read("README", 5).unwrap_err().kind(), ErrorKind::Refused);
+    assert!(substrate.file_at(&"1".repeat(40), Path::new("README"), 6).is_err());
+}
+
+#[test]
+fn a_path_of_the_checkout_is_tracked_ignored_or_neither() {
+    let world = World::new();
+    world.write("ignored/deep/x", "");
+    world.write("a.log", "");
+    world.write("new", "");
+    world.git(&["add", "-f", "a.log"]);
+    let paths = ["README", "a.log", "b.log", "ignored/deep/x", "new", "src/none.rs"];
+    use ilchul_git_worktree::Standing::{Ignored, Tracked, Untracked};
+    let expected = [Tracked, Tracked, Ignored, Ignored, Untracked, Untracked];
+    assert_eq!(world.open().standing(&paths).unwrap(), expected);
+}
