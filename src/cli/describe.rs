@@ -153,6 +153,7 @@ pub fn item(item: &Item) -> String {
         Item::Log { pattern, source: LogSource::File(path) } => {
             format!("writes /{}/ into the file `{path}`", brief(pattern))
         }
+        Item::Review { task } => format!("passes the review by `{task}`"),
         Item::Approval { message } => format!("is approved by a person: {}", brief(message)),
     }
 }

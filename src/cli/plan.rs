@@ -3,7 +3,7 @@
 //! It asks git, tmux and the journal, and touches nothing. It leaves out a last run that has
 //! just this file: whether `up` goes on with it is `runs`' and `up`'s to say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -131,11 +131,19 @@ fn task_base(place: &Place, task: &Task) -> Result<Option<String>, CliError> {
 fn order(tasks: &[Task]) -> Vec<Vec<&Task>> {
     let mut layers: Vec<Vec<&Task>> = Vec::new();
     let mut done: BTreeSet<&str> = BTreeSet::new();
+    let by_id: BTreeMap<&str, &Task> = tasks.iter().map(|task| (task.id.as_str(), task)).collect();
+    let reviews = tasks.iter().flat_map(|task| task.reviewers().map(|by| (by, task.id.as_str())));
+    let reviews: BTreeMap<&str, &str> = reviews.collect();
     // Ends with the tasks: a validated workflow has no cycle, and an empty step stops in any case.
     while done.len() < tasks.len() {
+        // A task ends after its reviewers, and they start once its own work is done.
+        let ends = |id: &str| {
+            done.contains(id) && by_id.get(id).is_none_or(|task| task.reviewers().all(|by| done.contains(by)))
+        };
         let can_start = |task: &&Task| {
             !done.contains(task.id.as_str())
-                && task.needs.iter().all(|need| done.contains(need.task.as_str()))
+                && task.needs.iter().all(|need| ends(&need.task))
+                && reviews.get(task.id.as_str()).is_none_or(|reviewed| done.contains(reviewed))
         };
         let layer: Vec<&Task> = tasks.iter().filter(can_start).collect();
         if layer.is_empty() {

@@ -18,7 +18,7 @@ use crate::engine::task_table::TaskPhase;
 use crate::journal::Recorded;
 use crate::render::{clean, words as said};
 use crate::supervisor::{Listener, Note, Resumed};
-use crate::workflow::SessionKind;
+use crate::workflow::{APPROVAL, SessionKind};
 
 /// The voice of `up`.
 pub struct Progress {
@@ -184,6 +184,8 @@ fn words(state: &RunState, event: &Event) -> Option<(&'static str, String)> {
             }
             ReportStep::Accepted { .. } => None,
         },
+        // A reviewer's own lines say that it works.
+        Event::Evidence(event) if event.checked.is_unanswered() && event.checked.kind != APPROVAL => None,
         Event::Evidence(event) if event.checked.is_unanswered() => {
             Some(("!", asks(state, state.task_index(&event.task)?)?))
         }

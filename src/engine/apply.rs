@@ -10,6 +10,7 @@ use super::event::{
 use super::evidence::{Checked, Verdict};
 use super::moment::Stamp;
 use super::ready;
+use super::review;
 use super::state::{Anchor, KeptReport, RunPhase, RunState, WorkerState, worker_id};
 use super::task_table::{self, TaskPhase};
 use crate::workflow::Item;
@@ -105,13 +106,7 @@ fn apply_task(state: &mut RunState, at: Stamp, event: &TaskEvent) -> Result<(), 
             state.attempts_spent = state.attempts_spent.saturating_sub(1);
         }
         TaskStep::Requeued => task.allowed = task.allowed.saturating_add(1),
-        TaskStep::Reopened => {
-            task.allowed = task.attempt.saturating_add(1);
-            if task.restart_at.is_none() {
-                // What it starts from may have a newer head by now.
-                task.base = None;
-            }
-        }
+        TaskStep::Reopened => task.reopen(),
         TaskStep::Claimed { attempt, .. } => {
             if *attempt != task.next_attempt() {
                 return Err(Corrupt(format!("attempt {attempt} of `{}` after {}", event.task, task.attempt)));
@@ -126,9 +121,12 @@ fn apply_task(state: &mut RunState, at: Stamp, event: &TaskEvent) -> Result<(), 
             task.by_design = false;
         }
         TaskStep::Acknowledged => task.host_failures = 0,
+        TaskStep::NeedsMet => {
+            let reviewed = state.reviews.get(&index).copied();
+            state.tasks[index].for_attempt = reviewed.map_or(0, |reviewed| state.tasks[reviewed].attempt);
+        }
         TaskStep::Withdrawn => task.by_design = true,
-        TaskStep::NeedsMet
-        | TaskStep::Denied { .. }
+        TaskStep::Denied { .. }
         | TaskStep::LaunchFailed { .. }
         | TaskStep::Worked
         | TaskStep::AttemptFailed { .. }
@@ -202,7 +200,7 @@ fn follow_attempt(
 
 /// What the next attempt is told: the items that didn't hold, or what was wrong with the report itself.
 fn refuted(evidence: &[Checked], reason: &str) -> Vec<Checked> {
-    // Nobody was asked for an approval, so there is nothing to repair in it.
+    // Nobody was asked for it, so there is nothing to repair in it.
     let missed = |checked: &&Checked| checked.verdict != Verdict::Verified && !checked.is_unanswered();
     let items: Vec<Checked> = evidence.iter().filter(missed).cloned().collect();
     if items.is_empty() { vec![Checked::new("report", Verdict::Refuted, reason)] } else { items }
@@ -217,15 +215,27 @@ fn sort(state: &mut RunState, index: usize, to: TaskPhase) {
             set.remove(&index)
         };
     };
+    let reviews = state.reviews.contains_key(&index);
+    put(&mut state.reviewing, reviews && review::is_at_work(to));
     put(&mut state.ready, to == TaskPhase::Ready);
     put(&mut state.moving, to.is_held() || matches!(to, TaskPhase::Verifying | TaskPhase::RepairRequired));
     let decidable = to == TaskPhase::Pending && ready::is_decided(state, index);
     put(&mut state.decidable, decidable);
 }
 
+/// What a reviewer's start waits for may have come: its task moved, or more of it is verified.
+fn wake_reviewers(state: &mut RunState, task: usize) {
+    let own = |reviewer: &usize| state.reviews.get(reviewer) == Some(&task);
+    let named = state.planned(task).reviewers().filter_map(|id| state.task_index(id));
+    for reviewer in named.filter(own).collect::<Vec<_>>() {
+        sort(state, reviewer, state.tasks[reviewer].phase);
+    }
+}
+
 /// Keeps everything derived true after a task moved.
 fn reindex(state: &mut RunState, index: usize, from: TaskPhase, to: TaskPhase) {
     sort(state, index, to);
+    wake_reviewers(state, index);
     if from.is_terminal() == to.is_terminal() {
         return;
     }
@@ -239,7 +249,7 @@ fn reindex(state: &mut RunState, index: usize, from: TaskPhase, to: TaskPhase) {
             continue;
         }
         // One need alone is looked at here: a fan-in of thousands must not be walked for each of them.
-        if ended && (task.unended == 0 || ready::spoils(state, dependent, need)) {
+        if ended && (ready::is_free(state, dependent) || ready::spoils(state, dependent, need)) {
             state.decidable.insert(dependent);
         } else if !ended && !ready::is_decided(state, dependent) {
             state.decidable.remove(&dependent);
@@ -292,16 +302,17 @@ fn apply_evidence(state: &mut RunState, event: &EvidenceEvent) -> Result<(), Cor
     let index = find_task(state, &event.task)?;
     let planned = state.planned(index).evidence.items();
     let items = planned.len();
-    let by_person = matches!(planned.get(event.item), Some(Item::Approval { .. }));
+    let by_others = matches!(planned.get(event.item), Some(Item::Approval { .. } | Item::Review { .. }));
     let task = &mut state.tasks[index];
     if task.attempt != event.attempt {
         return Err(Corrupt(format!("evidence for attempt {} of `{}`", event.attempt, event.task)));
     }
-    if by_person && event.checked.is_answer() {
+    if by_others && event.checked.is_answer() {
         let asked = task.evidence.get_mut(event.item).filter(|checked| checked.is_unanswered());
         let asked =
             asked.ok_or_else(|| Corrupt(format!("an answer that `{}` didn't ask for", event.task)))?;
         *asked = event.checked.clone();
+        wake_reviewers(state, index);
         return Ok(());
     }
     if event.item == 0 {
@@ -311,6 +322,7 @@ fn apply_evidence(state: &mut RunState, event: &EvidenceEvent) -> Result<(), Cor
     // Exact: a run holds one such list for each task, for good.
     task.evidence.reserve_exact(items.saturating_sub(task.evidence.len()).max(1));
     task.evidence.push(event.checked.clone());
+    wake_reviewers(state, index);
     Ok(())
 }
 

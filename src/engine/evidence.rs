@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::named::Named;
 
 use super::input::Answer;
-use crate::workflow::{APPROVAL, Evidence, Item};
+use crate::workflow::{APPROVAL, Evidence, Item, REVIEW};
 
 /// What came out of one check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,16 +75,29 @@ impl Checked {
             .fact("who", answer.who.clone())
     }
 
-    /// Whether it is an approval without an answer.
+    /// A review without a verdict so far.
     #[must_use]
-    pub fn is_unanswered(&self) -> bool {
-        self.kind == APPROVAL && self.verdict == Verdict::Unverifiable
+    pub fn unreviewed(by: &str) -> Self {
+        Self::new(REVIEW, Verdict::Unverifiable, format!("no verdict of `{by}` yet")).fact("by", by)
     }
 
-    /// Whether it is a person's answer, which changes one item and begins no new look.
+    /// Whether it is an approval or a review without an answer.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        self.verdict == Verdict::Unverifiable && self.is_asked() && !self.is_answer()
+    }
+
+    /// Whether it is what a person or a reviewer answered, which changes one item and begins no
+    /// new look. A review that nobody could make is one too: another look would be no other.
     #[must_use]
     pub fn is_answer(&self) -> bool {
-        self.kind == APPROVAL && self.verdict != Verdict::Unverifiable
+        let seen = self.verdict != Verdict::Unverifiable;
+        self.is_asked() && (seen || (self.kind == REVIEW && self.facts.get("ended").is_some()))
+    }
+
+    /// Whether somebody is asked for it, and nobody looks.
+    fn is_asked(&self) -> bool {
+        self.kind == APPROVAL || self.kind == REVIEW
     }
 
     /// The same with one fact more.
@@ -162,7 +175,7 @@ pub fn judge_exit(expected: i32, found: ChildExit) -> Checked {
     }
 }
 
-/// Judges everything at once where every item is an `exit` or waits for a person; `None` where
+/// Judges everything at once where every item is an `exit` or waits for somebody else; `None` where
 /// something must be looked at.
 #[must_use]
 pub fn judge_without_looking(declared: &Evidence, found: ChildExit) -> Option<Vec<Checked>> {
@@ -172,6 +185,7 @@ pub fn judge_without_looking(declared: &Evidence, found: ChildExit) -> Option<Ve
         .map(|item| match item {
             Item::Exit(expected) => Some(judge_exit(*expected, found)),
             Item::Approval { message } => Some(Checked::unanswered(message)),
+            Item::Review { task } => Some(Checked::unreviewed(task)),
             Item::Command { .. } | Item::Diff { .. } | Item::Artifact { .. } | Item::Log { .. } => None,
         })
         .collect()

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::Engine;
 use super::event::Started;
 use super::moment::Stamp;
+use super::review;
 use super::state::{Anchor, RunPhase, RunState, TaskState, WorkerState};
 
 /// Tasks or workers in one part: parts are read on more than one core.
@@ -88,6 +89,9 @@ pub fn write<E: From<serde_json::Error>>(
         adopted: _,
         moving,
         open_count,
+        // They follow from the plan, and from where the tasks are.
+        reviews: _,
+        reviewing: _,
         index: _,
         dependents: _,
         asked_for: _,
@@ -154,6 +158,8 @@ pub fn join(started: Started, at: Stamp, parts: Vec<Part>) -> Option<Engine> {
     if !(whole && inside && workers.is_sorted_by(|a, b| a.0 < b.0) && head.active.iter().all(known)) {
         return None;
     }
+    let at_work = |reviewer: &usize| review::is_at_work(tasks[*reviewer].phase);
+    let reviewing = fresh.reviews.keys().copied().filter(at_work).collect();
     Some(Engine::over(RunState {
         last_at: head.last_at,
         anchor: head.anchor.into_owned(),
@@ -171,6 +177,7 @@ pub fn join(started: Started, at: Stamp, parts: Vec<Part>) -> Option<Engine> {
         at_large: head.at_large.into_owned(),
         moving: head.moving.into_owned(),
         open_count: head.open_count,
+        reviewing,
         ..fresh
     }))
 }

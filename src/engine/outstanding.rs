@@ -5,6 +5,7 @@
 
 use super::effect::Effect;
 use super::evidence::{Checked, Verdict};
+use super::review;
 use super::state::{RunPhase, RunState, WorkerState};
 use super::task_table::TaskPhase;
 use super::worker_table::WorkerPhase;
@@ -59,35 +60,40 @@ pub fn owes_look(state: &RunState, task: usize, worker: &WorkerState) -> bool {
     let kept = worker.captured.is_some() || planned.workspace == WorkspaceKind::None;
     let checked = &state.tasks[task].evidence;
     let judged = checked.len() == planned.evidence.items().len()
-        && (checked.iter().any(|checked| checked.verdict == Verdict::Refuted)
+        && (checked.iter().any(|checked| checked.verdict == Verdict::Refuted || is_final(checked))
             || checked.iter().all(|checked| checked.verdict == Verdict::Verified || checked.is_unanswered()));
     // A round of which only a part was journaled never counts as a look.
     let looks_left = state.tasks[task].rounds < LOOKS || checked.len() != planned.evidence.items().len();
     worker.is_over() && kept && !judged && looks_left
 }
 
+/// Whether an item was answered, and not with a yes: a second look would find no other answer.
+fn is_final(checked: &Checked) -> bool {
+    checked.is_answer() && checked.verdict != Verdict::Verified
+}
+
 /// The approval that a task waits for, by its place among the items, with what a person is
-/// asked: only while every other item is verified.
+/// asked: only while everything that nobody is asked for is verified.
 #[must_use]
 pub fn asked(state: &RunState, task: usize) -> Option<(usize, &str)> {
-    if state.tasks[task].phase != TaskPhase::Verifying {
+    if !review::rest_holds(state, task) {
         return None;
     }
-    let items = state.planned(task).evidence.items();
-    let checked = &state.tasks[task].evidence;
-    let rest = |(index, checked): (usize, &Checked)| {
-        matches!(items.get(index), Some(Item::Approval { .. })) || checked.verdict == Verdict::Verified
-    };
-    if checked.len() != items.len() || !checked.iter().enumerate().all(rest) {
-        return None;
-    }
-    items.iter().zip(checked).enumerate().find_map(|(index, (item, checked))| match item {
+    let items = state.planned(task).evidence.items().iter().zip(&state.tasks[task].evidence);
+    items.enumerate().find_map(|(index, (item, checked))| match item {
         Item::Approval { message } if checked.is_unanswered() => Some((index, message.as_str())),
         Item::Exit(_)
         | Item::Command { .. }
         | Item::Diff { .. }
         | Item::Artifact { .. }
         | Item::Log { .. }
+        | Item::Review { .. }
         | Item::Approval { .. } => None,
     })
+}
+
+/// Whether a task waits for a person's answer or another task's, and for nothing else.
+#[must_use]
+pub fn waits_for_others(state: &RunState, task: usize) -> bool {
+    asked(state, task).is_some() || review::open(state, task).next().is_some()
 }

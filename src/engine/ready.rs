@@ -4,6 +4,7 @@
 //! may still have to wait.
 
 use super::event::{Event, TaskEvent, TaskStep};
+use super::review::{self, Gate};
 use super::state::RunState;
 use super::task_table::TaskPhase;
 use crate::workflow::{TaskBase, When};
@@ -17,8 +18,15 @@ thread_local! {
 /// Whether a pending task's policy is decided, one way or the other.
 #[must_use]
 pub fn is_decided(state: &RunState, task: usize) -> bool {
-    state.tasks[task].unended == 0
+    is_free(state, task)
+        || review::gate(state, task) == Some(Gate::Ended)
         || (0..state.planned(task).needs.len()).any(|need| spoils(state, task, need))
+}
+
+/// Whether nothing that it waits for is still to come.
+#[must_use]
+pub fn is_free(state: &RunState, task: usize) -> bool {
+    state.tasks[task].unended == 0 && review::gate(state, task).is_none_or(|gate| gate != Gate::Waits)
 }
 
 /// Whether one ended need is enough for the policy never to be satisfied.
@@ -95,6 +103,12 @@ fn impossible(state: &RunState, task: usize) -> Option<Impossible> {
             return Some(blame(state, task, &need.task));
         }
     }
+    if let (Some(Gate::Ended), Some(&reviewed)) = (review::gate(state, task), state.reviews.get(&task)) {
+        let id = &state.planned(reviewed).id;
+        let mut blamed = blame(state, task, id);
+        blamed.reason = format!("needs_unmet: reviews `{id}`, which is {}", state.tasks[reviewed].phase);
+        return Some(blamed);
+    }
     // `optional` and `failed` are about all needs that share the policy, together.
     for policy in [When::Optional, When::Failed] {
         let group: Vec<&str> = planned
@@ -128,21 +142,24 @@ fn blame(state: &RunState, task: usize, need: &str) -> Impossible {
     } else {
         format!("needs_unmet: needs `{need}`, which was skipped because `{root}` is {cause}")
     };
-    let by_design =
-        !state.planned(task).needs.iter().filter_map(|need| state.task_index(&need.task)).any(|index| {
-            match state.tasks[index].phase {
-                TaskPhase::Failed | TaskPhase::Cancelled => true,
-                TaskPhase::Skipped => !state.tasks[index].by_design,
-                TaskPhase::Pending
-                | TaskPhase::Ready
-                | TaskPhase::Claimed
-                | TaskPhase::InProgress
-                | TaskPhase::Verifying
-                | TaskPhase::RepairRequired
-                | TaskPhase::Blocked
-                | TaskPhase::Completed
-                | TaskPhase::Partial => false,
-            }
+    let by_design = !state
+        .planned(task)
+        .needs
+        .iter()
+        .filter_map(|need| state.task_index(&need.task))
+        .chain(state.reviews.get(&task).copied())
+        .any(|index| match state.tasks[index].phase {
+            TaskPhase::Failed | TaskPhase::Cancelled => true,
+            TaskPhase::Skipped => !state.tasks[index].by_design,
+            TaskPhase::Pending
+            | TaskPhase::Ready
+            | TaskPhase::Claimed
+            | TaskPhase::InProgress
+            | TaskPhase::Verifying
+            | TaskPhase::RepairRequired
+            | TaskPhase::Blocked
+            | TaskPhase::Completed
+            | TaskPhase::Partial => false,
         });
     Impossible { reason, root, by_design }
 }

@@ -89,12 +89,19 @@ pub fn settings(old: &Workflow, new: &Workflow) -> Vec<String> {
     differing(&of(old), &of(new))
 }
 
+/// Reviewers with whom they review.
+fn reviews(tasks: &[Task]) -> BTreeMap<&str, &str> {
+    tasks.iter().flat_map(|task| task.reviewers().map(|reviewer| (reviewer, task.id.as_str()))).collect()
+}
+
 /// Both sides of an edit.
 struct Edit<'a> {
     state: &'a RunState,
     adopted: &'a Adopted,
     /// Where the tasks of the edited workflow are.
     index: BTreeMap<String, usize>,
+    /// Who reviews whom, by id, before and after.
+    reviews: [BTreeMap<&'a str, &'a str>; 2],
     /// What `--only` leaves in of it.
     asked_for: Vec<bool>,
     /// By the task's place in the run.
@@ -110,7 +117,9 @@ impl<'a> Edit<'a> {
         for (id, worker) in &state.workers {
             workers.entry(worker.task).or_default().push((id, worker.as_ref()));
         }
-        Self { state, adopted, index, asked_for, workers }
+        let planned = state.tasks.iter().filter(|task| !task.removed).count();
+        let reviews = [&state.workflow().tasks[..planned], tasks].map(reviews);
+        Self { state, adopted, index, reviews, asked_for, workers }
     }
 
     fn new_task(&self, task: usize) -> &'a Task {
@@ -124,11 +133,21 @@ impl<'a> Edit<'a> {
 
     fn old_shape(&self, task: &Task) -> Map<String, Value> {
         let started = &self.state.started;
-        shape(self.state.workflow(), task, (&started.base, &started.bases))
+        let shape = shape(self.state.workflow(), task, (&started.base, &started.bases));
+        self.with_review(0, task, shape)
     }
 
     fn new_shape(&self, task: &Task) -> Map<String, Value> {
-        shape(&self.adopted.workflow, task, (&self.adopted.base, &self.adopted.bases))
+        let shape = shape(&self.adopted.workflow, task, (&self.adopted.base, &self.adopted.bases));
+        self.with_review(1, task, shape)
+    }
+
+    /// A reviewer starts at the head it is given: whose that is shapes its result.
+    fn with_review(&self, side: usize, task: &Task, mut shape: Map<String, Value>) -> Map<String, Value> {
+        if let Some(reviewed) = self.reviews[side].get(task.id.as_str()) {
+            shape.insert("reviews".to_owned(), json!(reviewed));
+        }
+        shape
     }
 
     /// Why tasks don't stay as they are: for what is new in themselves, or for what they need.
@@ -139,7 +158,12 @@ impl<'a> Edit<'a> {
         let mut dependents = vec![Vec::new(); tasks.len()];
         for (index, task) in tasks.iter().enumerate() {
             for needed in task.needs.iter().filter_map(|need| self.index.get(&need.task)) {
-                dependents[*needed].push(index);
+                dependents[*needed].push((index, "needs"));
+            }
+            // Each rests on the other: a verdict on what was judged, and on who judged it.
+            for reviewer in task.reviewers().filter_map(|id| self.index.get(id)) {
+                dependents[*reviewer].push((index, "is reviewed by"));
+                dependents[index].push((*reviewer, "reviews"));
             }
             if let Some(why) = self.old(index).and_then(|old| self.own_cause(index, old)) {
                 causes.insert(index, why);
@@ -148,10 +172,10 @@ impl<'a> Edit<'a> {
         }
         // Each task is opened once, so this ends with the tasks.
         while let Some(needed) = open.pop_first() {
-            for &task in &dependents[needed] {
+            for &(task, rests) in &dependents[needed] {
                 if !causes.contains_key(&task) && self.has_used(task, needed) {
                     let fate = if self.attempts(needed) > 0 { "reruns" } else { "is planned again" };
-                    causes.insert(task, format!("needs `{}`, which {fate}", self.new_task(needed).id));
+                    causes.insert(task, format!("{rests} `{}`, which {fate}", self.new_task(needed).id));
                     open.insert(task);
                 }
             }

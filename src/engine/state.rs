@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::event::Started;
 use super::evidence::Checked;
 use super::moment::{Moment, Stamp};
+use super::review;
 use super::task_table::TaskPhase;
 pub use super::worker_state::{KeptReport, WorkerState};
 use crate::workflow::{Need, Task, TaskBase, When, Workflow};
@@ -70,6 +71,10 @@ pub struct RunState {
     pub moving: BTreeSet<usize>,
     /// Tasks that haven't ended.
     pub open_count: usize,
+    /// Who reviews whom: a reviewer judges one task.
+    pub reviews: BTreeMap<usize, usize>,
+    /// Reviewers with a head to judge, until their own end.
+    pub reviewing: BTreeSet<usize>,
     pub(super) index: BTreeMap<String, usize>,
     pub(super) dependents: Vec<Vec<(usize, usize)>>,
     /// What `--only` left in.
@@ -142,6 +147,9 @@ pub struct TaskState {
     /// Skipped by design: nothing it needs failed or was cancelled.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_design: bool,
+    /// Of a reviewer: which attempt of the task that it reviews its work is about.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub for_attempt: u32,
     /// Skipped because of this task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<String>,
@@ -170,7 +178,9 @@ impl RunState {
         let tasks: Vec<TaskState> =
             started.workflow.tasks.iter().map(|task| TaskState::new(task, at)).collect();
         let asked_for = asked_for(&started.only, &started.workflow.tasks, &index);
-        let decidable = (0..count).filter(|&i| tasks[i].unended == 0 || !asked_for[i]).collect();
+        let reviews = review::of_plan(&started.workflow.tasks, &index);
+        let free = |i: &usize| (tasks[*i].unended == 0 && !reviews.contains_key(i)) || !asked_for[*i];
+        let decidable = (0..count).filter(free).collect();
         let anchor = Anchor { boot: started.boot.clone(), mono_ms: started.mono_ms, moment: at.moment };
         Self {
             started,
@@ -192,6 +202,8 @@ impl RunState {
             at_large: BTreeSet::new(),
             adopted: false,
             open_count: count,
+            reviews,
+            reviewing: BTreeSet::new(),
             index,
             dependents,
             asked_for,
@@ -241,6 +253,9 @@ impl RunState {
         if let Some(base) = &self.tasks[task].base {
             return base.clone();
         }
+        if let Some(head) = self.reviews.get(&task).and_then(|reviewed| review::head(self, *reviewed)) {
+            return head.to_owned();
+        }
         match &self.planned(task).base {
             None => self.started.base.clone(),
             Some(TaskBase::Commit(name)) => {
@@ -289,6 +304,7 @@ impl TaskState {
             evidence: Vec::new(),
             last_evidence: Vec::new(),
             rounds: 0,
+            for_attempt: 0,
             by_design: false,
             root: None,
             unended: task.needs.len(),
@@ -310,9 +326,18 @@ impl TaskState {
         self.summary.clear();
         self.outputs.clear();
         self.last_evidence = std::mem::take(&mut self.evidence);
-        self.rounds = 0;
+        (self.rounds, self.for_attempt) = (0, 0);
         self.by_design = false;
         self.root = None;
+    }
+
+    /// A person's `retry`: one attempt more.
+    pub(super) fn reopen(&mut self) {
+        self.allowed = self.attempt.saturating_add(1);
+        if self.restart_at.is_none() {
+            // What it starts from may have a newer head by now.
+            self.base = None;
+        }
     }
 
     /// Whether a failed attempt may be followed by another.
@@ -323,12 +348,16 @@ impl TaskState {
 }
 
 /// Which tasks `--only` leaves in: those named, and what they need through any number of steps.
+/// A task and its reviewers need each other.
 pub(super) fn asked_for(only: &[String], tasks: &[Task], index: &BTreeMap<String, usize>) -> Vec<bool> {
+    let reviews = if only.is_empty() { BTreeMap::new() } else { review::of_plan(tasks, index) };
     let mut asked = vec![only.is_empty(); tasks.len()];
     let mut open: Vec<usize> = only.iter().filter_map(|id| index.get(id).copied()).collect();
     while let Some(task) = open.pop() {
         if !std::mem::replace(&mut asked[task], true) {
             open.extend(tasks[task].needs.iter().filter_map(|need| index.get(&need.task).copied()));
+            open.extend(tasks[task].reviewers().filter_map(|id| index.get(id).copied()));
+            open.extend(reviews.get(&task));
         }
     }
     asked

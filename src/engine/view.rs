@@ -10,6 +10,7 @@ use super::evidence::Checked;
 use super::moment::Stamp;
 use super::outstanding::asked;
 use super::ready;
+use super::review::{self, Gate};
 use super::state::{RunPhase, RunState, TaskState, WorkerState};
 use super::task_table::TaskPhase;
 use super::worker_table::WorkerPhase;
@@ -63,6 +64,10 @@ pub struct TaskView {
     pub waits_for: Vec<String>,
     /// What a person is asked before it may complete: its approval, once all else is verified.
     pub asks: Option<String>,
+    /// The tasks whose verdicts it waits for, once all else is verified.
+    pub reviewed_by: Vec<String>,
+    /// The task that it reviews.
+    pub reviews: Option<String>,
     /// Ready, but held back by a worker that was found and isn't in the journal.
     pub held: bool,
     /// Since when.
@@ -175,6 +180,8 @@ impl RunView {
 struct Beside {
     waits_for: Vec<String>,
     asks: Option<String>,
+    reviewed_by: Vec<String>,
+    reviews: Option<String>,
     held: bool,
     worker: Option<String>,
 }
@@ -184,13 +191,16 @@ impl Beside {
         Self {
             waits_for: waits_for(state, task),
             asks: asked(state, task).map(|(_, message)| message.to_owned()),
+            reviewed_by: reviews(state, task).into_iter().map(|(by, _)| by).collect(),
+            reviews: state.reviews.get(&task).map(|reviewed| state.planned(*reviewed).id.clone()),
             held: state.tasks[task].phase == TaskPhase::Ready && state.held_by(task).is_some(),
             worker: state.current_worker(task).map(|(id, _)| id),
         }
     }
 }
 
-fn task_view(planned: Task, task: TaskState, Beside { waits_for, asks, held, worker }: Beside) -> TaskView {
+fn task_view(planned: Task, task: TaskState, beside: Beside) -> TaskView {
+    let Beside { waits_for, asks, reviewed_by, reviews, held, worker } = beside;
     TaskView {
         id: planned.id,
         kind: planned.kind.word(),
@@ -199,6 +209,8 @@ fn task_view(planned: Task, task: TaskState, Beside { waits_for, asks, held, wor
         reason: task.reason,
         waits_for,
         asks,
+        reviewed_by,
+        reviews,
         held,
         since: task.since,
         attempt: task.attempt,
@@ -216,10 +228,21 @@ fn task_view(planned: Task, task: TaskState, Beside { waits_for, asks, held, wor
     }
 }
 
+/// Who is to review a task now, and where they are.
+fn reviews(state: &RunState, task: usize) -> Vec<(String, TaskPhase)> {
+    let of = |(_, by): (usize, &str)| Some((by.to_owned(), state.tasks[state.task_index(by)?].phase));
+    review::open(state, task).filter_map(of).collect()
+}
+
 /// What keeps a task from going on right now.
 fn waits_for(state: &RunState, index: usize) -> Vec<String> {
     let task = &state.tasks[index];
     match task.phase {
+        TaskPhase::Pending if review::gate(state, index) == Some(Gate::Waits) => {
+            let reviewed = state.reviews.get(&index).copied().unwrap_or_default();
+            let (id, phase) = (&state.planned(reviewed).id, state.tasks[reviewed].phase);
+            vec![format!("a head of `{id}` to review, which is {phase}")]
+        }
         TaskPhase::Pending => state
             .planned(index)
             .needs
@@ -230,9 +253,6 @@ fn waits_for(state: &RunState, index: usize) -> Vec<String> {
             .collect(),
         TaskPhase::Ready => {
             let (live, limit) = (state.live_count(), state.started.workers);
-            if ready::awaits_end(state, index) {
-                return vec!["the end of its last attempt's session".to_owned()];
-            }
             if ready::awaits_end(state, index) {
                 return vec!["the end of its last attempt's session".to_owned()];
             }
@@ -251,10 +271,15 @@ fn waits_for(state: &RunState, index: usize) -> Vec<String> {
             }
         }
         TaskPhase::Claimed => vec!["its worker's readiness".to_owned()],
-        TaskPhase::Verifying => match asked(state, index) {
-            Some((_, message)) => vec![format!("a person's approval: {message}")],
-            None => vec!["its evidence to be checked".to_owned()],
-        },
+        TaskPhase::Verifying => {
+            let person = asked(state, index).map(|(_, message)| format!("a person's approval: {message}"));
+            let reviews = reviews(state, index).into_iter();
+            let all: Vec<String> = person
+                .into_iter()
+                .chain(reviews.map(|(by, phase)| format!("the review by `{by}`, which is {phase}")))
+                .collect();
+            if all.is_empty() { vec!["its evidence to be checked".to_owned()] } else { all }
+        }
         TaskPhase::Blocked => vec!["an answer".to_owned()],
         TaskPhase::InProgress
         | TaskPhase::RepairRequired

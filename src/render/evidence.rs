@@ -62,6 +62,7 @@ pub fn json(dossier: &Dossier) -> Value {
         "waived": declared.as_ref().err(),
         "items": items,
         "report": bundle.report.as_ref().map(said),
+        "refuted": bundle.refuted,
         "refused": bundle.refused.iter().map(refused).collect::<Vec<_>>(),
         "decisions": bundle.decisions.iter().map(decision).collect::<Vec<_>>(),
     })
@@ -149,6 +150,9 @@ pub fn text(dossier: &Dossier, screen: Screen) -> String {
         }
     }
     text.push_str(&report_text(&dossier.bundle, screen));
+    if let Some(why) = &dossier.bundle.refuted {
+        text.push_str(&format!("{} as a whole: {}\n", toned(screen, Tone::Bad, "Refuted"), line(why)));
+    }
     text
 }
 
@@ -295,8 +299,12 @@ mod tests {
         dossier.bundle.items.insert(1, (sample::at(60), ran));
         dossier.bundle.token = Some(7);
         dossier.bundle.exit = Some(ChildExit::Signal(9));
-        dossier.bundle.snapshot =
-            Some(Snapshot { commit: "c".into(), tip: "t".into(), uncommitted: vec!["x".into()] });
+        dossier.bundle.snapshot = Some(Snapshot {
+            commit: "c".into(),
+            tip: "t".into(),
+            uncommitted: vec!["x".into()],
+            changed: Vec::new(),
+        });
         dossier.bundle.decisions.push(Decision {
             at: sample::at(80),
             kind: "task.verifying".into(),

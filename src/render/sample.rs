@@ -39,6 +39,8 @@ pub(crate) fn task(id: &str, phase: TaskPhase, reason: &str, needs: &[&str]) -> 
         held: false,
         waits_for: Vec::new(),
         asks: None,
+        reviewed_by: Vec::new(),
+        reviews: None,
         since: at(10),
         attempt: 0,
         allowed: 1,

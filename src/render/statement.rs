@@ -111,8 +111,12 @@ mod tests {
     #[test]
     fn a_statement_is_about_the_judged_commit_and_the_kept_bytes() {
         let mut suite = sample_suite();
-        suite.dossier.bundle.snapshot =
-            Some(Snapshot { commit: "c".repeat(40), tip: "t".into(), uncommitted: Vec::new() });
+        suite.dossier.bundle.snapshot = Some(Snapshot {
+            commit: "c".repeat(40),
+            tip: "t".into(),
+            uncommitted: Vec::new(),
+            changed: Vec::new(),
+        });
         let found = statement(&frame(), &suite).unwrap();
         assert_eq!((&found["_type"], &found["predicateType"]), (&json!(STATEMENT), &json!(TEST_RESULT)));
         assert_eq!(

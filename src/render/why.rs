@@ -238,14 +238,17 @@ fn chain<'v>(view: &'v RunView, task: &'v TaskView) -> Vec<&'v TaskView> {
     chain
 }
 
-/// Needs form no cycle, so following them ends.
+/// Needs form no cycle, nor do they together with what reviewers wait for, so following them ends.
 fn cause<'v>(view: &'v RunView, task: &TaskView) -> Option<&'v TaskView> {
     let needs = task.needs.iter().filter_map(|need| view.task(need));
+    let reviewed = task.reviews.as_deref().and_then(|id| view.task(id));
     match task.phase {
-        TaskPhase::Pending => needs.into_iter().find(|need| !need.phase.is_terminal()),
+        TaskPhase::Pending => needs.into_iter().chain(reviewed).find(|need| !need.phase.is_terminal()),
+        TaskPhase::Verifying if task.asks.is_none() => task.reviewed_by.first().and_then(|by| view.task(by)),
         TaskPhase::Skipped if task.reason.starts_with("needs_unmet") => {
-            let mut unmet =
-                needs.filter(|need| need.phase.is_terminal() && need.phase != TaskPhase::Completed);
+            let mut unmet = needs
+                .chain(reviewed)
+                .filter(|need| need.phase.is_terminal() && need.phase != TaskPhase::Completed);
             unmet.next()
         }
         TaskPhase::Skipped

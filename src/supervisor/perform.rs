@@ -176,5 +176,10 @@ fn may_be_there(path: &Path) -> bool {
 fn keep(repository: &GitWorktree, tree: &Handle, reference: &str) -> Result<Snapshot, String> {
     let message = format!("ilchul: what {} held when its attempt was over", tree.mark.worker());
     let kept = repository.snapshot(tree, reference, &message).map_err(|error| words(&error))?;
-    Ok(Snapshot { commit: kept.commit, tip: kept.parent, uncommitted: kept.uncommitted })
+    Ok(Snapshot {
+        commit: kept.commit,
+        tip: kept.parent,
+        uncommitted: kept.uncommitted,
+        changed: kept.changed,
+    })
 }

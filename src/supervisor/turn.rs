@@ -8,7 +8,7 @@ use super::run::{End, Supervisor};
 use super::{Note, SupervisorError, fold};
 use crate::engine::effect::Effect;
 use crate::engine::event::{Event, TaskStep, WorkerStep};
-use crate::engine::outstanding::asked;
+use crate::engine::outstanding::waits_for_others;
 use crate::engine::state::{RunPhase, RunState};
 use crate::engine::task_table::TaskPhase;
 
@@ -126,7 +126,7 @@ fn waits_for_a_person(state: &RunState) -> bool {
     let asks = |task: &usize| {
         let lost = state.current_worker(*task).is_some_and(|(_, worker)| worker.expired);
         let phase = state.tasks[*task].phase;
-        phase == TaskPhase::Blocked || (phase.is_held() && lost) || asked(state, *task).is_some()
+        phase == TaskPhase::Blocked || (phase.is_held() && lost) || waits_for_others(state, *task)
     };
     let held = |task: &usize| state.held_by(*task).is_some();
     let waits = !state.ready.is_empty() || !state.moving.is_empty();

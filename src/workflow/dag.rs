@@ -13,6 +13,7 @@ use petgraph::visit::EdgeRef;
 use super::error::Sink;
 use super::model::TaskBase;
 use super::place::{Path, quote};
+use super::reviews;
 use super::scalar;
 use super::tasks::Drafted;
 
@@ -25,7 +26,8 @@ const NEAR: usize = 64;
 /// Tasks of a cycle that are printed in full.
 const MAX_PRINTED: usize = 1_000;
 
-/// Edges lead from a task to what it needs; the weight is the need's place in the task's list.
+/// Edges lead from a task to what it waits for; the weight is the need's place in the task's
+/// list, and the reviewers' places follow those of the needs.
 type Graph = DiGraph<(), usize>;
 
 /// Checks the references between tasks.
@@ -52,7 +54,9 @@ pub(super) fn check(sink: &mut Sink<'_>, drafts: &[Drafted]) {
                 need_error(sink, draft, place, (message, Some(help)));
             }
         }
+        review_edges(sink, drafts, (index, &by_id), &mut graph);
     }
+    reviews::check(sink, drafts, &by_id);
     match toposort(&graph, None) {
         Ok(order) => bases(sink, drafts, &by_id, (&graph, &order)),
         // The error names one task of one cycle, which is too little to act on.
@@ -60,9 +64,38 @@ pub(super) fn check(sink: &mut Sink<'_>, drafts: &[Drafted]) {
     }
 }
 
-/// A problem at one of a task's needs.
+/// A task completes after its reviewers: what those need must not wait for it.
+fn review_edges(
+    sink: &mut Sink<'_>,
+    drafts: &[Drafted],
+    (index, by_id): (usize, &HashMap<&str, usize>),
+    graph: &mut Graph,
+) {
+    let draft = &drafts[index];
+    for (place, review) in draft.reviews.iter().enumerate() {
+        if review.task == draft.task.id {
+            let message = format!("the task `{}` reviews itself", review.task);
+            reviews::error(sink, draft, review, (message, "name another task".to_owned()));
+        } else if let Some(target) = by_id.get(review.task.as_str()) {
+            let place = draft.task.needs.len() + place;
+            graph.add_edge(NodeIndex::new(index), NodeIndex::new(*target), place);
+        } else {
+            let help = nearest(sink, &review.task, drafts, index);
+            let help = help.unwrap_or_else(|| "add that task, or remove the item".to_owned());
+            reviews::error(sink, draft, review, (format!("no task {}", quote(&review.task)), help));
+        }
+    }
+}
+
+/// A problem at one of a task's needs, or of its reviewers.
 fn need_error(sink: &mut Sink<'_>, draft: &Drafted, place: usize, words: (String, Option<String>)) {
-    let Some((span, index)) = draft.needs.get(place).copied() else { return };
+    let Some((span, index)) = draft.needs.get(place).copied() else {
+        let review = place.checked_sub(draft.needs.len()).and_then(|place| draft.reviews.get(place));
+        if let Some(review) = review {
+            reviews::error(sink, draft, review, (words.0, "remove one of these needs".to_owned()));
+        }
+        return;
+    };
     let (tasks, task) = (Path::ROOT.key("tasks"), draft.task.id.as_str());
     let (task, needs) = (tasks.key(task), "needs");
     let needs = task.key(needs);

@@ -126,6 +126,7 @@ impl Sink<'_> {
                 | Item::Diff { .. }
                 | Item::Artifact { .. }
                 | Item::Log { .. }
+                | Item::Review { .. }
                 | Item::Approval { .. } => {}
             }
             items.push(item);
@@ -163,6 +164,7 @@ impl Sink<'_> {
             "diff" => self.diff(&here, kind.value),
             "artifact" => self.file(&here, kind.value).map(|path| Item::Artifact { path }),
             "log" => self.log(&here, kind.value),
+            "review" => self.slug(&here, kind.value).map(|task| Item::Review { task: task.to_owned() }),
             "approval" => {
                 let field = self.fields(&here, kind.value, &keys::APPROVAL)?.get("message")?;
                 let message = self.filled(&here.key("message"), field.value)?;

@@ -84,15 +84,13 @@ pub(super) const LATER_ADAPTERS: &[&str] =
 /// The kinds of a task: exactly one of these.
 pub(super) const KINDS: &[&str] = &["run", "argv", "worker", "agent"];
 /// The kinds of an evidence item: exactly one of these.
-pub(super) const ITEMS: &[&str] = &["exit", "command", "diff", "artifact", "log", "approval"];
+pub(super) const ITEMS: &[&str] = &["exit", "command", "diff", "artifact", "log", "review", "approval"];
 
 /// The most tasks of a workflow.
 pub(super) const MAX_TASKS: usize = 200_000;
 
 /// What follows the name of a refused kind of task.
 const LATER_KIND: &str = "tasks are not supported by this version";
-/// What follows the name of a refused kind of evidence.
-const LATER_ITEM: &str = "evidence is not supported by this version";
 /// What follows the name of a refused key that is neither.
 const LATER_KEY: &str = "is not supported by this version";
 
@@ -248,7 +246,7 @@ pub(super) static BASE: Table = Table {
 };
 
 pub(super) static ITEM: Table = Table {
-    doc: "One thing that ilchul checks itself: exactly one of `exit`, `command`, `diff`, `artifact`, `log` and `approval`.",
+    doc: "One thing that ilchul checks itself: exactly one of `exit`, `command`, `diff`, `artifact`, `log`, `review` and `approval`.",
     keys: &[
         key("exit", "The child ended by itself with this code.", Shape::Count(0, 255)),
         key(
@@ -261,9 +259,10 @@ pub(super) static ITEM: Table = Table {
         key("diff", "What changed between the task's base and its head.", Shape::Table(&DIFF)),
         key("artifact", "A new regular file, by its path in the tree.", Shape::Text),
         key("log", "Text that was written while the task ran.", Shape::Table(&LOG)),
+        key("review", "Another task's verdict on this one's head, by its id; it starts there.", Shape::Slug),
         key("approval", "A person says yes, once everything else is verified.", Shape::Table(&APPROVAL)),
     ],
-    refused: &[("review", LATER_ITEM)],
+    refused: &[],
 };
 
 pub(super) static APPROVAL: Table = Table {

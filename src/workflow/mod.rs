@@ -12,6 +12,7 @@ mod keys;
 mod model;
 mod place;
 mod read;
+mod reviews;
 mod scalar;
 mod schema;
 mod settings;
@@ -30,8 +31,8 @@ use tree::Span;
 pub use error::{Errors, Problem, Severity, render, render_problems};
 pub use file::{MAX_BYTES, ReadError, read};
 pub use model::{
-    APPROVAL, Agent, Evidence, Heartbeat, Item, Limits, LogSource, Need, OnLost, SessionKind, Task, TaskBase,
-    TaskKind, When, Workflow, WorkspaceKind,
+    APPROVAL, Agent, Evidence, Heartbeat, Item, Limits, LogSource, Need, OnLost, REVIEW, SessionKind, Task,
+    TaskBase, TaskKind, When, Workflow, WorkspaceKind,
 };
 pub use schema::schema;
 pub use settings::{Settings, SettingsError};

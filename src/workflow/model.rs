@@ -264,6 +264,21 @@ pub enum Evidence {
     Waived(String),
 }
 
+impl Task {
+    /// The ids of the tasks that review it, in the order of its evidence.
+    pub fn reviewers(&self) -> impl Iterator<Item = &str> {
+        self.evidence.items().iter().filter_map(|item| match item {
+            Item::Review { task } => Some(task.as_str()),
+            Item::Exit(_)
+            | Item::Command { .. }
+            | Item::Diff { .. }
+            | Item::Artifact { .. }
+            | Item::Log { .. }
+            | Item::Approval { .. } => None,
+        })
+    }
+}
+
 impl Evidence {
     /// The declared items; none when waived.
     #[must_use]
@@ -277,6 +292,8 @@ impl Evidence {
 
 /// The kind of the one item that a person answers.
 pub const APPROVAL: &str = "approval";
+/// The kind of the items that other tasks answer.
+pub const REVIEW: &str = "review";
 
 /// One thing that ilchul checks itself, or asks a person for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -317,6 +334,11 @@ pub enum Item {
         /// Which text. Default: the worker's output.
         source: LogSource,
     },
+    /// Another task of the workflow judges this one's head, once everything else is verified.
+    Review {
+        /// Its id: it does nothing else, and nothing needs it.
+        task: String,
+    },
     /// A person says yes, once everything else is verified.
     Approval {
         /// What they are asked.
@@ -355,6 +377,7 @@ impl Item {
             Self::Diff { .. } => "diff",
             Self::Artifact { .. } => "artifact",
             Self::Log { .. } => "log",
+            Self::Review { .. } => REVIEW,
             Self::Approval { .. } => APPROVAL,
         }
     }

@@ -12,6 +12,7 @@ use super::items::Surroundings;
 use super::keys::{self, KINDS, MAX_TASKS};
 use super::model::{Agent, Need, SessionKind, Task, TaskBase, TaskKind, When, WorkspaceKind};
 use super::place::{Path, quote};
+use super::reviews::{self, Review};
 use super::scalar;
 use super::take::{any_of, found};
 use super::template;
@@ -61,6 +62,8 @@ pub(super) struct Drafted {
     pub(super) needs: Vec<(Span, usize)>,
     /// Where the task that it starts from is named.
     pub(super) base: Span,
+    /// Who is to review it.
+    pub(super) reviews: Vec<Review>,
 }
 
 /// The key table allows these two words only.
@@ -187,7 +190,8 @@ impl Sink<'_> {
         if let (TaskKind::Agent { prompt, .. }, Some(field)) = (&mut task.kind, body.get("prompt")) {
             *prompt = template::check(self, &at.key("prompt"), (field.value, prompt), &task.needs);
         }
-        Some(Drafted { task, needs: spans, base: base_span })
+        let reviews = body.get("evidence").map(|field| reviews::named(field.value)).unwrap_or_default();
+        Some(Drafted { task, needs: spans, base: base_span, reviews })
     }
 
     /// Exactly one kind; a second one is refused where it stands.

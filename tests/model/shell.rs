@@ -129,7 +129,8 @@ impl State {
             worker.kept |= takes;
         }
         let commit = self.id(whom);
-        let snapshot = Ok(Snapshot { tip: commit.clone(), commit, uncommitted: Vec::new() });
+        let snapshot =
+            Ok(Snapshot { tip: commit.clone(), commit, uncommitted: Vec::new(), changed: Vec::new() });
         self.see(plan, whom, Seen::Captured { snapshot });
     }
 

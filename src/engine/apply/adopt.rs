@@ -36,6 +36,7 @@ pub(super) fn adopt(state: &mut RunState, adopted: &Adopted) -> Result<(), Corru
     state.index = fresh.index;
     state.dependents = fresh.dependents;
     state.asked_for = fresh.asked_for;
+    state.reviews = fresh.reviews;
     state.tasks = fresh.tasks;
     for (id, &old) in &old_index {
         let new = *state.index.get(id).ok_or_else(|| Corrupt(format!("`{id}` is lost")))?;
@@ -46,6 +47,8 @@ pub(super) fn adopt(state: &mut RunState, adopted: &Adopted) -> Result<(), Corru
             state.tasks[new] = task;
         }
     }
+    // Who reviewed what is no longer planned is a task like any other.
+    state.reviews.retain(|_, reviewed| !state.tasks[*reviewed].removed);
     for worker in state.workers.values_mut() {
         worker.task = state.index[&before[worker.task].id];
     }
@@ -81,7 +84,8 @@ fn derive(state: &mut RunState) {
         state.tasks[index].unended = open.filter(|needed| !state.tasks[**needed].phase.is_terminal()).count();
     }
     state.open_count = state.tasks.iter().filter(|task| !task.phase.is_terminal()).count();
-    [&mut state.ready, &mut state.moving, &mut state.decidable].into_iter().for_each(|set| set.clear());
+    let derived = [&mut state.ready, &mut state.moving, &mut state.decidable, &mut state.reviewing];
+    derived.into_iter().for_each(|set| set.clear());
     for index in 0..state.tasks.len() {
         sort(state, index, state.tasks[index].phase);
     }

@@ -2,15 +2,16 @@
 //! claims, the end. Each call takes one step; the engine repeats until nothing follows.
 
 use super::launch::{nonce, sha256_hex};
-use super::{View, mail, moved, task_event, worker_event};
+use super::{View, mail, moved, review, task_event, worker_event};
 use crate::engine::event::{ClaimEvent, ClaimStep, Event, PlainMove, RunEvent, TaskStep, WorkerStep};
 use crate::engine::evidence::{Accepted, ChildExit, Verdict, judge_without_looking};
-use crate::engine::outstanding::{LOOKS, asked};
+use crate::engine::no_change;
+use crate::engine::outstanding::{LOOKS, waits_for_others};
 use crate::engine::ready;
 use crate::engine::state::{RunPhase, WorkerState, worker_id};
 use crate::engine::task_table::TaskPhase;
 use crate::engine::worker_table::WorkerPhase;
-use crate::workflow::{Item, WorkspaceKind};
+use crate::workflow::WorkspaceKind;
 
 /// The next events that follow, or none.
 pub(in crate::engine) fn advance(view: View<'_>) -> Vec<Event> {
@@ -20,6 +21,10 @@ pub(in crate::engine) fn advance(view: View<'_>) -> Vec<Event> {
     }
     if let Some(&task) = state.decidable.first() {
         return vec![ready::decide(state, task)];
+    }
+    let taken_back = review::no_longer_awaited(view);
+    if !taken_back.is_empty() {
+        return taken_back;
     }
     for id in &state.active {
         let events = state.workers.get(id).map_or_else(Vec::new, |worker| of_worker(view, id, worker));
@@ -108,8 +113,8 @@ fn verdict(view: View<'_>, task: usize) -> Vec<Event> {
         return judge_without_looking(&planned.evidence, worker.exit.unwrap_or(ChildExit::Unknown))
             .map_or_else(Vec::new, |checked| mail::evidence_events(view, worker, &checked));
     }
-    if let Some(refusal) = unfounded_no_change(view, task, worker) {
-        return vec![task_event(view, task, TaskStep::Refuted, refusal)];
+    if let Some(why) = no_change::unfounded(view.state, task) {
+        return vec![task_event(view, task, TaskStep::Refuted, format!("refuted: no_change: {why}"))];
     }
     if let Some(accepted) = Accepted::new(&planned.evidence, &state.evidence) {
         return vec![task_event(view, task, TaskStep::Verified { accepted }, "")];
@@ -117,38 +122,22 @@ fn verdict(view: View<'_>, task: usize) -> Vec<Event> {
     if state.evidence.len() != planned.evidence.items().len() {
         return Vec::new();
     }
+    let answers = review::answers(view, task);
+    if !answers.is_empty() {
+        return answers;
+    }
     let worst = [Verdict::Refuted, Verdict::Unverifiable].into_iter().find_map(|verdict| {
-        // A person is only asked where nothing else stands in the way.
+        // Others are only asked where nothing else stands in the way.
         state.evidence.iter().find(|checked| checked.verdict == verdict && !checked.is_unanswered())
     });
     let Some(checked) = worst else { return Vec::new() };
     let only_exits = judge_without_looking(&planned.evidence, ChildExit::Unknown).is_some();
-    if checked.verdict == Verdict::Unverifiable && state.rounds < LOOKS && !only_exits {
+    let looks_again = state.rounds < LOOKS && !only_exits && !checked.is_answer();
+    if checked.verdict == Verdict::Unverifiable && looks_again {
         return Vec::new();
     }
     let reason = format!("{}: {}: {}", checked.verdict.word(), checked.kind, checked.reason);
     vec![task_event(view, task, TaskStep::Refuted, reason)]
-}
-
-/// `no_change` counts only with a reason, an unchanged head, and no `diff` item that asks for a change.
-fn unfounded_no_change(view: View<'_>, task: usize, worker: &WorkerState) -> Option<String> {
-    let report = worker.report.as_ref().filter(|report| report.status == "no_change")?;
-    let items = view.state.planned(task).evidence.items();
-    let asks_for_change = items.iter().any(|item| matches!(item, Item::Diff { allow_none: false, .. }));
-    let head = worker.captured.as_ref().and_then(|kept| kept.as_ref()).map(|kept| kept.commit.as_str());
-    let has_tree = view.state.planned(task).workspace == WorkspaceKind::Worktree;
-    let why = if asks_for_change {
-        "a `diff` item asks for a change"
-    } else if report.reason.as_deref().unwrap_or("").trim().is_empty() {
-        "the report gives no reason"
-    } else if has_tree && head.is_none() {
-        "the head couldn't be kept, so nobody can compare it with the base"
-    } else if head.is_some_and(|head| head != view.state.base_of(task)) {
-        "the head differs from the base"
-    } else {
-        return None;
-    };
-    Some(format!("refuted: no_change: {why}"))
 }
 
 /// The gate: what is ready is claimed, in order, while there is room.
@@ -174,7 +163,9 @@ fn claim(view: View<'_>) -> Vec<Event> {
     let recovered_from = state.tasks[task].recovers.clone();
     let id = worker_id(&state.planned(task).id, attempt);
     let token = state.last_token + 1;
-    let start = state.tasks[task].restart_at.clone().unwrap_or_else(|| state.base_of(task));
+    // A reviewer looks at the head it is given, whatever an attempt of its own has left.
+    let restart_at = state.tasks[task].restart_at.clone().filter(|_| !state.reviews.contains_key(&task));
+    let start = restart_at.unwrap_or_else(|| state.base_of(task));
     let nonce_sha256 = sha256_hex(nonce(view.now, &id).as_bytes());
     let limits = &state.workflow().limits;
     let expires = now.after(limits.ready + state.workflow().heartbeat.lost_after);
@@ -239,7 +230,7 @@ fn end(view: View<'_>) -> Vec<Event> {
         return vec![Event::Run(RunEvent::Ended { success })];
     }
     // By force nothing is waited for: a verification only looks, and the next life looks again.
-    let quiet = || state.moving.iter().all(|&task| asked(state, task).is_some());
+    let quiet = || state.moving.iter().all(|&task| waits_for_others(state, task));
     if state.stopping == Some(true) || (state.stopping.is_some() && quiet()) {
         return vec![Event::Run(RunEvent::Interrupted { reason: "down".to_owned() })];
     }

@@ -195,12 +195,13 @@ pub(super) fn captured(
     vec![worker_event(id, reason, WorkerStep::Captured { snapshot })]
 }
 
-/// One event for each checked item. Whoever looked, an approval isn't theirs to give.
+/// One event for each checked item. Whoever looked, approvals and reviews aren't theirs to give.
 pub(super) fn evidence_events(view: View<'_>, worker: &WorkerState, checked: &[Checked]) -> Vec<Event> {
     let planned = view.state.planned(worker.task);
     let event = |(item, checked): (usize, &Checked)| {
         let checked = match planned.evidence.items().get(item) {
             Some(Item::Approval { message }) => Checked::unanswered(message),
+            Some(Item::Review { task }) => Checked::unreviewed(task),
             Some(
                 Item::Exit(_)
                 | Item::Command { .. }

@@ -10,6 +10,7 @@ mod mail;
 mod remnant;
 mod request;
 mod retention;
+mod review;
 mod silence;
 
 pub(in crate::engine) use adopt::adopt;

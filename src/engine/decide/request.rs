@@ -51,6 +51,11 @@ fn retry(view: View<'_>, id: &str) -> Result<Vec<Event>, Rejection> {
         let message = format!("`{id}` is {phase}: only a failed, partial or cancelled task can be retried");
         return Err(Rejection { code: "not_retryable", message });
     }
+    if let Some(reviewed) = view.state.reviews.get(&task) {
+        let reviewed = &view.state.planned(*reviewed).id;
+        let message = format!("`{id}` only reviews `{reviewed}`, which asks it anew with each attempt");
+        return Err(Rejection { code: "not_retryable", message });
+    }
     let mut events = Vec::new();
     if matches!(view.state.phase, RunPhase::Ended { .. }) {
         events.push(Event::Run(RunEvent::Reopened { task: id.to_owned() }));
@@ -58,6 +63,13 @@ fn retry(view: View<'_>, id: &str) -> Result<Vec<Event>, Rejection> {
     events.push(task_event(view, task, TaskStep::Reopened, "retried by a person"));
     for index in skipped_after(view, task) {
         events.push(task_event(view, index, TaskStep::Rearmed, format!("`{id}` was reopened")));
+    }
+    // Who cancelled a review may want the next one all the same: else no retry could complete.
+    for index in reviewers(view, task) {
+        if view.state.tasks[index].phase == TaskPhase::Cancelled {
+            let reason = format!("replanned: `{id}`, which it reviews, was reopened");
+            events.push(task_event(view, index, TaskStep::Replanned, reason));
+        }
     }
     Ok(events)
 }
@@ -68,7 +80,8 @@ fn skipped_after(view: View<'_>, task: usize) -> BTreeSet<usize> {
     let mut found = BTreeSet::new();
     let mut open = vec![task];
     while let Some(task) = open.pop() {
-        for &(dependent, _) in &view.state.dependents[task] {
+        let dependents = view.state.dependents[task].iter().map(|(dependent, _)| *dependent);
+        for dependent in dependents.chain(reviewers(view, task)) {
             let other = &view.state.tasks[dependent];
             let by_needs = other.root.is_some() && view.state.asked_for[dependent];
             if other.phase == TaskPhase::Skipped && by_needs && found.insert(dependent) {
@@ -77,6 +90,10 @@ fn skipped_after(view: View<'_>, task: usize) -> BTreeSet<usize> {
         }
     }
     found
+}
+
+fn reviewers<'a>(view: View<'a>, task: usize) -> impl Iterator<Item = usize> + 'a {
+    view.state.planned(task).reviewers().filter_map(move |id| view.state.task_index(id))
 }
 
 fn cancel(view: View<'_>, id: &str) -> Result<Vec<Event>, Rejection> {

@@ -187,6 +187,9 @@ pub struct Snapshot {
     pub tip: String,
     /// Paths that were uncommitted, a bounded list.
     pub uncommitted: Vec<String>,
+    /// Those among them that are tracked: a new file is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
 }
 
 /// What happened to a claim.

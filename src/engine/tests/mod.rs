@@ -18,6 +18,7 @@ mod remnants;
 mod requests;
 mod retention;
 mod retry;
+mod review;
 mod scale;
 mod silence;
 mod trees;
@@ -33,7 +34,7 @@ use super::worker_table::WorkerPhase;
 use super::{Engine, Rejection, fold};
 use crate::protocol::{REPORT_SCHEMA, Report, ReportStatus};
 use crate::workflow::{Task, Workflow, WorkspaceKind};
-use plan::{Plan, approval, artifact, diff, flow, started, task};
+use plan::{Plan, approval, artifact, diff, flow, review, started, task};
 
 /// Runs of more tasks aren't replayed after every step: that would be quadratic by itself.
 const REPLAYED_TASKS: usize = 16;
@@ -156,6 +157,17 @@ impl Play {
         }
     }
 
+    /// A reviewer's whole life: it looks at what it was given and answers.
+    fn answer(&mut self, worker: &str, answer: Option<&str>) -> Vec<Event> {
+        self.start_work(worker);
+        let mut report = self.report_of(worker, ReportStatus::Done);
+        report.outputs.extend(answer.map(|answer| ("verdict".to_owned(), answer.into())));
+        self.see(worker, Seen::Reported { report: Box::new(report), sha256: worker.to_owned() });
+        self.exit(worker, 0);
+        let start = self.worker(worker).start.clone();
+        self.capture(worker, &start)
+    }
+
     fn exit(&mut self, worker: &str, code: i32) -> Vec<Event> {
         let token = Some(self.worker(worker).token);
         let exit = ChildExit::Code(code);
@@ -171,8 +183,12 @@ impl Play {
     }
 
     fn capture(&mut self, worker: &str, commit: &str) -> Vec<Event> {
-        let snapshot =
-            Snapshot { commit: commit.to_owned(), tip: commit.to_owned(), uncommitted: Vec::new() };
+        let snapshot = Snapshot {
+            commit: commit.to_owned(),
+            tip: commit.to_owned(),
+            uncommitted: Vec::new(),
+            changed: Vec::new(),
+        };
         self.see(worker, Seen::Captured { snapshot: Ok(snapshot) })
     }
 

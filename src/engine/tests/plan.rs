@@ -79,6 +79,10 @@ pub(super) fn approval() -> Item {
     Item::Approval { message: "Ship it?".to_owned() }
 }
 
+pub(super) fn review(by: &str) -> Item {
+    Item::Review { task: by.to_owned() }
+}
+
 pub(super) fn flow(tasks: Vec<Task>) -> Workflow {
     Workflow {
         name: "play".to_owned(),

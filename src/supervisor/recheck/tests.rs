@@ -62,6 +62,7 @@ impl Stage {
                 commit: self.head.clone(),
                 tip: self.head.clone(),
                 uncommitted: vec![],
+                changed: vec![],
             }),
             items: [(0, (Stamp::default(), checked))].into(),
             ..Bundle::default()
@@ -261,6 +262,19 @@ fn what_became_of_the_trees_own_file_is_said_and_never_counts() {
     std::fs::remove_file(&out).unwrap();
     nix::unistd::mkfifo(&out, nix::sys::stat::Mode::S_IRWXU).unwrap();
     stage.is(checked, "same", "was changed since");
+}
+
+#[test]
+fn e6_a_review_is_about_the_commit_of_its_attempt_and_says_pass() {
+    let stage = Stage::new();
+    let about = |commit: &str, answer: &str| {
+        verified("review").fact("commit", commit).fact("worker", "r.1").fact("answer", answer)
+    };
+    stage.is(about(&stage.head, "pass"), "same", "`r.1` looked at the commit of this attempt");
+    stage.is(about(&"0".repeat(40), "pass"), "differs", "it is about 0000");
+    stage.is(about(&stage.head, "fail"), "differs", "it is called verified, and the answer is fail");
+    stage.is(verified("review"), "differs", "it doesn't say what was looked at");
+    stage.is(Checked::new("review", Verdict::Refuted, "no"), "same", "stands in the journal");
 }
 
 #[test]

@@ -115,8 +115,9 @@ pub fn verify(case: &Case) -> Vec<Checked> {
                 diff::check(case, &rules)
             }
             Item::Artifact { path } => artifact::check(case, path),
-            // Nothing to look at: the engine asks a person, once the others are verified.
+            // Nothing to look at: the engine asks others, once the rest is verified.
             Item::Approval { message } => Checked::unanswered(message),
+            Item::Review { task } => Checked::unreviewed(task),
             Item::Log { pattern, source } => log::check(case, pattern, source),
         })
         .collect()

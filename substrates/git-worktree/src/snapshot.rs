@@ -27,6 +27,8 @@ pub struct Snapshot {
     pub parent: String,
     /// What `commit` holds beyond `parent`: changed, staged and untracked paths, sorted.
     pub uncommitted: Vec<String>,
+    /// Those among them that `parent` or the index tracks, sorted.
+    pub changed: Vec<String>,
     /// What is in the tree and not in `commit`: nested repositories, unreadable files.
     pub left_out: Vec<String>,
     /// The name under which an earlier, different snapshot was kept.
@@ -70,8 +72,13 @@ impl GitWorktree {
             repo.commit(None, &ours, &ours, message, &tree, &[&parent]).map_err(wrong)?
         };
         let kept = self.name_past_lock(&repo, reference, commit)?;
-        let uncommitted = if commit == head { Vec::new() } else { shown(&found.all) };
-        Ok(Snapshot { commit: commit.to_string(), parent: head.to_string(), uncommitted, left_out, kept })
+        let (uncommitted, changed) = if commit == head {
+            Default::default()
+        } else {
+            (shown(&found.all), shown(&found.all.difference(&found.untracked).cloned().collect()))
+        };
+        let (commit, parent) = (commit.to_string(), head.to_string());
+        Ok(Snapshot { commit, parent, uncommitted, changed, left_out, kept })
     }
 }
 
