@@ -45,6 +45,8 @@ pub struct Job {
     pub inputs: Option<Vec<u8>>,
     /// What an agent is asked.
     pub prompt: Option<String>,
+    /// What was refuted last time, as a text.
+    pub refuted: Option<String>,
     /// Free bytes below which nothing is made.
     pub free_disk: Option<u64>,
 }
@@ -58,6 +60,8 @@ const PORT_BLOCKS: u64 = 2_000;
 
 /// The name of the file with what needs handed on.
 pub const INPUTS: &str = "inputs.json";
+/// The name of the file with what was refuted last time, where something was.
+pub const REFUTED: &str = "refuted.md";
 /// The name of the file with what an agent is asked.
 pub const PROMPT: &str = "prompt.md";
 
@@ -151,6 +155,9 @@ fn make_mail(world: &World, watch: &Watch, job: &Job, tree: &Path) -> Result<Pat
     write_first(&folder, INPUTS, job.inputs.as_deref().ok_or_else(formless)?)?;
     if let Some(prompt) = &job.prompt {
         write_first(&folder, PROMPT, prompt.as_bytes())?;
+    }
+    if let Some(refuted) = &job.refuted {
+        write_first(&folder, REFUTED, refuted.as_bytes())?;
     }
     let logs = world.home.log(&world.run, &job.worker);
     if let Some(parent) = logs.parent() {

@@ -17,6 +17,7 @@ mod perform;
 mod probe;
 pub mod recheck;
 mod remnants;
+mod repair;
 mod resume;
 mod run;
 pub mod signals;
