@@ -258,7 +258,7 @@ pub(super) fn runs() -> impl Strategy<Value = Started> {
     let tasks = (1..=TASKS_MAX).prop_flat_map(|count| (0..count).map(one_task).collect::<Vec<_>>());
     let lost = sample::select(vec![OnLost::Ask, OnLost::Retry, OnLost::Fail]);
     let attempts = proptest::option::weighted(0.2, 1..20_u32);
-    let wanted = collection::vec((0..TASKS_MAX, 0..3_u32, any::<bool>()), 0..4);
+    let wanted = collection::vec((0..TASKS_MAX, 0..3_u32, any::<bool>()), 0..3);
     let tasks = (tasks, wanted).prop_map(|(tasks, wanted)| reviewed(tasks, &wanted));
     (tasks, lost, attempts, 1..5_u32, proptest::option::weighted(0.2, 0..TASKS_MAX)).prop_map(
         |(tasks, lost, attempts, workers, only)| {

@@ -289,7 +289,7 @@ fn a_reviewer_whose_head_is_gone_starts_nothing_beside_its_old_session() {
 #[test]
 fn a_task_that_ends_without_asking_takes_its_reviewer_along() {
     for end in [(|play: &mut Play| play.fail("a.1")) as super::Script, |play| {
-        drop(play.ask(Request::Cancel { task: "a".to_owned() }).expect("granted"))
+        drop(play.ask(Request::Cancel { task: "a".to_owned() }).expect("granted"));
     }] {
         let mut play = Play::new(flow(pair(vec![review("r")], 0)));
         end(&mut play);
