@@ -29,10 +29,8 @@ pub(super) fn is_secret(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
     let starts = |start: &&str| name.starts_with(*start);
     let ends = |end: &&str| name.len() > end.len() && name.ends_with(*end);
-    !HARMLESS.iter().any(|end| ends(end))
-        && (NAMES.contains(&name.as_str())
-            || BEGINNINGS.iter().any(|start| starts(start))
-            || ENDS.iter().any(|end| ends(end)))
+    !HARMLESS.iter().any(&ends)
+        && (NAMES.contains(&name.as_str()) || BEGINNINGS.iter().any(starts) || ENDS.iter().any(&ends))
 }
 
 #[cfg(test)]
