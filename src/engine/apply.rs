@@ -11,7 +11,8 @@ use super::event::{
 use super::evidence::{Checked, Verdict};
 use super::moment::Stamp;
 use super::ready;
-use super::state::{Anchor, KeptReport, RunPhase, RunState, WorkerState, reviews_now, worker_id};
+use super::review;
+use super::state::{Anchor, KeptReport, RunPhase, RunState, WorkerState, worker_id};
 use super::task_table::{self, TaskPhase};
 use crate::workflow::Item;
 use std::fmt;
@@ -133,13 +134,9 @@ fn take_step(state: &mut RunState, index: usize, event: &TaskEvent) -> Result<()
         }
         TaskStep::Requeued => task.allowed = task.allowed.saturating_add(1),
         TaskStep::Reopened => {
-            task.allowed = task.attempt.saturating_add(1);
             // A loop that had used up its iterations gets one more.
             task.granted = task.granted.saturating_add(u32::from(is_capped));
-            if task.restart_at.is_none() {
-                // What it starts from may have a newer head by now.
-                task.base = None;
-            }
+            task.reopen();
         }
         TaskStep::Claimed { attempt, .. } => {
             if *attempt != task.next_attempt() {
@@ -250,7 +247,7 @@ fn sort(state: &mut RunState, index: usize, to: TaskPhase) {
         };
     };
     let reviews = state.reviews.contains_key(&index);
-    put(&mut state.reviewing, reviews && reviews_now(to));
+    put(&mut state.reviewing, reviews && review::is_at_work(to));
     put(&mut state.ready, to == TaskPhase::Ready && !is_control);
     put(&mut state.opening, to == TaskPhase::Ready && is_control);
     put(&mut state.moving, to.is_held() || matches!(to, TaskPhase::Verifying | TaskPhase::RepairRequired));

@@ -4,7 +4,7 @@
 //! leaves out what is beside the journal (blobs, commits, trees): whoever asks again looks
 //! at those.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -14,6 +14,7 @@ use super::event::{
 };
 use super::evidence::{Checked, ChildExit};
 use super::moment::Stamp;
+use crate::workflow::{Task, Workflow};
 
 /// One attempt, as the journal tells it.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -42,6 +43,8 @@ pub struct Bundle {
     pub items: BTreeMap<usize, (Stamp, Checked)>,
     /// The last accepted report.
     pub report: Option<Said>,
+    /// Why the report itself was refuted, whatever the items say.
+    pub refuted: Option<String>,
     /// Reports that changed nothing.
     pub refused: Vec<Refused>,
     /// What people decided about it.
@@ -135,6 +138,8 @@ pub struct Rechecked {
 pub struct Bundles {
     /// SHA-256 of the workflow file that the run follows now, in hex.
     pub workflow: String,
+    /// Who is planned again without anybody's word: with each head that is to be reviewed.
+    reviewers: BTreeSet<String>,
     tasks: BTreeMap<String, BTreeMap<u32, Bundle>>,
 }
 
@@ -163,8 +168,8 @@ impl Bundles {
 
     fn run(&mut self, event: &RunEvent, named: Option<&str>) {
         match event {
-            RunEvent::Started(started) => self.workflow.clone_from(&started.digest),
-            RunEvent::Adopted(adopted) => self.workflow.clone_from(&adopted.digest),
+            RunEvent::Started(started) => self.plan(&started.digest, &started.workflow),
+            RunEvent::Adopted(adopted) => self.plan(&adopted.digest, &adopted.workflow),
             RunEvent::Drifted(drifted) => {
                 let of_task = |worker: &&String| {
                     worker.rsplit_once('.').is_some_and(|(task, _)| named.is_none_or(|named| named == task))
@@ -182,6 +187,11 @@ impl Bundles {
             | RunEvent::Reopened { .. }
             | RunEvent::Extended(_) => {}
         }
+    }
+
+    fn plan(&mut self, digest: &str, workflow: &Workflow) {
+        digest.clone_into(&mut self.workflow);
+        self.reviewers = workflow.tasks.iter().flat_map(Task::reviewers).map(str::to_owned).collect();
     }
 
     fn take(&mut self, at: Stamp, event: &Event) {
@@ -213,7 +223,14 @@ impl Bundles {
     fn task(&mut self, at: Stamp, event: &TaskEvent) {
         if let TaskStep::Claimed { attempt, .. } = &event.step {
             self.at(&event.task, *attempt).claimed_at = Some(at);
-        } else if is_decision(event) {
+        } else if let (TaskStep::Refuted, Some(why)) = (&event.step, event.reason.strip_prefix("refuted: "))
+            && why.starts_with("no_change: ")
+        {
+            let attempts = self.tasks.entry(event.task.clone()).or_default();
+            if let Some((_, bundle)) = attempts.iter_mut().next_back() {
+                bundle.refuted = Some(why.to_owned());
+            }
+        } else if is_decision(event) && !self.reviewers.contains(&event.task) {
             let attempts = self.tasks.entry(event.task.clone()).or_default();
             let Some((_, bundle)) = attempts.iter_mut().next_back() else { return };
             let kind = Event::Task(event.clone()).kind();

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::Engine;
 use super::event::Started;
 use super::moment::Stamp;
-use super::state::{Anchor, RunPhase, RunState, TaskState, WorkerState, reviews_now};
+use super::review;
+use super::state::{Anchor, RunPhase, RunState, TaskState, WorkerState};
 
 /// Tasks or workers in one part: parts are read on more than one core.
 const PART: usize = 1250;
@@ -161,7 +162,7 @@ pub fn join(started: Started, at: Stamp, parts: Vec<Part>) -> Option<Engine> {
     if !(whole && inside && workers.is_sorted_by(|a, b| a.0 < b.0) && head.active.iter().all(known)) {
         return None;
     }
-    let at_work = |reviewer: &usize| reviews_now(tasks[*reviewer].phase);
+    let at_work = |reviewer: &usize| review::is_at_work(tasks[*reviewer].phase);
     let reviewing = fresh.reviews.keys().copied().filter(at_work).collect();
     Some(Engine::over(RunState {
         last_at: head.last_at,

@@ -4,11 +4,13 @@
 //! answers `outputs.verdict`. Pure questions to the state; the events that follow are in
 //! `decide/review.rs`, what may name whom in the workflow.
 
+use std::collections::BTreeMap;
+
 use super::evidence::{Checked, Verdict};
 use super::no_change;
 use super::state::{RunState, WorkerState};
 use super::task_table::TaskPhase;
-use crate::workflow::{Item, REVIEW};
+use crate::workflow::{Item, REVIEW, Task};
 
 /// The output that a reviewer answers with: `pass` or `fail`.
 pub const ANSWER: &str = "verdict";
@@ -26,6 +28,22 @@ pub enum Gate {
     Open,
     /// The task that it reviews has ended.
     Ended,
+}
+
+/// Whether a reviewer that is here has a head to judge.
+pub(super) fn is_at_work(phase: TaskPhase) -> bool {
+    phase != TaskPhase::Pending && !phase.is_terminal()
+}
+
+/// Who reviews whom. Tasks that an edit lost come last, so that they take no reviewer from others.
+pub(super) fn of_plan(tasks: &[Task], index: &BTreeMap<String, usize>) -> BTreeMap<usize, usize> {
+    let mut reviews = BTreeMap::new();
+    for (reviewed, task) in tasks.iter().enumerate() {
+        for reviewer in task.reviewers().filter_map(|id| index.get(id)) {
+            reviews.entry(*reviewer).or_insert(reviewed);
+        }
+    }
+    reviews
 }
 
 /// The gate of a task that reviews another; none for every other task.

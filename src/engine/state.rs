@@ -187,7 +187,7 @@ impl RunState {
         let tasks: Vec<TaskState> =
             started.workflow.tasks.iter().map(|task| TaskState::new(task, at)).collect();
         let asked_for = asked_for(&started.only, &started.workflow.tasks, &index);
-        let reviews = reviews(&started.workflow.tasks, &index);
+        let reviews = review::of_plan(&started.workflow.tasks, &index);
         let free = |i: &usize| (tasks[*i].unended == 0 && !reviews.contains_key(i)) || !asked_for[*i];
         let decidable = (0..count).filter(free).collect();
         let anchor = Anchor { boot: started.boot.clone(), mono_ms: started.mono_ms, moment: at.moment };
@@ -365,6 +365,15 @@ impl TaskState {
         self.root = None;
     }
 
+    /// A person's `retry`: one attempt more.
+    pub(super) fn reopen(&mut self) {
+        self.allowed = self.attempt.saturating_add(1);
+        if self.restart_at.is_none() {
+            // What it starts from may have a newer head by now.
+            self.base = None;
+        }
+    }
+
     /// Whether a failed attempt may be followed by another.
     #[must_use]
     pub fn may_try_again(&self) -> bool {
@@ -372,26 +381,10 @@ impl TaskState {
     }
 }
 
-/// Whether a reviewer that is here has a head to judge.
-pub(super) fn reviews_now(phase: TaskPhase) -> bool {
-    phase != TaskPhase::Pending && !phase.is_terminal()
-}
-
-/// Who reviews whom. Tasks that an edit lost come last, so that they take no reviewer from others.
-fn reviews(tasks: &[Task], index: &BTreeMap<String, usize>) -> BTreeMap<usize, usize> {
-    let mut reviews = BTreeMap::new();
-    for (reviewed, task) in tasks.iter().enumerate() {
-        for reviewer in task.reviewers().filter_map(|id| index.get(id)) {
-            reviews.entry(*reviewer).or_insert(reviewed);
-        }
-    }
-    reviews
-}
-
 /// Which tasks `--only` leaves in: those named, and what they need through any number of steps.
 /// A task and its reviewers need each other.
 pub(super) fn asked_for(only: &[String], tasks: &[Task], index: &BTreeMap<String, usize>) -> Vec<bool> {
-    let reviews = if only.is_empty() { BTreeMap::new() } else { reviews(tasks, index) };
+    let reviews = if only.is_empty() { BTreeMap::new() } else { review::of_plan(tasks, index) };
     let mut asked = vec![only.is_empty(); tasks.len()];
     let mut open: Vec<usize> = only.iter().filter_map(|id| index.get(id).copied()).collect();
     while let Some(task) = open.pop() {

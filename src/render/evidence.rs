@@ -62,6 +62,7 @@ pub fn json(dossier: &Dossier) -> Value {
         "waived": declared.as_ref().err(),
         "items": items,
         "report": bundle.report.as_ref().map(said),
+        "refuted": bundle.refuted,
         "refused": bundle.refused.iter().map(refused).collect::<Vec<_>>(),
         "decisions": bundle.decisions.iter().map(decision).collect::<Vec<_>>(),
         "drift": drift::json(&bundle.drift),
@@ -150,6 +151,9 @@ pub fn text(dossier: &Dossier, screen: Screen) -> String {
         }
     }
     text.push_str(&report_text(&dossier.bundle, screen));
+    if let Some(why) = &dossier.bundle.refuted {
+        text.push_str(&format!("{} as a whole: {}\n", toned(screen, Tone::Bad, "Refuted"), line(why)));
+    }
     text.push_str(&drift::text(&dossier.bundle.worker_id(), &dossier.bundle.drift));
     text
 }

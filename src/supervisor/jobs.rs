@@ -9,11 +9,12 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::launch::{self, Job, PROMPT, TreeSetup};
+use super::repair::{self, Note};
 use super::verify::{self, Case, Git};
 use super::views::{self, View};
 use super::world::{World, handle};
 use crate::engine::Engine;
-use crate::engine::evidence::{Checked, ChildExit};
+use crate::engine::evidence::ChildExit;
 use crate::engine::state::{RunState, WorkerState};
 use crate::protocol::{Assignment, WORKER_SCHEMA};
 use crate::workflow::{Task, TaskKind, WorkspaceKind};
@@ -27,6 +28,8 @@ pub(super) fn launch(world: &World, engine: &Engine, id: &str) -> Option<Job> {
     let worker = state.workers.get(id)?;
     let planned = state.planned(worker.task);
     let worktree = planned.workspace == WorkspaceKind::Worktree && world.repository.is_some();
+    let notes = repair::notes(world, state, worker.task, worker.attempt);
+    let refuted = repair::text(&notes);
     Some(Job {
         worker: id.to_owned(),
         attempt: worker.attempt,
@@ -48,9 +51,10 @@ pub(super) fn launch(world: &World, engine: &Engine, id: &str) -> Option<Job> {
             | TaskKind::Tournament(_) => None,
         },
         extras: extras(world, planned),
-        inputs: inputs(state, id, &views::of(&world.home, state, id)),
-        prompt: prompt(state, worker.task),
+        inputs: inputs(state, id, &views::of(&world.home, state, id), &notes),
+        prompt: prompt(state, worker.task, refuted.as_deref()),
         views: views::of(&world.home, state, id),
+        refuted,
         free_disk: state.workflow().limits.free_disk,
         setup: worktree.then(|| tree_setup(state)).flatten(),
     })
@@ -159,8 +163,9 @@ fn job_for_environment(world: &World, state: &RunState, id: &str, worker: &Worke
         own_worker: None,
         extras: extras(world, planned),
         inputs: None,
-        prompt: prompt(state, worker.task),
+        prompt: prompt(state, worker.task, None),
         views: views::of(&world.home, state, id),
+        refuted: None,
         free_disk: None,
         setup: None,
     }
@@ -175,8 +180,19 @@ struct Inputs<'s> {
     #[serde(skip_serializing_if = "Map::is_empty")]
     judges: Map<String, Value>,
     needs: BTreeMap<&'s str, Needed<'s>>,
-    refuted: Vec<Value>,
+    refuted: &'s [Note],
+    reviews: Option<Reviews<'s>>,
     schema: &'static str,
+}
+
+/// What a reviewer is given beside the tree, which stands at the head.
+#[derive(Serialize)]
+struct Reviews<'s> {
+    attempt: u32,
+    base: String,
+    #[serde(flatten)]
+    shown: Needed<'s>,
+    task: &'s str,
 }
 
 #[derive(Serialize)]
@@ -198,7 +214,7 @@ struct Shown<'s> {
 
 /// What needs hand on, what budget is left, and what was refuted last time (contract 3), as
 /// JSON; `None` where something has no such form.
-fn inputs(state: &RunState, id: &str, views: &[View]) -> Option<Vec<u8>> {
+fn inputs(state: &RunState, id: &str, views: &[View], notes: &[Note]) -> Option<Vec<u8>> {
     let (task, attempt) = state.workers.get(id).map(|worker| (worker.task, worker.attempt))?;
     let needs = &state.planned(task).needs;
     let known = needs.iter().filter_map(|need| Some((need.task.as_str(), state.task_index(&need.task)?)));
@@ -208,7 +224,8 @@ fn inputs(state: &RunState, id: &str, views: &[View]) -> Option<Vec<u8>> {
         item: state.planned(task).item.as_ref(),
         judges: views.iter().map(judged).collect(),
         needs: known.map(|(id, index)| (id, needed(state, index))).collect(),
-        refuted: refuted(state, task),
+        refuted: notes,
+        reviews: state.reviews.get(&task).map(|reviewed| reviews(state, *reviewed)),
         schema: "ilchul.inputs/1",
     };
     serde_json::to_vec(&inputs).ok()
@@ -240,12 +257,6 @@ fn needed(state: &RunState, index: usize) -> Needed<'_> {
     }
 }
 
-/// What the attempt, or the iteration, before this one failed to show.
-fn refuted(state: &RunState, task: usize) -> Vec<Value> {
-    let told = |checked: &Checked| json!({"kind": checked.kind, "verdict": checked.verdict.word(), "reason": checked.reason});
-    state.feedback(task).into_iter().map(told).collect()
-}
-
 /// The variables of a task: its own, and the element of a `map` that it works on.
 fn extras(world: &World, planned: &Task) -> BTreeMap<String, String> {
     let mut extras = world.inherited.extras(&planned.env);
@@ -253,8 +264,17 @@ fn extras(world: &World, planned: &Task) -> BTreeMap<String, String> {
     extras
 }
 
+fn reviews(state: &RunState, task: usize) -> Reviews<'_> {
+    Reviews {
+        attempt: state.tasks[task].attempt,
+        base: state.base_of(task),
+        shown: needed(state, task),
+        task: &state.planned(task).id,
+    }
+}
+
 /// An agent's prompt with its templates filled in; what other workers said is capped.
-fn prompt(state: &RunState, task: usize) -> Option<String> {
+fn prompt(state: &RunState, task: usize, refuted: Option<&str>) -> Option<String> {
     let TaskKind::Agent { prompt, .. } = &state.planned(task).kind else { return None };
     let needs: BTreeMap<String, Value> = state
         .planned(task)
@@ -270,23 +290,38 @@ fn prompt(state: &RunState, task: usize) -> Option<String> {
     let mut environment = minijinja::Environment::new();
     environment.set_fuel(Some(50_000));
     let filled = environment
-        .render_str(prompt, minijinja::value::Serde(json!({"needs": needs, "item": item})))
+        .render_str(
+            prompt,
+            minijinja::value::Serde(
+                json!({"needs": needs, "item": item, "refuted": refuted.unwrap_or_default()}),
+            ),
+        )
         // The template was checked with the workflow; what is left are values of another shape.
         .unwrap_or_else(|error| {
             format!("{prompt}\n\n(The values in this prompt couldn't be filled in: {error}.)")
         });
-    let notes: Vec<String> = refuted(state, task)
-        .iter()
-        .map(|item| {
-            format!("- {}: {}", item["kind"].as_str().unwrap_or(""), item["reason"].as_str().unwrap_or(""))
-        })
-        .collect();
-    if notes.is_empty() {
-        return Some(filled);
-    }
+    // Whoever wrote the prompt may have said where it belongs.
+    let placed = ["{{ refuted ", "{{- refuted "].iter().any(|tag| prompt.contains(tag));
+    let told = refuted.filter(|_| !placed);
+    let review = review_note(state, task);
+    Some(
+        [Some(filled), told.map(str::to_owned), review]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join("\n\n"),
+    )
+}
+
+/// What an agent that reviews must know: a prompt is written before there is a head.
+fn review_note(state: &RunState, task: usize) -> Option<String> {
+    let reviewed = *state.reviews.get(&task)?;
+    let (id, base) = (&state.planned(reviewed).id, state.base_of(reviewed));
     Some(format!(
-        "{filled}\n\nThe last attempt was refused. What was checked and found wrong:\n{}\n",
-        notes.join("\n")
+        "You review attempt {} of the task `{id}`. This tree stands at its head; what it changed is `git diff {base} HEAD`. \
+         Change nothing here. Answer with `ilchul report --status done --output verdict=pass` or `verdict=fail`, \
+         and say why with `--summary`.\n",
+        state.tasks[reviewed].attempt
     ))
 }
 

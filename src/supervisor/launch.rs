@@ -54,6 +54,8 @@ pub struct Job {
     pub prompt: Option<String>,
     /// What a judge compares.
     pub views: Vec<View>,
+    /// What was refuted last time, as a text.
+    pub refuted: Option<String>,
     /// Free bytes below which nothing is made.
     pub free_disk: Option<u64>,
     /// What its tree is given first; none where nothing was approved, or there is no tree.
@@ -82,6 +84,8 @@ const NAMED: usize = 20;
 
 /// The name of the file with what needs handed on.
 pub const INPUTS: &str = "inputs.json";
+/// The name of the file with what was refuted last time, where something was.
+pub const REFUTED: &str = "refuted.md";
 /// The name of the file with what an agent is asked.
 pub const PROMPT: &str = "prompt.md";
 
@@ -221,6 +225,9 @@ fn make_mail(world: &World, watch: &Watch, job: &Job, tree: &Path) -> Result<Pat
     write_first(&folder, INPUTS, job.inputs.as_deref().ok_or_else(formless)?)?;
     if let Some(prompt) = &job.prompt {
         write_first(&folder, PROMPT, prompt.as_bytes())?;
+    }
+    if let Some(refuted) = &job.refuted {
+        write_first(&folder, REFUTED, refuted.as_bytes())?;
     }
     let logs = world.home.log(&world.run, &job.worker);
     if let Some(parent) = logs.parent() {

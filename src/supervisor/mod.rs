@@ -22,6 +22,7 @@ pub mod ports;
 mod probe;
 pub mod recheck;
 mod remnants;
+mod repair;
 mod restore;
 mod resume;
 mod run;

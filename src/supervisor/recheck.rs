@@ -53,6 +53,7 @@ fn one(look: Look<'_>, bundle: &Bundle, checked: &Checked) -> Seen {
         "command" => command(look, bundle, checked).unwrap_or_else(|seen| seen),
         "artifact" => artifact(look, bundle, checked).unwrap_or_else(|seen| seen),
         "log" => log(look, checked).unwrap_or_else(|seen| seen),
+        "review" => review(bundle, checked),
         // Whatever else keeps bytes names them so; the rest is the journal's word alone.
         _ => match text(checked, "sha256").or_else(|| text(checked, "log_sha256")) {
             Some(sha256) => kept(look, checked, sha256, ("bytes", ARTIFACT_CAP), &mut io::sink())
@@ -84,6 +85,26 @@ fn exit(bundle: &Bundle, checked: &Checked) -> Seen {
         return same(format!("the journal holds {}", bundle.exit.unwrap_or(ChildExit::Unknown).words()));
     }
     differs(format!("the journal's exit gives `{}: {}`", again.verdict.word(), again.reason))
+}
+
+/// A verdict is about the commit that this attempt was kept as, and about no other; who gave it
+/// stands in the record of the reviewer's own attempt.
+fn review(bundle: &Bundle, checked: &Checked) -> Seen {
+    if checked.verdict != Verdict::Verified {
+        return same("it stands in the journal");
+    }
+    let captured = bundle.snapshot.as_ref().map(|snapshot| snapshot.commit.as_str());
+    let (Some(commit), Some(worker)) = (text(checked, "commit"), text(checked, "worker")) else {
+        return differs("it doesn't say what was looked at, and by whom");
+    };
+    if captured != Some(commit) {
+        let captured = captured.unwrap_or("none");
+        return differs(format!("it is about {commit}, and the commit of this attempt is {captured}"));
+    }
+    match text(checked, "answer") {
+        Some("pass") => same(format!("`{worker}` looked at the commit of this attempt")),
+        answer => differs(format!("it is called verified, and the answer is {}", answer.unwrap_or("none"))),
+    }
 }
 
 /// What changed is counted again between the recorded commits.

@@ -1,6 +1,6 @@
 //! Prompt templates: which values of other tasks they name, checked before the run.
 //!
-//! Only the two forms of the contract are let through, each by itself: a
+//! Only the forms of the contract and `refuted` are let through, each by itself: a
 //! parser that recurses would let a stranger's prompt overflow our stack, and
 //! loops or filters have nothing to do here. What is let through is brought
 //! into a form that minijinja reads as it was meant: ids may hold `-` or begin
@@ -19,8 +19,8 @@ use super::tree::{Node, Span};
 
 /// Tags of one prompt that are refused one by one: by then it was written for something else.
 const MAX_FAULTS: usize = 10;
-const ALLOWED: &str = "a prompt may use {{ needs.TASK.summary }} and {{ needs.TASK.outputs.NAME }}; for two braces write {{ '{{' }}";
-const ALLOWED_IN_MAP: &str = "this prompt may use {{ item }}, {{ item.NAME }}, {{ needs.TASK.summary }} and {{ needs.TASK.outputs.NAME }}; for two braces write {{ '{{' }}";
+const ALLOWED: &str = "a prompt may use {{ needs.TASK.summary }}, {{ needs.TASK.outputs.NAME }} and {{ refuted }}; for two braces write {{ '{{' }}";
+const ALLOWED_IN_MAP: &str = "this prompt may use {{ item }}, {{ item.NAME }}, {{ needs.TASK.summary }}, {{ needs.TASK.outputs.NAME }} and {{ refuted }}; for two braces write {{ '{{' }}";
 
 /// What a prompt may name.
 #[derive(Clone, Copy)]
@@ -37,10 +37,10 @@ impl Names<'_> {
     }
 }
 
-/// A whole tag, from its first brace on: a need's value, an element of a map, or braces meant as text.
+/// A whole tag, from its first brace on: a need's value, an element of a map, what was refuted, or braces meant as text.
 static TAG: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let value = r"needs\.([a-z0-9][a-z0-9_-]*)\.(?:(summary)|outputs\.([A-Za-z0-9_][A-Za-z0-9_-]*?))";
-    let braces = r"('[{}%#]{1,2}')";
+    let braces = r"(refuted|'[{}%#]{1,2}')";
     let item = r"(item)(?:\.([A-Za-z0-9_][A-Za-z0-9_-]*?))?";
     Regex::new(&format!(r"^\{{\{{(-?)\s*(?:{value}|{braces}|{item})\s*(-?)\}}\}}")).ok()
 });

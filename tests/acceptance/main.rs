@@ -12,6 +12,8 @@ mod drift;
 mod evidence;
 mod evidence_approval;
 mod evidence_log;
+mod evidence_no_change;
+mod evidence_review;
 mod journal;
 mod laws;
 mod life;

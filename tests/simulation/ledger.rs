@@ -51,6 +51,12 @@ pub struct Ledger {
     pub crashes: u64,
     /// Tasks that a person said yes to.
     pub approved: BTreeSet<String>,
+    /// The commit that each worker's tree started at.
+    pub starts: BTreeMap<String, String>,
+    /// The commit that each worker's tree was kept as.
+    pub heads: BTreeMap<String, String>,
+    /// Reviewers' workers that were given a head and said that it passes.
+    pub passed: BTreeSet<String>,
 }
 
 impl Ledger {
@@ -66,6 +72,15 @@ impl Ledger {
         self.executions.iter_mut().filter(open).for_each(|execution| execution.until = Some(now));
     }
 
+    /// Whether the reviewer's last body said yes, in a tree that stood at this worker's head.
+    fn has_passed(&self, reviewer: &str, worker: &str) -> bool {
+        let last = self.executions.iter().rev().find(|execution| execution.task == reviewer);
+        last.is_some_and(|last| {
+            let head = self.heads.get(worker);
+            self.passed.contains(&last.worker) && head.is_some() && self.starts.get(&last.worker) == head
+        })
+    }
+
     /// What an honest look at one item finds.
     pub fn look(&self, worker: &str, item: &Item) -> Checked {
         let work = self.works.get(worker).cloned().unwrap_or_default();
@@ -75,10 +90,10 @@ impl Ledger {
             Item::Command { .. }
             | Item::Artifact { .. }
             | Item::Log { .. }
-            | Item::Review { .. }
             | Item::Output { .. }
             | Item::Choice { .. }
             | Item::Views => work.good,
+            Item::Review { task } => self.has_passed(task, worker),
             // Nobody is sent to look at a control task.
             Item::Children => false,
             Item::Approval { .. } => {

@@ -37,6 +37,7 @@ const MUST_HAPPEN: &[&str] = &[
     "cause: launch_",
     "cause: lost",
     "cause: no_report",
+    "cause: replanned",
     "cause: reported_failed",
     "cause: stopped: `down`",
     "cause: timeout",

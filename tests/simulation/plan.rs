@@ -28,6 +28,7 @@ pub fn started(chance: &mut Chance) -> Started {
             tasks.push(task);
         }
     }
+    review_some(chance, &mut tasks);
     let only = chance.rarely("only", (0, 0), 120).then(|| {
         let index = chance.pick("only which", (0, 0), tasks.len() as u64);
         tasks.get(usize::try_from(index).unwrap_or_default()).map(|task| task.id.clone())
@@ -131,6 +132,29 @@ fn body(chance: &mut Chance, n: u64, worktree: bool) -> (TaskKind, Evidence) {
         _ => Evidence::Items(vec![artifact(), Item::Exit(0)]),
     };
     (kind, if chance.pick("asks a person", (n, 0), 5) == 1 { with_approval(evidence) } else { evidence })
+}
+
+/// Some tasks with a worktree get a reviewer, before or behind them in the file.
+fn review_some(chance: &mut Chance, tasks: &mut Vec<Task>) {
+    for n in 0..TASKS_MAX {
+        let id = format!("t{n}");
+        let known = tasks.iter().position(|task| task.id == id && task.workspace == WorkspaceKind::Worktree);
+        let Some(index) = known else { continue };
+        let Evidence::Items(items) = &mut tasks[index].evidence else { continue };
+        if chance.pick("reviewed", (n, 0), 6) != 1 {
+            continue;
+        }
+        items.push(Item::Review { task: format!("r{n}") });
+        let reviewer = Task {
+            id: format!("r{n}"),
+            needs: Vec::new(),
+            base: None,
+            evidence: Evidence::Items(vec![Item::Exit(0)]),
+            ..tasks[index].clone()
+        };
+        let at = if chance.pick("reviewer first", (n, 0), 2) == 1 { 0 } else { tasks.len() };
+        tasks.insert(at, reviewer);
+    }
 }
 
 /// The same, and a person's word in front of it.

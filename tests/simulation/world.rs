@@ -264,6 +264,7 @@ impl World {
 /// A worker as a number, for choices about it.
 pub fn who(worker: &str) -> u64 {
     let (task, attempt) = worker.rsplit_once('.').unwrap_or((worker, "0"));
-    let task: u64 = task.trim_start_matches('t').parse().unwrap_or_default();
+    let task: u64 = task.trim_start_matches(['t', 'r']).parse().unwrap_or_default();
+    let task = if worker.starts_with('r') { task + 50 } else { task };
     task * 100 + attempt.parse::<u64>().unwrap_or_default()
 }

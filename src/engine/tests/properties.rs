@@ -12,7 +12,8 @@ use crate::engine::effect::Effect;
 use crate::engine::event::{ClaimStep, Event, TaskStep, WorkerStep};
 use crate::engine::evidence::{Checked, Verdict};
 use crate::engine::outstanding::asked;
-use crate::engine::state::RunState;
+use crate::engine::review;
+use crate::engine::state::{RunPhase, RunState};
 use crate::engine::task_table::TaskPhase as T;
 use crate::engine::worker_table::WorkerPhase;
 
@@ -47,6 +48,31 @@ fn check_state(state: &RunState) {
     }
     let open = state.tasks.iter().filter(|task| !task.phase.is_terminal()).count();
     assert_eq!(state.open_count, open);
+    check_reviews(state);
+}
+
+/// Whoever reviews works for a head that waits for it, and a verdict is about the very head and
+/// attempt that it verified.
+fn check_reviews(state: &RunState) {
+    let at_work = |reviewer: &&usize| {
+        !matches!(state.tasks[**reviewer].phase, T::Pending) && !state.tasks[**reviewer].phase.is_terminal()
+    };
+    let at_work: Vec<usize> = state.reviews.keys().filter(at_work).copied().collect();
+    assert_eq!(state.reviewing.iter().copied().collect::<Vec<_>>(), at_work);
+    if state.phase == RunPhase::Running {
+        let idle = at_work.iter().find(|reviewer| !review::is_awaited(state, **reviewer));
+        assert_eq!(idle, None, "e5: a reviewer works for nobody");
+    }
+    for (index, task) in state.tasks.iter().enumerate().filter(|(_, task)| task.phase == T::Completed) {
+        let head = review::head(state, index);
+        for checked in task.evidence.iter().filter(|checked| checked.kind == "review") {
+            let fact = |name: &str| checked.facts.get(name).and_then(serde_json::Value::as_str);
+            assert_eq!((fact("answer"), fact("commit")), (Some("pass"), head), "e5");
+            let reviewer = &state.workers[fact("worker").expect("named")];
+            assert_eq!(Some(&*reviewer.start), head, "e5");
+            assert_ne!(reviewer.task, index, "never its own author");
+        }
+    }
 }
 
 /// What is true of a journal as a whole: ordinals, terminal states, disjoint claims.
@@ -158,7 +184,12 @@ fn play_to_the_end(play: &mut Play) {
             }
             Effect::Deliver { worker, .. } => drop(play.ack(&worker)),
             Effect::Stop { worker, .. } => drop(play.stopped(&worker)),
-            Effect::Capture { worker } => drop(play.capture(&worker, &format!("commit {step}"))),
+            Effect::Capture { worker } => {
+                let known = play.worker(&worker);
+                let reviews = play.state().reviews.contains_key(&known.task);
+                let commit = if reviews { known.start.clone() } else { format!("commit {step}") };
+                play.capture(&worker, &commit);
+            }
             Effect::Verify { worker } => drop(play.judge(&worker, Verdict::Verified)),
         }
     }
@@ -195,7 +226,8 @@ fn nudge(play: &mut Play) {
     let working = play.state().workers.iter().find(|(_, worker)| worker.token_live && worker.acknowledged);
     match working.map(|(id, _)| id.clone()) {
         Some(id) => {
-            let report = play.report_of(&id, crate::protocol::ReportStatus::Done);
+            let mut report = play.report_of(&id, crate::protocol::ReportStatus::Done);
+            report.outputs.insert("verdict".to_owned(), "pass".into());
             let sha256 = "the last word".to_owned();
             play.see(&id, crate::engine::input::Seen::Reported { report: Box::new(report), sha256 });
             play.exit(&id, 0);

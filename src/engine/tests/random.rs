@@ -3,14 +3,14 @@
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::{collection, sample};
 
-use super::{Plan, Play, approval, artifact, flow, place, started, task};
+use super::{Plan, Play, approval, artifact, flow, place, review, started, task};
 use crate::engine::event::{Snapshot, Started};
 use crate::engine::evidence::{Checked, ChildExit, Verdict};
 use crate::engine::input::{Beat, Choice, Input, Remnant, Request, Seen};
 use crate::engine::reshape::{self, Fate};
 use crate::engine::state::TaskState;
 use crate::protocol::ReportStatus;
-use crate::workflow::{Item, OnLost, Task, TaskBase, When};
+use crate::workflow::{Evidence, Item, OnLost, Task, TaskBase, When};
 
 const TASKS_MAX: usize = 12;
 
@@ -101,13 +101,15 @@ fn edited(mut tasks: Vec<Task>, edits: &[Edit]) -> Vec<Task> {
             Edit::Drop(n) if tasks.len() > 1 => {
                 let gone = tasks.remove(at(*n)).id;
                 tasks.iter_mut().for_each(|task| task.needs.retain(|need| need.task != gone));
+                tasks.iter_mut().for_each(|task| forget_reviewer(task, &gone));
                 let lost = Some(TaskBase::Task(gone));
                 tasks.iter_mut().filter(|task| task.base == lost).for_each(|task| task.base = None);
             }
             Edit::Drop(_) => {}
             Edit::Add(n) => {
                 let new = task(&format!("x{}", n % 3));
-                if tasks.iter().all(|task| task.id != new.id) {
+                let reviews = tasks.iter().any(|task| task.reviewers().any(|by| by == tasks[at(*n)].id));
+                if !reviews && tasks.iter().all(|task| task.id != new.id) {
                     let needed = tasks[at(*n)].id.clone();
                     tasks.insert(at(*n), new.needs(&[&needed]));
                 }
@@ -118,6 +120,16 @@ fn edited(mut tasks: Vec<Task>, edits: &[Edit]) -> Vec<Task> {
         }
     }
     tasks
+}
+
+/// The task shows what is left, or waives it where nothing is.
+fn forget_reviewer(task: &mut Task, gone: &str) {
+    if let Evidence::Items(items) = &mut task.evidence {
+        items.retain(|item| !matches!(item, Item::Review { task } if task == gone));
+        if items.is_empty() {
+            task.evidence = Evidence::Waived("its reviewer has gone".to_owned());
+        }
+    }
 }
 
 fn off() -> impl Strategy<Value = u64> {
@@ -221,10 +233,33 @@ fn one_task(n: usize) -> impl Strategy<Value = Task> {
     )
 }
 
+/// The same, and for some of them a reviewer of their own, which may have needs of its own.
+fn reviewed(mut tasks: Vec<Task>, wanted: &[(usize, u32, bool)]) -> Vec<Task> {
+    for &(n, retries, needs_first) in wanted {
+        let index = n % tasks.len();
+        let id = format!("r{index}");
+        if tasks[index].id.starts_with('r') || tasks.iter().any(|task| task.id == id) {
+            continue;
+        }
+        let mut reviewer = task(&id).tree().retries(retries);
+        if needs_first && tasks[index].id != "t0" {
+            reviewer = reviewer.needs(&["t0"]);
+        }
+        let Evidence::Items(mut items) = tasks[index].evidence.clone() else { continue };
+        items.push(review(&id));
+        tasks[index] = tasks[index].clone().shows(items).tree();
+        // Before or behind the one that it reviews: the order is no hint.
+        tasks.insert(if retries == 0 { 0 } else { tasks.len() }, reviewer);
+    }
+    tasks
+}
+
 pub(super) fn runs() -> impl Strategy<Value = Started> {
     let tasks = (1..=TASKS_MAX).prop_flat_map(|count| (0..count).map(one_task).collect::<Vec<_>>());
     let lost = sample::select(vec![OnLost::Ask, OnLost::Retry, OnLost::Fail]);
     let attempts = proptest::option::weighted(0.2, 1..20_u32);
+    let wanted = collection::vec((0..TASKS_MAX, 0..3_u32, any::<bool>()), 0..3);
+    let tasks = (tasks, wanted).prop_map(|(tasks, wanted)| reviewed(tasks, &wanted));
     (tasks, lost, attempts, 1..5_u32, proptest::option::weighted(0.2, 0..TASKS_MAX)).prop_map(
         |(tasks, lost, attempts, workers, only)| {
             let only = only.and_then(|n| tasks.get(n)).map(|task| task.id.clone()).into_iter().collect();
@@ -336,7 +371,9 @@ impl Play {
             }
             Said::Reported { off, status, hash } => {
                 let Some(token) = known.map(|_| token(*off)) else { return };
-                let report = crate::protocol::Report { token, ..self.report_of(worker, *status) };
+                let mut report = crate::protocol::Report { token, ..self.report_of(worker, *status) };
+                let answer = ["pass", "pass", "pass", "pass", "fail", "perhaps"].get(usize::from(hash % 8));
+                report.outputs.extend(answer.map(|answer| ("verdict".to_owned(), (*answer).into())));
                 Seen::Reported { report: Box::new(report), sha256: format!("{}", hash % 8) }
             }
             Said::BadFile(hash) => Seen::BadFile {
@@ -354,7 +391,11 @@ impl Play {
             Said::Gone => Seen::Gone { detail: "no such process".to_owned() },
             Said::Stopped => Seen::Stopped { trouble: None },
             Said::Captured(kept) => Seen::Captured {
-                snapshot: if *kept { Ok(snapshot(worker)) } else { Err("no space".to_owned()) },
+                snapshot: if *kept {
+                    Ok(snapshot(worker, known.map_or("", |known| &known.start)))
+                } else {
+                    Err("no space".to_owned())
+                },
             },
             Said::Judged(verdict, whole) => {
                 let items = known.map_or(0, |known| self.state().planned(known.task).evidence.items().len());
@@ -374,11 +415,8 @@ impl Play {
     }
 }
 
-fn snapshot(worker: &str) -> Snapshot {
-    Snapshot {
-        commit: format!("head of {worker}"),
-        tip: String::new(),
-        uncommitted: Vec::new(),
-        changed: Vec::new(),
-    }
+/// What an honest reviewer leaves: its tip is where it started.
+fn snapshot(worker: &str, start: &str) -> Snapshot {
+    let commit = format!("head of {worker}");
+    Snapshot { commit, tip: start.to_owned(), uncommitted: Vec::new(), changed: Vec::new() }
 }

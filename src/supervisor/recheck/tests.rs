@@ -265,6 +265,19 @@ fn what_became_of_the_trees_own_file_is_said_and_never_counts() {
 }
 
 #[test]
+fn e6_a_review_is_about_the_commit_of_its_attempt_and_says_pass() {
+    let stage = Stage::new();
+    let about = |commit: &str, answer: &str| {
+        verified("review").fact("commit", commit).fact("worker", "r.1").fact("answer", answer)
+    };
+    stage.is(about(&stage.head, "pass"), "same", "`r.1` looked at the commit of this attempt");
+    stage.is(about(&"0".repeat(40), "pass"), "differs", "it is about 0000");
+    stage.is(about(&stage.head, "fail"), "differs", "it is called verified, and the answer is fail");
+    stage.is(verified("review"), "differs", "it doesn't say what was looked at");
+    stage.is(Checked::new("review", Verdict::Refuted, "no"), "same", "stands in the journal");
+}
+
+#[test]
 fn whatever_kind_keeps_bytes_has_them_looked_at_and_the_rest_is_the_journals_word() {
     let stage = Stage::new();
     let log = verified("log").fact("sha256", stage.keep("a log")).fact("bytes", 5).fact("pattern", "l.g");

@@ -1,7 +1,9 @@
 //! `diff`: what changed between the task's base and its head (law E3).
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use ilchul_git_worktree::DiffFile;
 
+use super::secrets::is_secret;
 use super::{Case, Git, refuted, unverifiable, verified};
 use crate::engine::event::Snapshot;
 use crate::engine::evidence::Checked;
@@ -76,6 +78,13 @@ fn judge(case: &Case, git: &Git, snapshot: &Snapshot, rules: &Rules<'_>) -> Resu
         if !outside.is_empty() {
             return Ok(facts(refuted(KIND, format!("outside of `paths`: {}", some(&outside)))));
         }
+    }
+    // A removed secret is a good change. Who wants one in says so by its whole name, not by a pattern.
+    let stray = |file: &&DiffFile| !file.gone && is_secret(&file.path) && !rules.paths.contains(&file.path);
+    let secrets: Vec<String> = stat.files.iter().filter(stray).map(|file| file.path.clone()).collect();
+    if !secrets.is_empty() {
+        let reason = format!("looks like a secret, and `paths` doesn't name it: {}", some(&secrets));
+        return Ok(facts(refuted(KIND, reason)));
     }
     if let Some(most) = rules.max_lines.filter(|most| lines > *most) {
         return Ok(facts(refuted(KIND, format!("{lines} changed lines, at most {most} are allowed"))));

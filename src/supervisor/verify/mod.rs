@@ -9,6 +9,7 @@ mod command;
 mod diff;
 mod file;
 mod log;
+mod secrets;
 
 pub(super) use artifact::CAP as ARTIFACT_CAP;
 pub(super) use command::OUTPUT_CAP;

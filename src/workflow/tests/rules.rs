@@ -83,8 +83,9 @@ fn every_evidence_item_is_read() {
                  { diff: { paths: [src/**], max_lines: 4, clean: true, allow_none: true } }, { diff: {} }, \
                  { log: { pattern: ok } }, { log: { pattern: ok, source: worker } }, \
                  { log: { pattern: 'a|b', source: ./worker } }, \
-                 { approval: { message: Ship it? } } ]";
-    let workflow = good_task(&format!("run: x, evidence: {items}"));
+                 { review: r }, { approval: { message: Ship it? } } ]";
+    let text = format!("version: 1\ntasks: {{ a: {{ run: x, evidence: {items} }}, r: {{ run: x }} }}\n");
+    let workflow = good(&text).workflow;
     let command = |command: &str, matches: Option<&str>, seconds| Item::Command {
         command: command.to_owned(),
         matches: matches.map(str::to_owned),
@@ -102,8 +103,10 @@ fn every_evidence_item_is_read() {
         log("ok", LogSource::Worker),
         // A file of that name is named by a path.
         log("a|b", LogSource::File("./worker".to_owned())),
+        Item::Review { task: "r".to_owned() },
         Item::Approval { message: "Ship it?".to_owned() },
     ];
+    assert_eq!(workflow.tasks[0].reviewers().collect::<Vec<_>>(), ["r"]);
     assert_eq!(workflow.tasks[0].evidence, Evidence::Items(expected));
 }
 

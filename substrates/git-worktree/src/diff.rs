@@ -30,6 +30,8 @@ pub struct DiffFile {
     /// One of its sides holds a zero byte near its start, or is huge. A zero byte
     /// can be put into any file: whoever limits lines must decide about these.
     pub binary: bool,
+    /// It isn't there any more.
+    pub gone: bool,
 }
 
 /// All that changed. A renamed file is a removed and an added one.
@@ -78,7 +80,8 @@ impl GitWorktree {
             }
             stat.added += added;
             stat.removed += removed;
-            stat.files.push(DiffFile { path, added, removed, binary });
+            let gone = delta.status() == Delta::Deleted;
+            stat.files.push(DiffFile { path, added, removed, binary, gone });
         }
         stat.files.sort_by(|a, b| a.path.cmp(&b.path));
         if !stat.files.is_empty() && stat.files.iter().all(|file| !file.binary) {

@@ -13,7 +13,7 @@ use super::{Broken, Laws, hold};
 use crate::world::World;
 
 /// What may kill a token, by the beginning of its reason: each names an observation (law L8).
-pub const CAUSES: [&str; 13] = [
+pub const CAUSES: [&str; 14] = [
     "worker_died",
     "no_report",
     "fatal_exit",
@@ -25,6 +25,7 @@ pub const CAUSES: [&str; 13] = [
     "stopped: `down`",
     "decided by a person",
     "cancelled by a person",
+    "replanned",
     "start_failed",
     "denied",
 ];
@@ -231,12 +232,24 @@ impl Laws {
             .iter()
             .map(|task| (task.id.clone(), everything || self.book.only.contains(&task.id)))
             .collect();
-        for task in tasks.iter().rev().filter(|_| !everything) {
-            if asked[&task.id] {
+        // As often as there are tasks: a reviewer may stand anywhere in the file.
+        for task in tasks.iter().flat_map(|_| tasks).filter(|_| !everything) {
+            let mut both = task.reviewers().any(|by| asked.get(by) == Some(&true));
+            both |= asked[&task.id];
+            if both {
+                asked.insert(task.id.clone(), true);
                 asked.extend(task.needs.iter().map(|need| (need.task.clone(), true)));
+                asked.extend(task.reviewers().map(|by| (by.to_owned(), true)));
             }
         }
         asked
+    }
+
+    /// Whom a reviewer reviews.
+    fn reviewed_by(&self, reviewer: &str) -> Option<&str> {
+        let tasks = &self.book.workflow.tasks;
+        let found = tasks.iter().find(|task| task.reviewers().any(|by| by == reviewer));
+        found.map(|task| task.id.as_str())
     }
 
     fn l2_ordinals_rise_by_one(&self, id: &str, attempt: u32) -> Result<(), Broken> {
@@ -257,6 +270,11 @@ impl Laws {
             (_, None) => true,
             (TaskStep::Reopened, Some(Outcome::Failed | Outcome::Partial | Outcome::Cancelled)) => true,
             (TaskStep::Rearmed, Some(ended)) => ended == Outcome::Skipped,
+            // Only for a head that is still to be judged.
+            (TaskStep::Replanned, Some(ended)) => {
+                let open = |id: &str| self.book.tasks.get(id).is_some_and(|task| task.outcome.is_none());
+                ended != Outcome::Skipped && self.reviewed_by(&event.task).is_some_and(open)
+            }
             (_, Some(_)) => false,
         };
         hold("d1_ends_are_sticky", may, || format!("`{}`, {ended:?}: {:?}", event.task, event.step))
@@ -304,6 +322,12 @@ impl Laws {
     fn d2_starts_when_its_needs_allow(&self, id: &str) -> Result<(), Broken> {
         let Some(task) = self.book.workflow.tasks.iter().find(|task| task.id == id) else { return Ok(()) };
         let ended = |need: &str| self.book.tasks.get(need).and_then(|task| task.outcome);
+        if let Some(reviewed) = self.reviewed_by(id) {
+            let over = ended(reviewed).is_some();
+            hold("d2_starts_when_its_needs_allow", !over, || {
+                format!("`{id}` reviews `{reviewed}` after its end")
+            })?;
+        }
         let mut groups: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
         for need in &task.needs {
             let Some(found) = ended(&need.task) else {
