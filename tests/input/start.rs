@@ -184,6 +184,12 @@ fn what_init_writes_runs_green_in_any_repository() {
         assert_eq!(world.run(&["init", "--template", template]).code, 0);
         let said = world.run(&["up", "--session", "subprocess"]);
         assert_eq!(said.code, 0, "{template}: {said:?}");
+        let drawn = world.run(&["graph", "--json"]).data();
+        assert!(drawn["run"].is_string(), "{template}: {drawn}");
+        let states = drawn["nodes"].as_array().unwrap().iter().map(|node| node["state"].as_str().unwrap());
+        let others: Vec<&str> = states.filter(|state| *state != "completed").collect();
+        // The one thing that isn't done is what the panel didn't choose.
+        assert_eq!(others, ["skipped"].repeat(usize::from(template == "review-panel")), "{template}");
     }
 }
 
@@ -302,11 +308,11 @@ fn a_plan_has_the_same_for_scripts() {
     let world = with(text);
     let head = world.git(&["rev-parse", "HEAD"]);
     let data = world.run(&["plan", "--json", "--workers", "5"]).data();
-    let exit = json!([{"kind": "exit", "words": "ends with exit code 0"}]);
+    let exit = json!([{"kind": "exit", "words": "ends with exit code 0", "until": false}]);
     let task = |id: &str, step: u32, what: &str, needs: Value, base: Value| {
         json!({"id": id, "step": step, "kind": "run", "what": what, "needs": needs, "when": "completed",
             "base": base, "workspace": "worktree", "evidence": exit, "waived": null,
-            "timeout_ms": 1_800_000, "attempts": 1, "retain": true})
+            "timeout_ms": 1_800_000, "attempts": 1, "retain": true, "branches": {}, "makes": []})
     };
     let expected = json!({
         "workflow": "ilchul",

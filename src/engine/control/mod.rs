@@ -137,6 +137,8 @@ fn child(state: &RunState, parent: usize, body: &Task, (sort, k): (char, u32)) -
         needs: planned.needs.iter().map(need).collect(),
         when: When::Completed,
         base: planned.base.clone(),
+        // What works on an element does so through every control task in between.
+        item: planned.item.clone(),
         ..body.clone()
     }
 }

@@ -413,6 +413,19 @@ fn a_map_makes_a_task_for_each_element_and_answers_with_what_they_answered() {
 }
 
 #[test]
+fn an_element_reaches_what_a_control_task_in_the_map_makes() {
+    let Task { kind: TaskKind::Map(mut map), needs, .. } = fan("check", "list", 10) else { panic!("a map") };
+    map.each = until_file("", 3);
+    let check = Task { needs, ..control_task("check", TaskKind::Map(map)) };
+    let mut play = Play::new(flow(vec![task("list"), check]));
+    play.answers("list.1", json!({"files": ["a", "b"]}));
+    play.iterates("check-m2-i1.1", Verdict::Refuted);
+    let item = |id: &str| play.state().planned(play.state().task_index(id).expect("made")).item.clone();
+    assert_eq!(item("check-m1-i1"), Some(json!("a")));
+    assert_eq!((item("check-m2-i1"), item("check-m2-i2")), (Some(json!("b")), Some(json!("b"))));
+}
+
+#[test]
 fn a_map_over_nothing_completes_and_over_no_list_or_too_long_a_one_fails() {
     let cases = [
         (json!({"files": []}), T::Completed, ""),

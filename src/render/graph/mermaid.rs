@@ -9,8 +9,7 @@ use super::super::table::Tone;
 use super::Graph;
 
 /// The classes that states have: fill, line and text, readable on light and dark pages.
-const CLASSES: &str = "\
-    classDef good fill:#dff5e1,stroke:#1a7f37,color:#0b3d1a
+const CLASSES: &str = "    classDef good fill:#dff5e1,stroke:#1a7f37,color:#0b3d1a
     classDef warn fill:#fff3cd,stroke:#9a6700,color:#4d3300
     classDef bad fill:#ffe3e0,stroke:#cf222e,color:#5c0f14
     classDef dim fill:#eceff1,stroke:#8b949e,color:#57606a

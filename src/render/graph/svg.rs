@@ -29,6 +29,7 @@ text{font:12px ui-sans-serif,system-ui,sans-serif;fill:#1f2328}
 .bad{fill:#ffe3e0;stroke:#cf222e}.dim{fill:#eceff1;stroke:#8b949e}
 .edge{fill:none;stroke:#57606a}.pruned{stroke-dasharray:4 3;stroke:#8b949e}
 .word,.part{font-size:11px;fill:#57606a}
+.word{paint-order:stroke;stroke:#fff;stroke-width:3px}
 .head{fill:#57606a}
 @media (prefers-color-scheme:dark){
 text{fill:#e6edf3}
@@ -37,6 +38,7 @@ text{fill:#e6edf3}
 .bad{fill:#42161a;stroke:#f85149}.dim{fill:#21262d;stroke:#6e7681}
 .edge{stroke:#8b949e}.pruned{stroke:#6e7681}
 .word,.part{fill:#9da7b3}
+.word{stroke:#0d1117}
 .head{fill:#8b949e}
 }
 ";
@@ -77,6 +79,12 @@ pub fn svg(graph: &Graph) -> String {
     for node in &top {
         if let Some(found) = &drawn[*node] {
             boxed(&mut out, &graph.nodes[*node], found);
+        }
+    }
+    // Words last, with a rim of their own: what a box covered couldn't be read.
+    for edge in &graph.edges {
+        if let (Some(from), Some(to)) = (&drawn[edge.from], &drawn[edge.to]) {
+            beside(&mut out, (from, to), edge);
         }
     }
     out.push_str("</svg>\n");
@@ -156,12 +164,18 @@ fn line(out: &mut String, (from, to): (&Drawn, &Drawn), edge: &super::Edge) {
         out,
         "<path class=\"{class}\" marker-end=\"url(#to)\" d=\"M{x1} {y1}C{x1} {half} {x2} {half} {x2} {y2}\"/>"
     );
+}
+
+/// What stands beside a line: near its end, where the lines of one task have parted.
+fn beside(out: &mut String, (from, to): (&Drawn, &Drawn), edge: &super::Edge) {
     let words = edge.words();
-    if !words.is_empty() {
-        // Near its end, where the lines of one task have parted.
-        let (x, y) = ((x1 + 3 * x2) / 4, (y1 + 3 * y2) / 4);
-        let _ = writeln!(out, "<text class=\"word\" x=\"{x}\" y=\"{y}\">{}</text>", escape(&cut(&words)));
+    if words.is_empty() {
+        return;
     }
+    let (x1, y1) = (from.x + from.width / 2, from.y + from.height);
+    let (x2, y2) = (to.x + to.width / 2, to.y);
+    let (x, y) = ((x1 + 3 * x2) / 4, (y1 + 3 * y2) / 4);
+    let _ = writeln!(out, "<text class=\"word\" x=\"{x}\" y=\"{y}\">{}</text>", escape(&cut(&words)));
 }
 
 fn boxed(out: &mut String, node: &Node, found: &Drawn) {
