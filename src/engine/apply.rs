@@ -9,9 +9,9 @@ use super::event::{
 };
 use super::evidence::{Checked, Verdict};
 use super::moment::Stamp;
-use super::ready;
 use super::state::{Anchor, KeptReport, RunPhase, RunState, WorkerState, worker_id};
 use super::task_table::{self, TaskPhase};
+use super::{order, ready};
 use crate::workflow::Item;
 use std::fmt;
 
@@ -217,10 +217,10 @@ fn sort(state: &mut RunState, index: usize, to: TaskPhase) {
             set.remove(&index)
         };
     };
-    put(&mut state.ready, to == TaskPhase::Ready);
     put(&mut state.moving, to.is_held() || matches!(to, TaskPhase::Verifying | TaskPhase::RepairRequired));
     let decidable = to == TaskPhase::Pending && ready::is_decided(state, index);
     put(&mut state.decidable, decidable);
+    order::sort(state, index, to == TaskPhase::Ready);
 }
 
 /// Keeps everything derived true after a task moved.

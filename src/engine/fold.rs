@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::Engine;
 use super::event::Started;
 use super::moment::Stamp;
+use super::order;
 use super::state::{Anchor, RunPhase, RunState, TaskState, WorkerState};
 
 /// Tasks or workers in one part: parts are read on more than one core.
@@ -30,7 +31,7 @@ struct Head<'s> {
     stopping: Option<bool>,
     last_token: u64,
     attempts_spent: usize,
-    ready: Cow<'s, BTreeSet<usize>>,
+    ready: BTreeSet<usize>,
     decidable: Cow<'s, BTreeSet<usize>>,
     active: Cow<'s, BTreeSet<String>>,
     at_large: Cow<'s, BTreeSet<String>>,
@@ -90,6 +91,7 @@ pub fn write<E: From<serde_json::Error>>(
         open_count,
         index: _,
         dependents: _,
+        chains: _,
         asked_for: _,
     } = state;
     let head = Head {
@@ -103,7 +105,7 @@ pub fn write<E: From<serde_json::Error>>(
         stopping: *stopping,
         last_token: *last_token,
         attempts_spent: *attempts_spent,
-        ready: Cow::Borrowed(ready),
+        ready: ready.places(),
         decidable: Cow::Borrowed(decidable),
         active: Cow::Borrowed(active),
         at_large: Cow::Borrowed(at_large),
@@ -154,7 +156,7 @@ pub fn join(started: Started, at: Stamp, parts: Vec<Part>) -> Option<Engine> {
     if !(whole && inside && workers.is_sorted_by(|a, b| a.0 < b.0) && head.active.iter().all(known)) {
         return None;
     }
-    Some(Engine::over(RunState {
+    let mut state = RunState {
         last_at: head.last_at,
         anchor: head.anchor.into_owned(),
         ended_at: head.ended_at,
@@ -165,12 +167,13 @@ pub fn join(started: Started, at: Stamp, parts: Vec<Part>) -> Option<Engine> {
         workers: BTreeMap::from_iter(workers),
         last_token: head.last_token,
         attempts_spent: head.attempts_spent,
-        ready: head.ready.into_owned(),
         decidable: head.decidable.into_owned(),
         active: head.active.into_owned(),
         at_large: head.at_large.into_owned(),
         moving: head.moving.into_owned(),
         open_count: head.open_count,
         ..fresh
-    }))
+    };
+    order::gather(&mut state, head.ready);
+    Some(Engine::over(state))
 }

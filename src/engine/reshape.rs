@@ -80,6 +80,7 @@ pub fn settings(old: &Workflow, new: &Workflow) -> Vec<String> {
     let of = |flow: &Workflow| {
         let mut all = Map::new();
         all.insert("name".to_owned(), json!(flow.name));
+        all.insert("order".to_owned(), json!(flow.order));
         for (section, values) in [("heartbeat", json!(flow.heartbeat)), ("limits", json!(flow.limits))] {
             let values = values.as_object().cloned().unwrap_or_default();
             all.extend(values.into_iter().map(|(key, value)| (format!("{section}.{key}"), value)));

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::event::Started;
 use super::evidence::Checked;
 use super::moment::{Moment, Stamp};
+use super::order::{self, Ready};
 use super::task_table::TaskPhase;
 pub use super::worker_state::{KeptReport, WorkerState};
 use crate::workflow::{Need, Task, TaskBase, When, Workflow};
@@ -56,8 +57,8 @@ pub struct RunState {
     pub last_token: u64,
     /// Attempts over all tasks; those that the host failed spend none.
     pub attempts_spent: usize,
-    /// Tasks that could start, in order.
-    pub ready: BTreeSet<usize>,
+    /// Tasks that could start, in the order in which they are to.
+    pub ready: Ready,
     /// Pending tasks whose dependency policy is decided, one way or the other.
     pub decidable: BTreeSet<usize>,
     /// Workers that live, or to whom something is still owed.
@@ -72,6 +73,8 @@ pub struct RunState {
     pub open_count: usize,
     pub(super) index: BTreeMap<String, usize>,
     pub(super) dependents: Vec<Vec<(usize, usize)>>,
+    /// By task: how many tasks the longest chain from it through its dependents has.
+    pub(super) chains: Vec<u32>,
     /// What `--only` left in.
     pub(super) asked_for: Vec<bool>,
 }
@@ -172,7 +175,7 @@ impl RunState {
         let asked_for = asked_for(&started.only, &started.workflow.tasks, &index);
         let decidable = (0..count).filter(|&i| tasks[i].unended == 0 || !asked_for[i]).collect();
         let anchor = Anchor { boot: started.boot.clone(), mono_ms: started.mono_ms, moment: at.moment };
-        Self {
+        let mut state = Self {
             started,
             started_at: at,
             last_at: at,
@@ -185,7 +188,7 @@ impl RunState {
             workers: BTreeMap::new(),
             last_token: 0,
             attempts_spent: 0,
-            ready: BTreeSet::new(),
+            ready: Ready::default(),
             decidable,
             moving: BTreeSet::new(),
             active: BTreeSet::new(),
@@ -194,8 +197,11 @@ impl RunState {
             open_count: count,
             index,
             dependents,
+            chains: Vec::new(),
             asked_for,
-        }
+        };
+        order::extend(&mut state, 0);
+        state
     }
 
     /// The workflow.

@@ -44,7 +44,7 @@ pub fn deadlines(state: &RunState, pulses: &Pulses) -> Vec<(Moment, Timer)> {
     }
     // Where there is no room, the end of a worker wakes us; a deadline in the past would spin.
     let room = state.stopping.is_none() && state.has_room();
-    for &task in state.ready.iter().filter(|_| room) {
+    for task in state.ready.iter().filter(|_| room) {
         if let (Some(until), false) = (state.tasks[task].defer_until, ready::is_held_back(state, task)) {
             all.push((until, Timer::Deferred(task)));
         }

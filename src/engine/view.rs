@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 
 use super::event::{Place, Snapshot};
 use super::evidence::Checked;
+use super::gate::{self, Verdict};
 use super::moment::Stamp;
 use super::outstanding::asked;
-use super::ready;
 use super::state::{RunPhase, RunState, TaskState, WorkerState};
 use super::task_table::TaskPhase;
 use super::worker_table::WorkerPhase;
@@ -59,6 +59,8 @@ pub struct TaskView {
     pub phase: TaskPhase,
     /// Why, as `code` or `code: detail`; empty where the phase says it all.
     pub reason: String,
+    /// What the gate says of it, where it is ready, or was denied.
+    pub gate: Option<Gated>,
     /// What it waits for right now; empty when it waits for nothing.
     pub waits_for: Vec<String>,
     /// What a person is asked before it may complete: its approval, once all else is verified.
@@ -85,6 +87,17 @@ pub struct TaskView {
     pub removed: bool,
     /// What the workflow declares, by kind; the reason, where it is waived.
     pub declared: Result<Vec<&'static str>, String>,
+}
+
+/// What the gate says of a task that it doesn't let start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gated {
+    /// `deny`, `approve`, `defer` or `limited`.
+    pub verdict: &'static str,
+    /// The stage that says so.
+    pub stage: String,
+    /// Until when, in milliseconds since 1970, where that is known.
+    pub until_ms: Option<i64>,
 }
 
 /// One worker, as readers see it.
@@ -173,6 +186,7 @@ impl RunView {
 
 /// What of a task's view the rest of the state says.
 struct Beside {
+    gate: Option<Gated>,
     waits_for: Vec<String>,
     asks: Option<String>,
     held: bool,
@@ -181,8 +195,11 @@ struct Beside {
 
 impl Beside {
     fn of(state: &RunState, task: usize) -> Self {
+        let now = state.last_at.moment;
+        let says = (state.tasks[task].phase == TaskPhase::Ready).then(|| gate::verdict(state, now, task));
         Self {
-            waits_for: waits_for(state, task),
+            gate: gated(state, task, says.as_ref()),
+            waits_for: waits_for(state, task, says.as_ref()),
             asks: asked(state, task).map(|(_, message)| message.to_owned()),
             held: state.tasks[task].phase == TaskPhase::Ready && state.held_by(task).is_some(),
             worker: state.current_worker(task).map(|(id, _)| id),
@@ -190,13 +207,18 @@ impl Beside {
     }
 }
 
-fn task_view(planned: Task, task: TaskState, Beside { waits_for, asks, held, worker }: Beside) -> TaskView {
+fn task_view(
+    planned: Task,
+    task: TaskState,
+    Beside { gate, waits_for, asks, held, worker }: Beside,
+) -> TaskView {
     TaskView {
         id: planned.id,
         kind: planned.kind.word(),
         needs: planned.needs.into_iter().map(|need| need.task).collect(),
         phase: task.phase,
         reason: task.reason,
+        gate,
         waits_for,
         asks,
         held,
@@ -216,8 +238,25 @@ fn task_view(planned: Task, task: TaskState, Beside { waits_for, asks, held, wor
     }
 }
 
+/// What the gate says where it doesn't let a task start; of one that it denied, by its journaled reason.
+fn gated(state: &RunState, index: usize, says: Option<&Verdict>) -> Option<Gated> {
+    let task = &state.tasks[index];
+    if let (TaskPhase::Failed, Some((stage, _))) = (task.phase, gate::denied(&task.reason)) {
+        return Some(Gated { verdict: "deny", stage: stage.to_owned(), until_ms: None });
+    }
+    let says = says?;
+    let until_ms = match says {
+        Verdict::Limited { until, .. } => {
+            let ahead = i64::try_from(until.since(state.last_at.moment).as_millis()).unwrap_or(i64::MAX);
+            Some(state.last_at.wall_ms.saturating_add(ahead))
+        }
+        Verdict::Allow | Verdict::Deny { .. } | Verdict::Approve { .. } | Verdict::Defer { .. } => None,
+    };
+    Some(Gated { verdict: says.word(), stage: says.stage()?.word().to_owned(), until_ms })
+}
+
 /// What keeps a task from going on right now.
-fn waits_for(state: &RunState, index: usize) -> Vec<String> {
+fn waits_for(state: &RunState, index: usize, says: Option<&Verdict>) -> Vec<String> {
     let task = &state.tasks[index];
     match task.phase {
         TaskPhase::Pending => state
@@ -229,26 +268,8 @@ fn waits_for(state: &RunState, index: usize) -> Vec<String> {
             .map(|(need, needed)| format!("task `{}`, which is {}", need.task, state.tasks[needed].phase))
             .collect(),
         TaskPhase::Ready => {
-            let (live, limit) = (state.live_count(), state.started.workers);
-            if ready::awaits_end(state, index) {
-                return vec!["the end of its last attempt's session".to_owned()];
-            }
-            if ready::awaits_end(state, index) {
-                return vec!["the end of its last attempt's session".to_owned()];
-            }
-            if ready::awaits_base(state, index) {
-                return vec!["the last snapshot of the task that it starts from".to_owned()];
-            }
-            if let Some(found) = state.held_by(index) {
-                let known = state.workers.get(found).is_some_and(|worker| worker.phase.is_live());
-                let what = if known { "couldn't be ended" } else { "was found and isn't in this journal" };
-                return vec![format!("`{found}`, which {what}, to end")];
-            }
-            match (task.defer_until.is_some(), !state.has_room()) {
-                (true, _) => vec!["the host: its last launch failed there".to_owned()],
-                (false, true) => vec![format!("a free worker: {live} of {limit} are in use")],
-                (false, false) => Vec::new(),
-            }
+            let waits = says.filter(|says| **says != Verdict::Allow);
+            waits.map(|says| says.reason().to_owned()).into_iter().collect()
         }
         TaskPhase::Claimed => vec!["its worker's readiness".to_owned()],
         TaskPhase::Verifying => match asked(state, index) {

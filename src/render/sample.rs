@@ -37,6 +37,7 @@ pub(crate) fn task(id: &str, phase: TaskPhase, reason: &str, needs: &[&str]) -> 
         phase,
         reason: reason.to_owned(),
         held: false,
+        gate: None,
         waits_for: Vec::new(),
         asks: None,
         since: at(10),

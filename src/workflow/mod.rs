@@ -30,8 +30,8 @@ use tree::Span;
 pub use error::{Errors, Problem, Severity, render, render_problems};
 pub use file::{MAX_BYTES, ReadError, read};
 pub use model::{
-    APPROVAL, Agent, Evidence, Heartbeat, Item, Limits, LogSource, Need, OnLost, SessionKind, Task, TaskBase,
-    TaskKind, When, Workflow, WorkspaceKind,
+    APPROVAL, Agent, Ceiling, Evidence, Failures, Heartbeat, Item, Limits, LogSource, Need, OnLost, Order,
+    SessionKind, Task, TaskBase, TaskKind, When, Workflow, WorkspaceKind,
 };
 pub use schema::schema;
 pub use settings::{Settings, SettingsError};

@@ -23,10 +23,31 @@ pub struct Workflow {
     pub heartbeat: Heartbeat,
     /// Bounds for the whole run.
     pub limits: Limits,
+    /// Which of the ready tasks starts first. Workflows that were kept without it had the file's.
+    #[serde(default = "Order::before")]
+    pub order: Order,
     /// Adapters that tasks may name, by name.
     pub agents: BTreeMap<String, Agent>,
     /// In the order of the file; `needs` and `base` refer to ids in this list.
     pub tasks: Vec<Task>,
+}
+
+/// Which of the ready tasks starts first, where not all can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// What the longest chain waits for, then what most tasks wait for, then the oldest, then by id.
+    #[default]
+    Critical,
+    /// The order of the file.
+    Fifo,
+}
+
+impl Order {
+    /// That of runs whose journal names none.
+    fn before() -> Self {
+        Self::Fifo
+    }
 }
 
 /// What hosts a worker's process.
@@ -121,6 +142,9 @@ pub struct Limits {
     pub tokens: Option<u64>,
     /// US dollars over all tasks.
     pub usd: Option<f64>,
+    /// Failed attempts after which the run stops.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures: Option<Failures>,
     /// Free bytes below which nothing new is provisioned.
     pub free_disk: Option<u64>,
     /// From the session's start to the worker's readiness. Default 60 s.
@@ -144,11 +168,45 @@ impl Default for Limits {
             wall: None,
             tokens: None,
             usd: None,
+            failures: None,
             free_disk: None,
             ready: Duration::from_secs(60),
             start: Duration::from_secs(30),
             grace: Duration::from_secs(10),
         }
+    }
+}
+
+/// More failed attempts than `max` within such a time stop the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failures {
+    /// So many are borne.
+    pub max: u32,
+    /// From the first of them to the one too many.
+    #[serde(with = "millis")]
+    pub within: Duration,
+}
+
+/// What one attempt may use at most. `None`: nobody said.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Ceiling {
+    /// Tokens.
+    pub tokens: Option<u64>,
+    /// US dollars.
+    pub usd: Option<f64>,
+}
+
+impl Ceiling {
+    /// Whether nobody said anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The same, with what it leaves open taken from `other`.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self { tokens: self.tokens.or(other.tokens), usd: self.usd.or(other.usd) }
     }
 }
 
@@ -181,6 +239,9 @@ pub struct Task {
     pub timeout: Duration,
     /// Attempts after the first.
     pub retries: u32,
+    /// What one attempt may use at most: reserved when it is claimed.
+    #[serde(default, skip_serializing_if = "Ceiling::is_empty")]
+    pub budget: Ceiling,
     /// What must be shown.
     pub evidence: Evidence,
     /// Keep worktree and session until they are released. Default true.
@@ -207,6 +268,16 @@ pub enum TaskKind {
 }
 
 impl TaskKind {
+    /// Whether it may use tokens and money that nobody said anything of: what ilchul starts
+    /// from a command line does so only where its `budget` says that it does.
+    #[must_use]
+    pub fn may_spend(&self) -> bool {
+        match self {
+            Self::Worker(_) | Self::Agent { .. } => true,
+            Self::Run(_) | Self::Argv(_) => false,
+        }
+    }
+
     /// The word that `status` shows for it.
     #[must_use]
     pub fn word(&self) -> &'static str {

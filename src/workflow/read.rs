@@ -9,7 +9,7 @@ use super::dag;
 use super::error::Sink;
 use super::fields::{Field, Fields};
 use super::keys::{self, ADAPTERS, LATER_ADAPTERS};
-use super::model::{Agent, Heartbeat, Limits, OnLost, Workflow};
+use super::model::{Agent, Ceiling, Failures, Heartbeat, Limits, OnLost, Order, Workflow};
 use super::place::{Path, quote};
 use super::scalar;
 use super::take::{any_of, found, is_null};
@@ -18,8 +18,6 @@ use super::tree::{Node, Value};
 
 /// Characters of a name: it stands in a tmux status line and in tables.
 pub(super) const MAX_NAME: usize = 200;
-/// Limits that are read and kept, but that nothing acts on yet.
-const NOT_ENFORCED: &[&str] = &["depth", "wall", "tokens", "usd"];
 
 impl Sink<'_> {
     /// `stem` is the workflow's name where the file has none. `None`: the root isn't a mapping.
@@ -42,6 +40,11 @@ impl Sink<'_> {
         };
         let heartbeat = self.heartbeat(&body);
         let limits = self.limits(&body);
+        let order = match body.get("order").and_then(|field| self.word(&at, field)) {
+            Some("fifo") => Order::Fifo,
+            // The key table allows no other word.
+            Some(_) | None => Order::Critical,
+        };
         let (agents, agent_names) = self.agents(&body);
         // Agents come before tasks whatever the file's order is, because tasks name them.
         let scope = Scope { defaults: &defaults, agents: &agents, agent_names: &agent_names };
@@ -57,6 +60,7 @@ impl Sink<'_> {
             session: defaults.session,
             heartbeat,
             limits,
+            order,
             agents,
             tasks: drafts.into_iter().map(|draft| draft.task).collect(),
         })
@@ -142,7 +146,7 @@ impl Sink<'_> {
         beat
     }
 
-    /// Bounds of the run; those that nothing enforces yet are named, so that nobody relies on them.
+    /// Bounds of the run.
     fn limits(&mut self, body: &Fields<'_, '_>) -> Limits {
         let mut limits = Limits::default();
         let Some(field) = body.get("limits") else { return limits };
@@ -167,12 +171,28 @@ impl Sink<'_> {
         limits.tokens = body.get("tokens").and_then(|field| self.count(&at, field));
         limits.usd = body.get("usd").and_then(|field| self.amount(&at, field));
         limits.free_disk = body.get("free_disk").and_then(|field| self.size(&at, field));
-        // A warning and no error: the file is valid for a later version, and harmless in this one.
-        for field in body.among(NOT_ENFORCED) {
-            let name = field.key.name;
-            self.warn(&at.key(name), field.span, format!("`{name}` is not enforced by this version"));
-        }
+        limits.failures = body.get("failures").and_then(|field| self.failures(&at, field));
         limits
+    }
+
+    /// How many failures stop the run.
+    fn failures(&mut self, at: &Path<'_>, field: Field<'_, '_>) -> Option<Failures> {
+        let at = at.key("failures");
+        let body = self.fields(&at, field.value, &keys::FAILURES)?;
+        let max = body.get("max").and_then(|field| self.small(&at, field));
+        let within = body.get("within").and_then(|field| self.duration(&at, field));
+        Some(Failures { max: max?, within: within? })
+    }
+
+    /// What an attempt may use at most.
+    pub(super) fn ceiling(&mut self, at: &Path<'_>, body: &Fields<'_, '_>) -> Ceiling {
+        let Some(field) = body.get("budget") else { return Ceiling::default() };
+        let at = at.key("budget");
+        let Some(body) = self.fields(&at, field.value, &keys::BUDGET) else { return Ceiling::default() };
+        Ceiling {
+            tokens: body.get("tokens").and_then(|field| self.count(&at, field)),
+            usd: body.get("usd").and_then(|field| self.amount(&at, field)),
+        }
     }
 
     /// A file that can't fit its own bound.

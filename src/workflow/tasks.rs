@@ -10,7 +10,7 @@ use super::error::Sink;
 use super::fields::{Entry, Field, Fields};
 use super::items::Surroundings;
 use super::keys::{self, KINDS, MAX_TASKS};
-use super::model::{Agent, Need, SessionKind, Task, TaskBase, TaskKind, When, WorkspaceKind};
+use super::model::{Agent, Ceiling, Need, SessionKind, Task, TaskBase, TaskKind, When, WorkspaceKind};
 use super::place::{Path, quote};
 use super::scalar;
 use super::take::{any_of, found};
@@ -30,6 +30,8 @@ pub(super) struct Defaults {
     pub(super) retries: u32,
     /// Tasks add to these, and win.
     pub(super) env: BTreeMap<String, Option<String>>,
+    /// For what may spend without saying so; a command line is no agent because agents have a bound.
+    pub(super) budget: Ceiling,
 }
 
 impl Default for Defaults {
@@ -40,6 +42,7 @@ impl Default for Defaults {
             timeout: TASK_TIMEOUT,
             retries: 0,
             env: BTreeMap::new(),
+            budget: Ceiling::default(),
         }
     }
 }
@@ -100,6 +103,7 @@ impl Sink<'_> {
         if let Some(field) = body.get("env") {
             defaults.env = self.env(at, field);
         }
+        defaults.budget = self.ceiling(at, &body);
         defaults
     }
 
@@ -153,6 +157,8 @@ impl Sink<'_> {
         let body = self.fields(at, entry.value, &keys::TASK)?;
         let defaults = scope.defaults;
         let kind = self.kind(at, entry, &body, scope);
+        let budget = if kind.may_spend() { defaults.budget } else { Ceiling::default() };
+        let budget = self.ceiling(at, &body).or(budget);
         let is_agent = body.get("agent").is_some();
         let word = body.get("workspace").and_then(|field| self.word(at, field));
         let workspace = word.map_or(defaults.workspace, workspace);
@@ -178,6 +184,7 @@ impl Sink<'_> {
                 .and_then(|field| self.duration(at, field))
                 .unwrap_or(defaults.timeout),
             retries: body.get("retries").and_then(|field| self.small(at, field)).unwrap_or(defaults.retries),
+            budget,
             evidence: self.evidence(at, &body, &around),
             retain: body.get("retain").and_then(|field| self.flag(at, field)).unwrap_or(true),
         };

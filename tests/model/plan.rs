@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use ilchul::engine::event::Started;
 use ilchul::workflow::{
-    Evidence, Heartbeat, Item, Limits, Need, OnLost, SessionKind, Task, TaskKind, When, Workflow,
-    WorkspaceKind,
+    Ceiling, Evidence, Heartbeat, Item, Limits, Need, OnLost, Order, SessionKind, Task, TaskKind, When,
+    Workflow, WorkspaceKind,
 };
 
 use crate::mutants::Mutant;
@@ -138,6 +138,7 @@ impl Plan {
             base: None,
             session: None,
             heartbeat,
+            order: Order::default(),
             limits: Limits { ready: steps(2), start: steps(2), ..Limits::default() },
             agents: BTreeMap::new(),
             tasks: (0..self.tasks).map(|number| self.task(number)).collect(),
@@ -157,6 +158,7 @@ impl Plan {
             env: BTreeMap::new(),
             timeout: Duration::from_millis(self.timeout * STEP_MS),
             retries: self.retries,
+            budget: Ceiling::default(),
             // Not an `exit`: that one is judged from the record, without a look at the world.
             evidence: Evidence::Items(vec![Item::Artifact { path: String::new() }]),
             retain: true,

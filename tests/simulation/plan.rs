@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use ilchul::engine::event::Started;
 use ilchul::workflow::{
-    Evidence, Heartbeat, Item, Limits, Need, OnLost, SessionKind, Task, TaskBase, TaskKind, When, Workflow,
-    WorkspaceKind,
+    Ceiling, Evidence, Heartbeat, Item, Limits, Need, OnLost, Order, SessionKind, Task, TaskBase, TaskKind,
+    When, Workflow, WorkspaceKind,
 };
 
 use crate::chance::Chance;
@@ -57,6 +57,7 @@ pub fn started(chance: &mut Chance) -> Started {
             session: None,
             heartbeat: heartbeat(on_lost),
             limits: limits(attempts),
+            order: if chance.rarely("file order", (0, 0), 300) { Order::Fifo } else { Order::Critical },
             agents: BTreeMap::new(),
             tasks,
         },
@@ -108,6 +109,7 @@ fn one(chance: &mut Chance, n: u64, before: &[Task]) -> Task {
         env: BTreeMap::new(),
         timeout: Duration::from_secs([60, 30, 20][index(chance.pick("timeout", (n, 0), 3))]),
         retries: u32::try_from(chance.pick("retries", (n, 0), 4)).unwrap_or_default(),
+        budget: Ceiling::default(),
         evidence,
         retain: chance.pick("free", (n, 0), 4) != 1,
     }

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use super::{Corrupt, sort};
 use crate::engine::event::Adopted;
+use crate::engine::order::{self, Ready};
 use crate::engine::state::{RunPhase, RunState, TaskState};
 use crate::workflow::Task;
 
@@ -81,7 +82,9 @@ fn derive(state: &mut RunState) {
         state.tasks[index].unended = open.filter(|needed| !state.tasks[**needed].phase.is_terminal()).count();
     }
     state.open_count = state.tasks.iter().filter(|task| !task.phase.is_terminal()).count();
-    [&mut state.ready, &mut state.moving, &mut state.decidable].into_iter().for_each(|set| set.clear());
+    state.ready = Ready::default();
+    order::extend(state, 0);
+    [&mut state.moving, &mut state.decidable].into_iter().for_each(BTreeSet::clear);
     for index in 0..state.tasks.len() {
         sort(state, index, state.tasks[index].phase);
     }

@@ -5,6 +5,7 @@ use super::launch::{nonce, sha256_hex};
 use super::{View, mail, moved, task_event, worker_event};
 use crate::engine::event::{ClaimEvent, ClaimStep, Event, PlainMove, RunEvent, TaskStep, WorkerStep};
 use crate::engine::evidence::{Accepted, ChildExit, Verdict, judge_without_looking};
+use crate::engine::gate::{self, Verdict as Say};
 use crate::engine::outstanding::{LOOKS, asked};
 use crate::engine::ready;
 use crate::engine::state::{RunPhase, WorkerState, worker_id};
@@ -151,25 +152,25 @@ fn unfounded_no_change(view: View<'_>, task: usize, worker: &WorkerState) -> Opt
     Some(format!("refuted: no_change: {why}"))
 }
 
-/// The gate: what is ready is claimed, in order, while there is room.
+/// What the gate says of the ready tasks, in their order: denied or claimed.
 fn claim(view: View<'_>) -> Vec<Event> {
     let state = view.state;
-    if state.stopping.is_some() || !state.has_room() {
+    if state.stopping.is_some() {
         return Vec::new();
     }
-    let now = view.now.stamp.moment;
-    let due = |task: &&usize| {
-        state.tasks[**task].defer_until.is_none_or(|until| until <= now)
-            && !ready::is_held_back(state, **task)
-    };
-    let Some(&task) = state.ready.iter().find(due) else { return Vec::new() };
-    if let Some(limit) = state.workflow().limits.attempts
-        && state.attempts_spent >= usize::try_from(limit).unwrap_or(usize::MAX)
-    {
-        let stage = "attempts".to_owned();
-        let reason = format!("denied: attempts: all {limit} attempts of the run are used up");
-        return vec![task_event(view, task, TaskStep::Denied { stage }, reason)];
+    match gate::next(state, view.now.stamp.moment) {
+        Some((task, Say::Allow)) => grant(view, task),
+        Some((task, Say::Deny { stage, reason })) => {
+            let reason = gate::denial_words(stage, &reason);
+            vec![task_event(view, task, TaskStep::Denied { stage: stage.word().to_owned() }, reason)]
+        }
+        Some((_, Say::Approve { .. } | Say::Defer { .. } | Say::Limited { .. })) | None => Vec::new(),
     }
+}
+
+/// One transaction: the task is claimed, its worker will be made, its token is given out.
+fn grant(view: View<'_>, task: usize) -> Vec<Event> {
+    let state = view.state;
     let attempt = state.tasks[task].next_attempt();
     let recovered_from = state.tasks[task].recovers.clone();
     let id = worker_id(&state.planned(task).id, attempt);
@@ -177,7 +178,7 @@ fn claim(view: View<'_>) -> Vec<Event> {
     let start = state.tasks[task].restart_at.clone().unwrap_or_else(|| state.base_of(task));
     let nonce_sha256 = sha256_hex(nonce(view.now, &id).as_bytes());
     let limits = &state.workflow().limits;
-    let expires = now.after(limits.ready + state.workflow().heartbeat.lost_after);
+    let expires = view.now.stamp.moment.after(limits.ready + state.workflow().heartbeat.lost_after);
     vec![
         task_event(view, task, TaskStep::Claimed { attempt, recovered_from }, ""),
         worker_event(&id, String::new(), WorkerStep::Provisioning { token, start, nonce_sha256 }),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::engine::event::Started;
 use crate::workflow::{
-    Evidence, Heartbeat, Item, Limits, Need, SessionKind, Task, TaskBase, TaskKind, When, Workflow,
-    WorkspaceKind,
+    Ceiling, Evidence, Heartbeat, Item, Limits, Need, Order, SessionKind, Task, TaskBase, TaskKind, When,
+    Workflow, WorkspaceKind,
 };
 
 /// A task that runs in an empty folder and must end with 0.
@@ -21,6 +21,7 @@ pub(super) fn task(id: &str) -> Task {
         env: BTreeMap::new(),
         timeout: Duration::from_secs(1_800),
         retries: 0,
+        budget: Ceiling::default(),
         evidence: Evidence::Items(vec![Item::Exit(0)]),
         retain: true,
     }
@@ -86,6 +87,7 @@ pub(super) fn flow(tasks: Vec<Task>) -> Workflow {
         session: None,
         heartbeat: Heartbeat::default(),
         limits: Limits::default(),
+        order: Order::default(),
         agents: BTreeMap::new(),
         tasks,
     }

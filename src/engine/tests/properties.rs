@@ -35,7 +35,7 @@ fn check_state(state: &RunState) {
     tokens.dedup();
     assert_eq!(tokens.len(), state.workers.len(), "l6: tokens never repeat");
     for (index, task) in state.tasks.iter().enumerate() {
-        assert_eq!(state.ready.contains(&index), task.phase == T::Ready);
+        assert_eq!(state.ready.contains(index), task.phase == T::Ready);
         assert_eq!(live.contains_key(&index), task.phase.is_held(), "{}", state.planned(index).id);
         if task.phase == T::Completed {
             let all = task.evidence.iter().all(|checked| checked.verdict == Verdict::Verified);
