@@ -64,7 +64,12 @@ fn ends(row: &Recorded) -> Option<bool> {
         Event::Run(RunEvent::Resumed { .. } | RunEvent::Reopened { .. } | RunEvent::Adopted(_)) => {
             Some(false)
         }
-        Event::Run(RunEvent::Started(_) | RunEvent::Interrupted { .. } | RunEvent::Stopping { .. })
+        Event::Run(
+            RunEvent::Started(_)
+            | RunEvent::Interrupted { .. }
+            | RunEvent::Stopping { .. }
+            | RunEvent::Halted(_),
+        )
         | Event::Task(_)
         | Event::Worker(_)
         | Event::Claim(_)

@@ -163,6 +163,9 @@ impl Plan<'_> {
         }
         let _ = writeln!(text, "Sessions  {} ({})", self.session.kind.word(), self.session.why);
         let _ = writeln!(text, "Workers   {} at once", self.workers);
+        for bound in describe::bounds(&workflow.limits) {
+            let _ = writeln!(text, "Limit     {bound}");
+        }
         let _ = writeln!(text, "Home      {}{new}", self.home.display());
         for (index, layer) in self.layers.iter().enumerate() {
             let _ = writeln!(text, "\nStep {}", index + 1);
@@ -204,6 +207,8 @@ impl Plan<'_> {
                 "notice": self.session.line(),
             },
             "workers": self.workers,
+            "limits": workflow.limits,
+            "order": workflow.order,
             "home": self.home,
             "home_exists": self.home.exists(),
             "tasks": tasks,
@@ -225,6 +230,9 @@ fn task_text(text: &mut String, task: &Task, commit: Option<&str>) {
     }
     for item in describe::evidence(&task.evidence) {
         let _ = writeln!(text, "    evidence: {item}");
+    }
+    if let Some(ceiling) = describe::ceiling(task) {
+        let _ = writeln!(text, "    budget: {ceiling}");
     }
     let attempts = u64::from(task.retries) + 1;
     let plural = if attempts == 1 { "" } else { "s" };
@@ -263,6 +271,7 @@ fn task_json(step: usize, task: &Task, commit: &Option<String>) -> Value {
         "timeout_ms": u64::try_from(task.timeout.as_millis()).unwrap_or(u64::MAX),
         "attempts": u64::from(task.retries) + 1,
         "retain": task.retain,
+        "budget": task.budget,
     })
 }
 

@@ -256,6 +256,7 @@ fn stopping(state: &RunState, worker: &str) -> bool {
 fn run_words(event: &RunEvent) -> Option<(&'static str, String)> {
     match event {
         RunEvent::Stopping { .. } => Some((">", "stopping the live workers".to_owned())),
+        RunEvent::Halted(halted) => Some(("x", format!("stopped: {}", said::line(&halted.reason)))),
         RunEvent::Started(_)
         | RunEvent::Resumed { .. }
         | RunEvent::Interrupted { .. }

@@ -173,9 +173,9 @@ impl Seen {
                 }
                 self.ended = None;
             }
-            RunEvent::Ended { success } => self.ended = Some(*success),
+            RunEvent::Ended { success, .. } => self.ended = Some(*success),
             RunEvent::Reopened { .. } | RunEvent::Resumed { .. } => self.ended = None,
-            RunEvent::Interrupted { .. } | RunEvent::Stopping { .. } => {}
+            RunEvent::Interrupted { .. } | RunEvent::Stopping { .. } | RunEvent::Halted(_) => {}
         }
     }
 
@@ -273,7 +273,7 @@ mod tests {
     fn the_run_itself_has_ended_only_by_its_own_event() {
         let mut run = seen(&[("a", TaskPhase::Completed, false)]);
         assert_eq!(run.verdict(&args(&[], false)), None);
-        run.take_run(&RunEvent::Ended { success: true });
+        run.take_run(&RunEvent::Ended { success: true, halted: None });
         assert_eq!(run.verdict(&args(&[], false)), Some(true));
         run.take_run(&RunEvent::Reopened { task: "a".to_owned() });
         assert_eq!(run.verdict(&args(&[], false)), None);
@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn an_adopted_edit_makes_the_run_unfinished_and_its_new_tasks_known() {
         let mut run = seen(&[("a", TaskPhase::Completed, false), ("old", TaskPhase::Failed, false)]);
-        run.take_run(&RunEvent::Ended { success: false });
+        run.take_run(&RunEvent::Ended { success: false, halted: None });
         let text = "version: 1\ntasks: { a: { run: x }, b: { run: x } }\n";
         let workflow = crate::workflow::load("x.yaml", text.as_bytes()).unwrap().workflow;
         run.take_run(&RunEvent::Adopted(Box::new(crate::engine::event::Adopted {

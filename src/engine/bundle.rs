@@ -166,6 +166,7 @@ impl Bundles {
             | RunEvent::Interrupted { .. }
             | RunEvent::Stopping { .. }
             | RunEvent::Ended { .. }
+            | RunEvent::Halted(_)
             | RunEvent::Reopened { .. } => {}
         }
     }
@@ -260,7 +261,7 @@ impl Bundle {
 
     fn reported(&mut self, at: Stamp, step: &ReportStep) {
         match step {
-            ReportStep::Accepted { status, summary, reason, outputs, claims, sha256 } => {
+            ReportStep::Accepted { status, summary, reason, outputs, claims, usage: _, sha256 } => {
                 self.report = Some(Said {
                     at,
                     status: status.clone(),

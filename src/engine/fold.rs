@@ -5,13 +5,15 @@
 //! kept, and whether it is believed.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
+use super::budget::Ledger;
 use super::event::Started;
-use super::moment::Stamp;
+use super::halt::Halted;
+use super::moment::{Moment, Stamp};
 use super::order;
 use super::state::{Anchor, RunPhase, RunState, TaskState, WorkerState};
 
@@ -31,6 +33,10 @@ struct Head<'s> {
     stopping: Option<bool>,
     last_token: u64,
     attempts_spent: usize,
+    ledger: Cow<'s, Ledger>,
+    unsettled: Cow<'s, BTreeSet<String>>,
+    halted: Cow<'s, Option<Halted>>,
+    failures: Cow<'s, VecDeque<Moment>>,
     ready: BTreeSet<usize>,
     decidable: Cow<'s, BTreeSet<usize>>,
     active: Cow<'s, BTreeSet<String>>,
@@ -81,6 +87,10 @@ pub fn write<E: From<serde_json::Error>>(
         workers,
         last_token,
         attempts_spent,
+        ledger,
+        unsettled,
+        halted,
+        failures,
         ready,
         decidable,
         active,
@@ -105,6 +115,10 @@ pub fn write<E: From<serde_json::Error>>(
         stopping: *stopping,
         last_token: *last_token,
         attempts_spent: *attempts_spent,
+        ledger: Cow::Borrowed(ledger),
+        unsettled: Cow::Borrowed(unsettled),
+        halted: Cow::Borrowed(halted),
+        failures: Cow::Borrowed(failures),
         ready: ready.places(),
         decidable: Cow::Borrowed(decidable),
         active: Cow::Borrowed(active),
@@ -167,6 +181,10 @@ pub fn join(started: Started, at: Stamp, parts: Vec<Part>) -> Option<Engine> {
         workers: BTreeMap::from_iter(workers),
         last_token: head.last_token,
         attempts_spent: head.attempts_spent,
+        ledger: head.ledger.into_owned(),
+        unsettled: head.unsettled.into_owned(),
+        halted: head.halted.into_owned(),
+        failures: head.failures.into_owned(),
         decidable: head.decidable.into_owned(),
         active: head.active.into_owned(),
         at_large: head.at_large.into_owned(),

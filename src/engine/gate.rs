@@ -1,19 +1,27 @@
 //! The gate: whether a ready task may be claimed now, later, or never, and which stage says so.
 //!
 //! Permanent answers come first, in the order of law D8, so that none of them is hidden behind
-//! one that time would change. A denial is journaled, and ends the task. That a task waits is
-//! derived each time it is asked for: the ten-thousandth ready task of a wide graph costs
+//! one that time would change. A denial is journaled, and ends the task; a wait for tokens or
+//! money is journaled once, in words that stay the same while it lasts. All other waits are
+//! derived each time they are asked for: the ten-thousandth ready task of a wide graph costs
 //! nothing until a place is free. It leaves out the needs (`ready.rs`), and which of several
 //! tasks comes first (`order.rs`).
 
+use super::budget::{self, Channel};
+use super::halt::Halt;
 use super::moment::Moment;
 use super::ready;
 use super::state::RunState;
 
-/// Where the gate stopped a task. In the order in which they are asked: those of law D8, with
-/// what keeps a single task for a while just before the places that all share.
+/// Where the gate stopped a task. In the order in which they are asked: that the whole run was
+/// stopped, those of law D8, and what keeps a single task for a while just before the places
+/// that all share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
+    /// `limits.wall`.
+    Wall,
+    /// `limits.failures`.
+    Breaker,
     /// Whether what asks for it may be trusted.
     Trust,
     /// Whether there is anything that could do it.
@@ -38,7 +46,9 @@ pub enum Stage {
 
 impl Stage {
     /// All of them, in order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
+        Self::Wall,
+        Self::Breaker,
         Self::Trust,
         Self::Capability,
         Self::Tasks,
@@ -55,6 +65,8 @@ impl Stage {
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
+            Self::Wall => "wall",
+            Self::Breaker => "breaker",
             Self::Trust => "trust",
             Self::Capability => "capability",
             Self::Tasks => "tasks",
@@ -151,13 +163,35 @@ pub fn denied(reason: &str) -> Option<(&str, &str)> {
     reason.strip_prefix("denied: ")?.split_once(": ")
 }
 
+/// The reason that a deferred task is journaled with: the same words while it waits for the same.
+pub(super) fn deferral_words(stage: Stage, reason: &str) -> String {
+    format!("{DEFERRED}{}: {reason}", stage.word())
+}
+
+/// What such reasons begin with.
+pub const DEFERRED: &str = "deferred: ";
+
 /// What the gate says of a ready task.
 #[must_use]
 pub fn verdict(state: &RunState, now: Moment, task: usize) -> Verdict {
+    let channel = budget::lacks(state, task).first().copied();
     denial(state, task)
+        .or_else(|| channel.map(budget_wait))
         .or_else(|| own_wait(state, now, task))
         .or_else(|| no_place(state))
+        .or_else(|| its_turn(state, task))
         .unwrap_or(Verdict::Allow)
+}
+
+/// Somebody before it waits for a channel that it needs as well: that was journaled.
+fn its_turn(state: &RunState, task: usize) -> Option<Verdict> {
+    let channels = Channel::ALL.into_iter().map(budget_wait);
+    channels.into_iter().find(|wait| state.tasks[task].reason == deferral_words(Stage::Budget, wait.reason()))
+}
+
+fn budget_wait(channel: Channel) -> Verdict {
+    let reason = format!("{} that other attempts have reserved", channel.word());
+    Verdict::Defer { stage: Stage::Budget, reason }
 }
 
 /// The first ready task about which something is to be journaled, with what the gate says of it.
@@ -171,21 +205,49 @@ pub(super) fn next(state: &RunState, now: Moment) -> Option<(usize, Verdict)> {
     if no_place(state).is_some() {
         return None;
     }
-    let first = state.ready.iter().find(|task| own_wait(state, now, *task).is_none());
-    first.map(|task| (task, Verdict::Allow))
+    let mut waited_for = Vec::new();
+    state.ready.iter().filter(|task| own_wait(state, now, *task).is_none()).find_map(|task| {
+        let Some(wait) = its_budget(state, task, &mut waited_for) else {
+            return Some((task, Verdict::Allow));
+        };
+        let known = state.tasks[task].reason == deferral_words(Stage::Budget, wait.reason());
+        (!known).then_some((task, wait))
+    })
+}
+
+/// Whether a task waits for its share. Nobody overtakes another who waits for a channel that
+/// both need: else a task with a high ceiling would wait for as long as there are small ones.
+fn its_budget(state: &RunState, task: usize, waited_for: &mut Vec<Channel>) -> Option<Verdict> {
+    let mut lacks = budget::lacks(state, task);
+    lacks.extend(waited_for.iter().filter(|channel| budget::needs(state, task, **channel)));
+    waited_for.extend(&lacks);
+    waited_for.sort_unstable();
+    waited_for.dedup();
+    lacks.first().copied().map(budget_wait)
 }
 
 /// Whether any task of this run can be denied now: else none needs to be asked about while
 /// there is no place for it.
 fn may_deny(state: &RunState) -> bool {
     let limits = &state.workflow().limits;
-    attempts_used_up(state).is_some() || over_tasks(state) || too_deep(deepest(state), limits.depth).is_some()
+    state.halted.is_some()
+        || attempts_used_up(state).is_some()
+        || over_tasks(state)
+        || too_deep(deepest(state), limits.depth).is_some()
+        || state.ledger.is_capped()
 }
 
 /// What no time and no other task can change.
 fn denial(state: &RunState, task: usize) -> Option<Verdict> {
     let limits = &state.workflow().limits;
     let deny = |stage, reason| Some(Verdict::Deny { stage, reason });
+    if let Some(halted) = &state.halted {
+        let stage = match halted.by {
+            Halt::Wall => Stage::Wall,
+            Halt::Breaker => Stage::Breaker,
+        };
+        return deny(stage, halted.reason.clone());
+    }
     if over_tasks(state) && place(state, task) >= limits.tasks.unwrap_or(u32::MAX) {
         let most = limits.tasks.unwrap_or_default();
         return deny(Stage::Tasks, format!("the run has room for {most} tasks, and this is one more"));
@@ -193,8 +255,10 @@ fn denial(state: &RunState, task: usize) -> Option<Verdict> {
     if let Some(limit) = attempts_used_up(state) {
         return deny(Stage::Attempts, format!("all {limit} attempts of the run are used up"));
     }
-    let depth = too_deep(depth(state, task), limits.depth)?;
-    deny(Stage::Depth, depth)
+    if let Some(depth) = too_deep(depth(state, task), limits.depth) {
+        return deny(Stage::Depth, depth);
+    }
+    deny(Stage::Budget, budget::never(state, task)?)
 }
 
 /// Whether the plan holds more than `limits.tasks`; a file that does is refused before it runs.

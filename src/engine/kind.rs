@@ -39,6 +39,7 @@ impl Event {
                 | RunEvent::Interrupted { .. }
                 | RunEvent::Stopping { .. }
                 | RunEvent::Ended { .. }
+                | RunEvent::Halted(_)
                 | RunEvent::Adopted(_),
             ) => None,
         }
@@ -68,6 +69,7 @@ fn run(event: &RunEvent) -> &'static str {
         RunEvent::Interrupted { .. } => "interrupted",
         RunEvent::Stopping { .. } => "stopping",
         RunEvent::Ended { .. } => "ended",
+        RunEvent::Halted(_) => "halted",
         RunEvent::Reopened { .. } => "reopened",
         RunEvent::Adopted(_) => "adopted",
     }
@@ -137,6 +139,7 @@ fn claim(step: &ClaimStep) -> &'static str {
         ClaimStep::Expired => "expired",
         ClaimStep::Revoked { .. } => "revoked",
         ClaimStep::Closed => "closed",
+        ClaimStep::Settled(_) => "settled",
     }
 }
 
@@ -158,7 +161,7 @@ mod tests {
         let steps = [
             TaskStep::NeedsMet,
             TaskStep::NeedsImpossible { root: "a".into(), by_design: false },
-            TaskStep::Deferred { stage: "disk".into(), until: Moment(1) },
+            TaskStep::Deferred { stage: "disk".into(), until: Some(Moment(1)) },
             TaskStep::Denied { stage: "attempts".into() },
             TaskStep::Claimed { attempt: 1, recovered_from: None },
             TaskStep::Acknowledged,

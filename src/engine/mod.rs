@@ -5,6 +5,7 @@
 //! state. The supervisor commits the events before anything else sees them.
 
 mod apply;
+pub mod budget;
 pub mod bundle;
 pub mod close;
 mod decide;
@@ -13,6 +14,7 @@ pub mod event;
 pub mod evidence;
 pub mod fold;
 pub mod gate;
+pub mod halt;
 pub mod input;
 mod kind;
 pub mod moment;

@@ -8,7 +8,6 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use super::moment::Moment;
 use super::state::RunState;
@@ -20,7 +19,7 @@ struct Key {
     chain: Reverse<u32>,
     fan_out: Reverse<usize>,
     since: Moment,
-    id: Arc<str>,
+    id: Box<str>,
     task: usize,
 }
 
@@ -95,7 +94,7 @@ fn key(state: &RunState, task: usize) -> Key {
     match state.workflow().order {
         // The place in the file alone.
         Order::Fifo => {
-            Key { chain: Reverse(0), fan_out: Reverse(0), since: Moment(0), id: Arc::default(), task }
+            Key { chain: Reverse(0), fan_out: Reverse(0), since: Moment(0), id: Box::default(), task }
         }
         Order::Critical => {
             let counts = |(other, _): &&(usize, usize)| !state.tasks[*other].removed;

@@ -3,13 +3,15 @@
 //! It leaves out heartbeats (`pulse.rs`: they are never journaled) and every
 //! decision. Fields are read freely inside the engine; only `apply` writes them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::budget::Ledger;
 use super::event::Started;
 use super::evidence::Checked;
+use super::halt::Halted;
 use super::moment::{Moment, Stamp};
 use super::order::{self, Ready};
 use super::task_table::TaskPhase;
@@ -57,6 +59,14 @@ pub struct RunState {
     pub last_token: u64,
     /// Attempts over all tasks; those that the host failed spend none.
     pub attempts_spent: usize,
+    /// What is free, reserved and spent of tokens and money.
+    pub ledger: Ledger,
+    /// Attempts that are to be settled once their token is dead.
+    pub unsettled: BTreeSet<String>,
+    /// What stopped it before its tasks were through.
+    pub halted: Option<Halted>,
+    /// When attempts failed, as far back as `limits.failures` looks.
+    pub failures: VecDeque<Moment>,
     /// Tasks that could start, in the order in which they are to.
     pub ready: Ready,
     /// Pending tasks whose dependency policy is decided, one way or the other.
@@ -175,6 +185,7 @@ impl RunState {
         let asked_for = asked_for(&started.only, &started.workflow.tasks, &index);
         let decidable = (0..count).filter(|&i| tasks[i].unended == 0 || !asked_for[i]).collect();
         let anchor = Anchor { boot: started.boot.clone(), mono_ms: started.mono_ms, moment: at.moment };
+        let ledger = Ledger::new(&started.workflow.limits);
         let mut state = Self {
             started,
             started_at: at,
@@ -188,6 +199,10 @@ impl RunState {
             workers: BTreeMap::new(),
             last_token: 0,
             attempts_spent: 0,
+            ledger,
+            unsettled: BTreeSet::new(),
+            halted: None,
+            failures: VecDeque::new(),
             ready: Ready::default(),
             decidable,
             moving: BTreeSet::new(),

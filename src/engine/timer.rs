@@ -3,6 +3,7 @@
 //! Nothing here is stored or set; the loop asks for the earliest and sleeps until
 //! then. It leaves out what a due deadline leads to; see `decide`.
 
+use super::halt;
 use super::moment::Moment;
 use super::pulse::Pulses;
 use super::ready;
@@ -27,6 +28,8 @@ pub enum Timer {
     Timeout(String),
     /// A deferred task may be looked at again.
     Deferred(usize),
+    /// The run's time is up.
+    Wall,
 }
 
 /// All deadlines, unsorted: a handful for each live worker.
@@ -42,6 +45,8 @@ pub fn deadlines(state: &RunState, pulses: &Pulses) -> Vec<(Moment, Timer)> {
             of_worker(state, pulses, id, worker, &mut all);
         }
     }
+    let stops = halt::deadline(state).filter(|_| state.halted.is_none() && state.open_count > 0);
+    all.extend(stops.map(|at| (at, Timer::Wall)));
     // Where there is no room, the end of a worker wakes us; a deadline in the past would spin.
     let room = state.stopping.is_none() && state.has_room();
     for task in state.ready.iter().filter(|_| room) {

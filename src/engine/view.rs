@@ -5,9 +5,11 @@
 
 use serde_json::{Map, Value};
 
+use super::budget::snapshot::Snapshot as Budget;
 use super::event::{Place, Snapshot};
 use super::evidence::Checked;
-use super::gate::{self, Verdict};
+use super::gate::{self, Stage, Verdict};
+use super::halt::Halted;
 use super::moment::Stamp;
 use super::outstanding::asked;
 use super::state::{RunPhase, RunState, TaskState, WorkerState};
@@ -40,6 +42,10 @@ pub struct RunView {
     pub ended_at: Option<Stamp>,
     /// The last event's time.
     pub last_at: Stamp,
+    /// What is used and left of its bounds.
+    pub budget: Budget,
+    /// What stopped it before its tasks were through.
+    pub halted: Option<Halted>,
     /// In the order of the workflow.
     pub tasks: Vec<TaskView>,
     /// By task and attempt, in the order of the workflow.
@@ -143,8 +149,19 @@ impl RunView {
     pub fn from_state(state: RunState) -> Self {
         let count = state.tasks.len();
         let beside: Vec<Beside> = (0..count).map(|task| Beside::of(&state, task)).collect();
-        let RunState { started, started_at, last_at, ended_at, phase, interrupted, tasks, workers, .. } =
-            state;
+        let budget = Budget::of(&state);
+        let RunState {
+            halted,
+            started,
+            started_at,
+            last_at,
+            ended_at,
+            phase,
+            interrupted,
+            tasks,
+            workers,
+            ..
+        } = state;
         let ids: Vec<String> = started.workflow.tasks.iter().map(|task| task.id.clone()).collect();
         let mut workers: Vec<(usize, u32, WorkerView)> = workers
             .into_iter()
@@ -166,6 +183,8 @@ impl RunView {
             started_at,
             ended_at,
             last_at,
+            budget,
+            halted,
             tasks: planned.map(|((planned, task), beside)| task_view(planned, task, beside)).collect(),
             workers: workers.into_iter().map(|(_, _, view)| view).collect(),
         }
@@ -209,9 +228,14 @@ impl Beside {
 
 fn task_view(
     planned: Task,
-    task: TaskState,
+    mut task: TaskState,
     Beside { gate, waits_for, asks, held, worker }: Beside,
 ) -> TaskView {
+    let by_budget = gate.as_ref().is_some_and(|gate| gate.stage == Stage::Budget.word());
+    if task.reason.starts_with(gate::DEFERRED) && !by_budget {
+        // What it was journaled to wait for is there; now it waits for something else.
+        task.reason.clear();
+    }
     TaskView {
         id: planned.id,
         kind: planned.kind.word(),

@@ -45,9 +45,9 @@ fn fields(event: &Event) -> Map<String, Value> {
             fields
         }
         Event::Report(event) => match &event.step {
-            ReportStep::Accepted { status, summary, reason, outputs, claims, sha256 } => json!({
+            ReportStep::Accepted { status, summary, reason, outputs, claims, usage, sha256 } => json!({
                 "status": status, "summary": summary, "reason": reason, "outputs": outputs,
-                "evidence": claims, "sha256": sha256,
+                "evidence": claims, "usage": usage, "sha256": sha256,
             }),
             ReportStep::Refused { code, detail, sha256 } => {
                 json!({"code": code, "detail": detail, "reason": format!("{code}: {detail}"), "sha256": sha256})
@@ -86,6 +86,7 @@ fn run(event: &RunEvent) -> Value {
         | RunEvent::Interrupted { .. }
         | RunEvent::Stopping { .. }
         | RunEvent::Ended { .. }
+        | RunEvent::Halted(_)
         | RunEvent::Reopened { .. } => step(event),
     }
 }
@@ -190,6 +191,7 @@ fn said(event: &Event) -> String {
         Event::Worker(event) => worker_words(&event.step),
         Event::Claim(event) => match &event.step {
             ClaimStep::Revoked { reason: why } => format!("token {}: {}", event.token, reason(why)),
+            ClaimStep::Settled(charge) => format!("token {}: {}", event.token, charge.words()),
             ClaimStep::Granted { .. }
             | ClaimStep::Renewed { .. }
             | ClaimStep::Expired
@@ -217,8 +219,12 @@ fn run_words(event: &RunEvent) -> String {
         RunEvent::Interrupted { reason: why } => reason(why),
         RunEvent::Stopping { force: true } => "at once".to_owned(),
         RunEvent::Stopping { force: false } => "with grace".to_owned(),
-        RunEvent::Ended { success: true } => "with success".to_owned(),
-        RunEvent::Ended { success: false } => "without success".to_owned(),
+        RunEvent::Ended { success: true, .. } => "with success".to_owned(),
+        RunEvent::Ended { success: false, halted: None } => "without success".to_owned(),
+        RunEvent::Ended { success: false, halted: Some(by) } => {
+            format!("without success, stopped by its {}", by.word())
+        }
+        RunEvent::Halted(halted) => format!("{}: {}", halted.by.word(), line(&halted.reason)),
         RunEvent::Reopened { task } => format!("for a retry of `{}`", line(task)),
         RunEvent::Adopted(adopted) => {
             let tasks = super::words::count(adopted.workflow.tasks.len(), "task");
@@ -249,8 +255,8 @@ fn worker_words(step: &WorkerStep) -> String {
 
 fn tone(event: &Event) -> Tone {
     match event {
-        Event::Run(RunEvent::Ended { success: true }) => Tone::Good,
-        Event::Run(RunEvent::Ended { success: false }) => Tone::Bad,
+        Event::Run(RunEvent::Ended { success: true, .. }) => Tone::Good,
+        Event::Run(RunEvent::Ended { success: false, .. } | RunEvent::Halted(_)) => Tone::Bad,
         Event::Run(
             RunEvent::Started(_)
             | RunEvent::Resumed { .. }
@@ -283,6 +289,7 @@ fn tone(event: &Event) -> Tone {
 mod tests {
     use super::super::sample::{at, place, screen};
     use super::*;
+    use crate::engine::budget::Amounts;
     use crate::engine::event::{
         ClaimEvent, EvidenceEvent, Ignored, PlainMove, ReportEvent, TaskEvent, WorkerEvent,
     };
@@ -313,7 +320,7 @@ mod tests {
             worker("", WorkerStep::Launched { workspace: None, session: place("tmux", "%3", &[]) }),
             worker("silent: no heartbeat for 12 s", WorkerStep::Moved { to: PlainMove::FellSilent }),
             worker("", WorkerStep::Ended { exit: ChildExit::Signal(9), survivors: Vec::new() }),
-            claim(ClaimStep::Granted { expires: Moment(9) }),
+            claim(ClaimStep::Granted { expires: Moment(9), reserved: Amounts::default() }),
             claim(ClaimStep::Revoked { reason: "timeout: 5 s were used up".into() }),
             report(ReportStep::Accepted {
                 status: "done".into(),
@@ -321,6 +328,7 @@ mod tests {
                 reason: None,
                 outputs: Map::new(),
                 claims: Vec::new(),
+                usage: Amounts { tokens: Some(5), usd_micros: None },
                 sha256: "ab".into(),
             }),
             report(refused("dead_token")),
@@ -336,7 +344,7 @@ mod tests {
                 code: "late".into(),
                 detail: "x".into(),
             }),
-            Event::Run(RunEvent::Ended { success: false }),
+            Event::Run(RunEvent::Ended { success: false, halted: None }),
         ]
     }
 

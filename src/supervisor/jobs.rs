@@ -12,6 +12,7 @@ use super::launch::{self, Job, PROMPT};
 use super::verify::{self, Case, Git};
 use super::world::{World, handle};
 use crate::engine::Engine;
+use crate::engine::budget::snapshot::Snapshot;
 use crate::engine::evidence::{Checked, ChildExit};
 use crate::engine::state::{RunState, TaskState, WorkerState};
 use crate::protocol::{Assignment, WORKER_SCHEMA};
@@ -163,14 +164,22 @@ struct Shown<'s> {
 fn inputs(state: &RunState, task: usize, attempt: u32) -> Option<Vec<u8>> {
     let needs = &state.planned(task).needs;
     let known = needs.iter().filter_map(|need| Some((need.task.as_str(), state.task_index(&need.task)?)));
-    let left = state.tasks[task].allowed.saturating_sub(attempt);
     let inputs = Inputs {
-        budget: json!({"attempts_left": left}),
+        budget: budget(state, task, attempt),
         needs: known.map(|(id, index)| (id, needed(state, index))).collect(),
         refuted: refuted(&state.tasks[task]),
         schema: "ilchul.inputs/1",
     };
     serde_json::to_vec(&inputs).ok()
+}
+
+/// What the run has used, reserved and left as the attempt is launched, and the attempts that
+/// its task has left.
+fn budget(state: &RunState, task: usize, attempt: u32) -> Value {
+    let mut budget = Snapshot::of(state).json();
+    let left = state.tasks[task].allowed.saturating_sub(attempt);
+    budget.insert("attempts_left".to_owned(), left.into());
+    Value::Object(budget)
 }
 
 fn needed(state: &RunState, index: usize) -> Needed<'_> {

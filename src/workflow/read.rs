@@ -34,12 +34,12 @@ impl Sink<'_> {
         }
         let name = body.get("name").and_then(|field| self.name(field));
         let base = body.get("base").and_then(|field| self.run_base(field));
+        let limits = self.limits(&body);
         let defaults = match body.get("defaults") {
-            Some(field) => self.defaults(&at.key("defaults"), field.value),
+            Some(field) => self.defaults(&at.key("defaults"), field.value, &limits),
             None => Defaults::default(),
         };
         let heartbeat = self.heartbeat(&body);
-        let limits = self.limits(&body);
         let order = match body.get("order").and_then(|field| self.word(&at, field)) {
             Some("fifo") => Order::Fifo,
             // The key table allows no other word.
@@ -47,7 +47,8 @@ impl Sink<'_> {
         };
         let (agents, agent_names) = self.agents(&body);
         // Agents come before tasks whatever the file's order is, because tasks name them.
-        let scope = Scope { defaults: &defaults, agents: &agents, agent_names: &agent_names };
+        let scope =
+            Scope { defaults: &defaults, limits: &limits, agents: &agents, agent_names: &agent_names };
         let drafts = match body.get("tasks") {
             Some(field) => self.tasks(&at.key("tasks"), field.value, &scope),
             None => Vec::new(),
@@ -184,15 +185,24 @@ impl Sink<'_> {
         Some(Failures { max: max?, within: within? })
     }
 
-    /// What an attempt may use at most.
-    pub(super) fn ceiling(&mut self, at: &Path<'_>, body: &Fields<'_, '_>) -> Ceiling {
+    /// What an attempt may use at most; more than there is could never be had.
+    pub(super) fn ceiling(&mut self, at: &Path<'_>, body: &Fields<'_, '_>, limits: &Limits) -> Ceiling {
         let Some(field) = body.get("budget") else { return Ceiling::default() };
         let at = at.key("budget");
         let Some(body) = self.fields(&at, field.value, &keys::BUDGET) else { return Ceiling::default() };
-        Ceiling {
+        let found = Ceiling {
             tokens: body.get("tokens").and_then(|field| self.count(&at, field)),
             usd: body.get("usd").and_then(|field| self.amount(&at, field)),
+        };
+        let over = |most: bool, name| body.get(name).filter(|_| most);
+        let tokens = found.tokens.zip(limits.tokens).is_some_and(|(own, all)| own > all);
+        let usd = found.usd.zip(limits.usd).is_some_and(|(own, all)| own > all);
+        for field in [over(tokens, "tokens"), over(usd, "usd")].into_iter().flatten() {
+            let name = field.key.name;
+            let message = format!("more than `limits.{name}` has for the whole run: it could never start");
+            self.error(&at.key(name), field.value.span, message);
         }
+        found
     }
 
     /// A file that can't fit its own bound.

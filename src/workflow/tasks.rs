@@ -10,7 +10,9 @@ use super::error::Sink;
 use super::fields::{Entry, Field, Fields};
 use super::items::Surroundings;
 use super::keys::{self, KINDS, MAX_TASKS};
-use super::model::{Agent, Ceiling, Need, SessionKind, Task, TaskBase, TaskKind, When, WorkspaceKind};
+use super::model::{
+    Agent, Ceiling, Limits, Need, SessionKind, Task, TaskBase, TaskKind, When, WorkspaceKind,
+};
 use super::place::{Path, quote};
 use super::scalar;
 use super::take::{any_of, found};
@@ -50,6 +52,8 @@ impl Default for Defaults {
 /// What a task may refer to.
 pub(super) struct Scope<'n> {
     pub(super) defaults: &'n Defaults,
+    /// Bounds of the whole run, which a task's own must fit into.
+    pub(super) limits: &'n Limits,
     /// The agents that could be read.
     pub(super) agents: &'n BTreeMap<String, Agent>,
     /// Every name of `agents`, those that have problems of their own included.
@@ -85,7 +89,7 @@ fn policy(word: &str) -> When {
 
 impl Sink<'_> {
     /// `defaults`, as far as they can be read.
-    pub(super) fn defaults(&mut self, at: &Path<'_>, node: &Node<'_>) -> Defaults {
+    pub(super) fn defaults(&mut self, at: &Path<'_>, node: &Node<'_>, limits: &Limits) -> Defaults {
         let mut defaults = Defaults::default();
         let Some(body) = self.fields(at, node, &keys::DEFAULTS) else { return defaults };
         if let Some(field) = body.get("session") {
@@ -103,7 +107,7 @@ impl Sink<'_> {
         if let Some(field) = body.get("env") {
             defaults.env = self.env(at, field);
         }
-        defaults.budget = self.ceiling(at, &body);
+        defaults.budget = self.ceiling(at, &body, limits);
         defaults
     }
 
@@ -158,7 +162,7 @@ impl Sink<'_> {
         let defaults = scope.defaults;
         let kind = self.kind(at, entry, &body, scope);
         let budget = if kind.may_spend() { defaults.budget } else { Ceiling::default() };
-        let budget = self.ceiling(at, &body).or(budget);
+        let budget = self.ceiling(at, &body, scope.limits).or(budget);
         let is_agent = body.get("agent").is_some();
         let word = body.get("workspace").and_then(|field| self.word(at, field));
         let workspace = word.map_or(defaults.workspace, workspace);

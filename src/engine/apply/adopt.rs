@@ -10,6 +10,7 @@ use super::{Corrupt, sort};
 use crate::engine::event::Adopted;
 use crate::engine::order::{self, Ready};
 use crate::engine::state::{RunPhase, RunState, TaskState};
+use crate::engine::{budget, halt};
 use crate::workflow::Task;
 
 pub(super) fn adopt(state: &mut RunState, adopted: &Adopted) -> Result<(), Corrupt> {
@@ -55,6 +56,8 @@ pub(super) fn adopt(state: &mut RunState, adopted: &Adopted) -> Result<(), Corru
         *asked_for = *asked_for && !task.removed;
     }
     derive(state);
+    halt::lift(state);
+    cap(state);
     if matches!(state.phase, RunPhase::Ended { .. }) {
         state.phase = RunPhase::Interrupted;
         "adopted".clone_into(&mut state.interrupted);
@@ -62,6 +65,16 @@ pub(super) fn adopt(state: &mut RunState, adopted: &Adopted) -> Result<(), Corru
         state.stopping = None;
     }
     Ok(())
+}
+
+/// Other caps: who is at work under a cap that is new must be settled, too.
+fn cap(state: &mut RunState) {
+    let limits = state.started.workflow.limits.clone();
+    state.ledger.cap(&limits);
+    let live = state.workers.iter().filter(|(_, worker)| worker.token_live);
+    let watched = live.filter(|(_, worker)| budget::is_watched(state, worker.task)).map(|(id, _)| id.clone());
+    let watched: Vec<String> = watched.collect();
+    state.unsettled.extend(watched);
 }
 
 /// A task that had ended before it was removed says both.

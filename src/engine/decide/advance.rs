@@ -2,10 +2,12 @@
 //! claims, the end. Each call takes one step; the engine repeats until nothing follows.
 
 use super::launch::{nonce, sha256_hex};
-use super::{View, mail, moved, task_event, worker_event};
+use super::{View, claim_event, mail, moved, task_event, worker_event};
+use crate::engine::budget;
 use crate::engine::event::{ClaimEvent, ClaimStep, Event, PlainMove, RunEvent, TaskStep, WorkerStep};
 use crate::engine::evidence::{Accepted, ChildExit, Verdict, judge_without_looking};
 use crate::engine::gate::{self, Verdict as Say};
+use crate::engine::halt::{self, Halt};
 use crate::engine::outstanding::{LOOKS, asked};
 use crate::engine::ready;
 use crate::engine::state::{RunPhase, WorkerState, worker_id};
@@ -18,6 +20,13 @@ pub(in crate::engine) fn advance(view: View<'_>) -> Vec<Event> {
     let state = view.state;
     if state.phase != RunPhase::Running {
         return Vec::new();
+    }
+    if let Some(halted) = halt::due(state, view.now.stamp.moment) {
+        return vec![Event::Run(RunEvent::Halted(halted))];
+    }
+    let settled = settle(view);
+    if !settled.is_empty() {
+        return settled;
     }
     if let Some(&task) = state.decidable.first() {
         return vec![ready::decide(state, task)];
@@ -36,6 +45,32 @@ pub(in crate::engine) fn advance(view: View<'_>) -> Vec<Event> {
     }
     let claims = claim(view);
     if claims.is_empty() { end(view) } else { claims }
+}
+
+/// Attempts whose token has died are charged, before anybody else is promised what they leave.
+fn settle(view: View<'_>) -> Vec<Event> {
+    let state = view.state;
+    let over = state.unsettled.iter().filter_map(|id| Some((id, state.workers.get(id)?)));
+    let over = over.filter(|(_, worker)| !worker.token_live);
+    over.map(|(id, worker)| claim_event(view, id, worker, ClaimStep::Settled(budget::charge(state, worker))))
+        .collect()
+}
+
+/// The run's time is up: what isn't through by now fails, and whoever works on it is asked to end.
+fn time_is_up(view: View<'_>, task: usize, why: &str) -> Vec<Event> {
+    let Some((id, worker)) = view.state.current_worker(task) else { return Vec::new() };
+    let reason = format!("wall: {why}");
+    if view.state.tasks[task].phase == TaskPhase::Verifying {
+        return vec![task_event(view, task, TaskStep::Refuted, reason)];
+    }
+    let mut events = vec![
+        claim_event(view, &id, worker, ClaimStep::Revoked { reason: reason.clone() }),
+        task_event(view, task, TaskStep::AttemptFailed { again: false }, reason),
+    ];
+    if !worker.is_over() && worker.stop.is_none() {
+        events.push(worker_event(&id, String::new(), WorkerStep::Stopping { force: false }));
+    }
+    events
 }
 
 fn of_worker(view: View<'_>, id: &str, worker: &WorkerState) -> Vec<Event> {
@@ -77,10 +112,15 @@ fn retain(view: View<'_>, id: &str, worker: &WorkerState) -> Vec<Event> {
 }
 
 fn of_task(view: View<'_>, task: usize) -> Vec<Event> {
-    match view.state.tasks[task].phase {
+    let phase = view.state.tasks[task].phase;
+    let out_of_time = view.state.halted.as_ref().filter(|halted| halted.by == Halt::Wall);
+    if let (Some(halted), true) = (out_of_time, phase.is_held() || phase == TaskPhase::Verifying) {
+        return time_is_up(view, task, &halted.reason);
+    }
+    match phase {
         TaskPhase::Verifying => verdict(view, task),
         TaskPhase::RepairRequired => {
-            let again = view.state.tasks[task].may_try_again();
+            let again = view.state.tasks[task].may_try_again() && out_of_time.is_none();
             let reason = view.state.tasks[task].reason.clone();
             vec![task_event(view, task, TaskStep::Repaired { again }, reason)]
         }
@@ -164,7 +204,13 @@ fn claim(view: View<'_>) -> Vec<Event> {
             let reason = gate::denial_words(stage, &reason);
             vec![task_event(view, task, TaskStep::Denied { stage: stage.word().to_owned() }, reason)]
         }
-        Some((_, Say::Approve { .. } | Say::Defer { .. } | Say::Limited { .. })) | None => Vec::new(),
+        Some((task, Say::Defer { stage, reason })) => {
+            let reason = gate::deferral_words(stage, &reason);
+            let step = TaskStep::Deferred { stage: stage.word().to_owned(), until: None };
+            vec![task_event(view, task, step, reason)]
+        }
+        // Neither is ever a verdict that is to be journaled.
+        Some((_, Say::Approve { .. } | Say::Limited { .. })) | None => Vec::new(),
     }
 }
 
@@ -186,7 +232,7 @@ fn grant(view: View<'_>, task: usize) -> Vec<Event> {
             task: state.planned(task).id.clone(),
             worker: id,
             token,
-            step: ClaimStep::Granted { expires },
+            step: ClaimStep::Granted { expires, reserved: budget::reservation(state, task) },
         }),
     ]
 }
@@ -223,21 +269,23 @@ fn end(view: View<'_>) -> Vec<Event> {
             return given_up;
         }
         let planned = state.tasks.iter().filter(|task| !task.removed);
-        let success = planned.map(|task| (task, task.phase)).all(|(task, phase)| match phase {
-            TaskPhase::Completed => true,
-            TaskPhase::Skipped => task.by_design,
-            TaskPhase::Pending
-            | TaskPhase::Ready
-            | TaskPhase::Claimed
-            | TaskPhase::InProgress
-            | TaskPhase::Verifying
-            | TaskPhase::RepairRequired
-            | TaskPhase::Blocked
-            | TaskPhase::Partial
-            | TaskPhase::Failed
-            | TaskPhase::Cancelled => false,
-        });
-        return vec![Event::Run(RunEvent::Ended { success })];
+        let halted = state.halted.as_ref().map(|halted| halted.by);
+        let success = halted.is_none()
+            && planned.map(|task| (task, task.phase)).all(|(task, phase)| match phase {
+                TaskPhase::Completed => true,
+                TaskPhase::Skipped => task.by_design,
+                TaskPhase::Pending
+                | TaskPhase::Ready
+                | TaskPhase::Claimed
+                | TaskPhase::InProgress
+                | TaskPhase::Verifying
+                | TaskPhase::RepairRequired
+                | TaskPhase::Blocked
+                | TaskPhase::Partial
+                | TaskPhase::Failed
+                | TaskPhase::Cancelled => false,
+            });
+        return vec![Event::Run(RunEvent::Ended { success, halted })];
     }
     // By force nothing is waited for: a verification only looks, and the next life looks again.
     let quiet = || state.moving.iter().all(|&task| asked(state, task).is_some());

@@ -5,9 +5,11 @@
 
 mod adopt;
 mod approval;
+mod budget;
 mod claims;
 mod dag;
 mod gate;
+mod halt;
 mod launching;
 mod lifecycle;
 mod order;

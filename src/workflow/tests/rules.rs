@@ -197,6 +197,16 @@ fn a_default_ceiling_holds_for_what_may_spend_and_channel_by_channel() {
 }
 
 #[test]
+fn a_ceiling_above_the_whole_runs_is_refused_because_nothing_could_start() {
+    check(
+        "version: 1\nlimits: { tokens: 10, usd: 1 }\ntasks: { a: { worker: [w], budget: { tokens: 11, usd: 1 } } }\n",
+        &[
+            "3:46 tasks.a.budget.tokens: more than `limits.tokens` has for the whole run: it could never start",
+        ],
+    );
+}
+
+#[test]
 fn what_bounds_nothing_is_refused_where_it_stands() {
     check(
         "version: 1\norder: random\nlimits: { failures: { max: -1 } }\ntasks: { a: { run: x, budget: { tokens: 0 } } }\n",
