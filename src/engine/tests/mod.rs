@@ -25,6 +25,7 @@ mod retry;
 mod scale;
 mod silence;
 mod trees;
+mod wide;
 
 use super::effect::Effect;
 use super::event::{Event, Place, Snapshot, Started};
