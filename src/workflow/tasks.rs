@@ -32,7 +32,7 @@ pub(super) struct Defaults {
     pub(super) retries: u32,
     /// Tasks add to these, and win.
     pub(super) env: BTreeMap<String, Option<String>>,
-    /// For what may spend without saying so; a command line is no agent because agents have a bound.
+    /// For agents and workers alone: a command line spends nothing unless it says so.
     pub(super) budget: Ceiling,
 }
 
