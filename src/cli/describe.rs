@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::workflow::{Evidence, Item, LogSource, Made, Need, Task, TaskBase, TaskKind, When};
+use crate::workflow::{Evidence, Item, Limits, LogSource, Made, Need, Task, TaskBase, TaskKind, When};
 
 /// Characters of a command or a prompt that are shown.
 const MAX_TEXT: usize = 72;
@@ -201,6 +201,36 @@ pub fn item(item: &Item) -> String {
         Item::Views => "leaves the heads that it compares as they are".to_owned(),
         Item::Children => "is judged by what becomes of its own tasks".to_owned(),
     }
+}
+
+/// What an attempt of a task may use at most, where that is said or a run's cap makes it matter.
+pub fn ceiling(task: &Task) -> Option<String> {
+    let tokens = task.budget.tokens.map(|tokens| format!("{tokens} tokens"));
+    let usd = task.budget.usd.map(|usd| format!("{usd} usd"));
+    let parts: Vec<String> = tokens.into_iter().chain(usd).collect();
+    (!parts.is_empty()).then(|| format!("{} an attempt", parts.join(", ")))
+}
+
+/// The bounds of a run that it may meet, one by one.
+pub fn bounds(limits: &Limits) -> Vec<String> {
+    let all = [
+        limits.attempts.map(|most| format!("{} over all tasks", plural(u64::from(most), "attempt"))),
+        limits.wall.map(|wall| format!("{} for the whole run", duration(wall))),
+        limits.tokens.map(|tokens| format!("{tokens} tokens over all tasks")),
+        limits.usd.map(|usd| format!("{usd} usd over all tasks")),
+        limits.failures.map(|failures| {
+            let within = duration(failures.within);
+            format!(
+                "{} within {within}; one more stops the run",
+                plural(u64::from(failures.max), "failed attempt")
+            )
+        }),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+fn plural(number: u64, noun: &str) -> String {
+    count(usize::try_from(number).unwrap_or(usize::MAX), noun)
 }
 
 #[cfg(test)]

@@ -69,6 +69,7 @@ fn ends(row: &Recorded) -> Option<bool> {
             | RunEvent::Interrupted { .. }
             | RunEvent::Stopping { .. }
             | RunEvent::Extended(_)
+            | RunEvent::Halted(_)
             | RunEvent::Drifted(_),
         )
         | Event::Task(_)

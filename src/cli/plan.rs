@@ -173,6 +173,9 @@ impl Plan<'_> {
         }
         let _ = writeln!(text, "Sessions  {} ({})", self.session.kind.word(), self.session.why);
         let _ = writeln!(text, "Workers   {} at once", self.workers);
+        for bound in describe::bounds(&workflow.limits) {
+            let _ = writeln!(text, "Limit     {bound}");
+        }
         let _ = writeln!(text, "Home      {}{new}", self.home.display());
         text.extend(self.setup.iter().map(setup_plan::Outlook::text));
         for (index, layer) in self.layers.iter().enumerate() {
@@ -215,6 +218,8 @@ impl Plan<'_> {
                 "notice": self.session.line(),
             },
             "workers": self.workers,
+            "limits": workflow.limits,
+            "order": workflow.order,
             "home": self.home,
             "home_exists": self.home.exists(),
             "setup": self.setup.as_ref().map(setup_plan::Outlook::json),
@@ -259,6 +264,9 @@ fn body_text(text: &mut String, task: &Task, (id, indent): (&str, usize)) {
     }
     if task.kind.is_control() {
         return;
+    }
+    if let Some(ceiling) = describe::ceiling(task) {
+        let _ = writeln!(text, "    budget: {ceiling}");
     }
     let attempts = u64::from(task.retries) + 1;
     let plural = if attempts == 1 { "" } else { "s" };
@@ -322,6 +330,7 @@ fn body_json(task: &Task, id: &str) -> Value {
         "attempts": u64::from(task.retries) + 1,
         "retain": task.retain,
         "makes": makes,
+        "budget": task.budget,
     })
 }
 

@@ -260,6 +260,7 @@ fn run_words(event: &RunEvent) -> Option<(&'static str, String)> {
         RunEvent::Stopping { .. } => Some((">", "stopping the live workers".to_owned())),
         RunEvent::Extended(extended) => Some((">", said::extended(extended))),
         RunEvent::Drifted(drifted) => Some(("!", crate::render::drift::told(drifted))),
+        RunEvent::Halted(halted) => Some(("x", format!("stopped: {}", said::line(&halted.reason)))),
         RunEvent::Started(_)
         | RunEvent::Resumed { .. }
         | RunEvent::Interrupted { .. }

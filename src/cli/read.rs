@@ -19,8 +19,8 @@ use crate::engine::view::{RunView, TaskView, WorkerView};
 use crate::engine::worker_table::WorkerPhase;
 use crate::journal::{Journal, JournalError, Mark, Recorded, lock};
 use crate::protocol::{self, Heartbeat};
+use crate::render::Beside;
 use crate::render::table::Screen;
-use crate::render::{Beside, Budget};
 use crate::supervisor::SupervisorError;
 use crate::supervisor::clock::wall_ms;
 use crate::supervisor::close;
@@ -46,8 +46,6 @@ pub struct Read {
     pub view: RunView,
     /// A supervisor holds the home now, and drives this run.
     pub held: bool,
-    /// What is used of its limits.
-    budget: Budget,
     /// Reads on from here.
     pub follower: Follower,
 }
@@ -146,14 +144,9 @@ impl Read {
 
     fn of(place: Place, follower: Follower, engine: Engine) -> Result<Self, CliError> {
         let state = engine.into_state();
-        let budget = Budget {
-            attempts_limit: state.workflow().limits.attempts,
-            workers_in_use: Some(state.live_count()),
-            workers_limit: Some(state.started.workers),
-        };
         let held = is_held(&place, &follower.run)?;
         let view = RunView::from_state(state);
-        Ok(Self { place, view, held, budget, follower })
+        Ok(Self { place, view, held, follower })
     }
 
     /// What no view holds. Heartbeats are read from mail: of live workers, or of all.
@@ -177,7 +170,7 @@ impl Read {
             !matches!(worker.phase, WorkerPhase::CleanupReleased | WorkerPhase::Closed)
         };
         let gone = self.view.workers.iter().filter(missed).filter_map(vanished).collect();
-        Beside { beats, scratch, budget: self.budget.clone(), gone, closes: BTreeMap::new() }
+        Beside { beats, scratch, gone, closes: BTreeMap::new() }
     }
 
     /// The time in a worker's last heartbeat; `None` where it can't be read.

@@ -51,6 +51,7 @@ fn line(id: &str, recorded: &[Recorded]) -> Option<RunLine> {
                 base_name: started.base_name.clone(),
                 started_at: row.at,
                 ended_at: None,
+                halted: None,
             });
         }
         let Some(line) = &mut found else { continue };
@@ -59,9 +60,13 @@ fn line(id: &str, recorded: &[Recorded]) -> Option<RunLine> {
             | RunEvent::Stopping { .. }
             | RunEvent::Drifted(_)
             | RunEvent::Extended(_) => {}
+            RunEvent::Halted(halted) => line.halted = Some(halted.by),
             RunEvent::Resumed { .. } => line.phase = RunPhase::Running,
-            RunEvent::Reopened { .. } => (line.phase, line.ended_at) = (RunPhase::Interrupted, None),
+            RunEvent::Reopened { .. } => {
+                (line.phase, line.ended_at, line.halted) = (RunPhase::Interrupted, None, None);
+            }
             RunEvent::Adopted(adopted) => {
+                line.halted = None;
                 line.workflow.clone_from(&adopted.workflow.name);
                 (line.base, line.base_name) = (adopted.base.clone(), adopted.base_name.clone());
                 if line.ended_at.take().is_some() {
@@ -69,7 +74,8 @@ fn line(id: &str, recorded: &[Recorded]) -> Option<RunLine> {
                 }
             }
             RunEvent::Interrupted { .. } => line.phase = RunPhase::Interrupted,
-            RunEvent::Ended { success } => {
+            RunEvent::Ended { success, halted } => {
+                line.halted = *halted;
                 (line.phase, line.ended_at) = (RunPhase::Ended { success: *success }, Some(row.at));
             }
         }

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::Global;
 use super::describe::count;
@@ -14,6 +14,7 @@ use super::error::CliError;
 use super::exit_code::Exit;
 use super::output::Output;
 use super::workflow_file;
+use crate::workflow::Task;
 
 /// Arguments of `validate`.
 #[derive(Debug, Args)]
@@ -34,7 +35,14 @@ pub fn run(_global: &Global, args: &ValidateArgs, output: Output) -> Result<Exit
     output.result(
         || {
             let warnings = workflow_file::details(&name, warnings);
-            json!({"name": file.loaded.workflow.name, "tasks": tasks, "warnings": warnings})
+            let workflow = &file.loaded.workflow;
+            let ceiling = |task: &Task| (task.id.clone(), json!(task.budget));
+            let ceilings = workflow.tasks.iter().filter(|task| !task.budget.is_empty()).map(ceiling);
+            let budgets: Map<String, Value> = ceilings.collect();
+            json!({
+                "name": workflow.name, "tasks": tasks, "warnings": warnings,
+                "limits": workflow.limits, "budgets": budgets,
+            })
         },
         || {
             let found = if warnings.is_empty() {

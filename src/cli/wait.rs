@@ -178,9 +178,12 @@ impl Seen {
                 let made = extended.tasks.iter().map(|task| (task.id.clone(), (TaskPhase::Pending, false)));
                 self.tasks.extend(made);
             }
-            RunEvent::Ended { success } => self.ended = Some(*success),
+            RunEvent::Ended { success, .. } => self.ended = Some(*success),
             RunEvent::Reopened { .. } | RunEvent::Resumed { .. } => self.ended = None,
-            RunEvent::Interrupted { .. } | RunEvent::Stopping { .. } | RunEvent::Drifted(_) => {}
+            RunEvent::Interrupted { .. }
+            | RunEvent::Stopping { .. }
+            | RunEvent::Halted(_)
+            | RunEvent::Drifted(_) => {}
         }
     }
 
@@ -278,7 +281,7 @@ mod tests {
     fn the_run_itself_has_ended_only_by_its_own_event() {
         let mut run = seen(&[("a", TaskPhase::Completed, false)]);
         assert_eq!(run.verdict(&args(&[], false)), None);
-        run.take_run(&RunEvent::Ended { success: true });
+        run.take_run(&RunEvent::Ended { success: true, halted: None });
         assert_eq!(run.verdict(&args(&[], false)), Some(true));
         run.take_run(&RunEvent::Reopened { task: "a".to_owned() });
         assert_eq!(run.verdict(&args(&[], false)), None);
@@ -287,7 +290,7 @@ mod tests {
     #[test]
     fn an_adopted_edit_makes_the_run_unfinished_and_its_new_tasks_known() {
         let mut run = seen(&[("a", TaskPhase::Completed, false), ("old", TaskPhase::Failed, false)]);
-        run.take_run(&RunEvent::Ended { success: false });
+        run.take_run(&RunEvent::Ended { success: false, halted: None });
         let text = "version: 1\ntasks: { a: { run: x }, b: { run: x } }\n";
         let workflow = crate::workflow::load("x.yaml", text.as_bytes()).unwrap().workflow;
         run.take_run(&RunEvent::Adopted(Box::new(crate::engine::event::Adopted {

@@ -10,10 +10,10 @@ use super::event::{
 };
 use super::evidence::{Checked, Verdict};
 use super::moment::Stamp;
-use super::ready;
 use super::review;
 use super::state::{Anchor, KeptReport, RunPhase, RunState, WorkerState, worker_id};
 use super::task_table::{self, TaskPhase};
+use super::{budget, halt, order, ready};
 use crate::workflow::Item;
 use std::fmt;
 
@@ -67,14 +67,16 @@ fn apply_run(state: &mut RunState, at: Stamp, event: &RunEvent) -> Result<(), Co
             "reopened".clone_into(&mut state.interrupted);
             state.ended_at = None;
             state.stopping = None;
+            halt::lift(state);
         }
+        RunEvent::Halted(halted) => state.halted = Some(halted.clone()),
         RunEvent::Interrupted { reason } => {
             state.phase = RunPhase::Interrupted;
             state.interrupted.clone_from(reason);
             state.stopping = None;
         }
         RunEvent::Stopping { force } => state.stopping = Some(*force),
-        RunEvent::Ended { success } => {
+        RunEvent::Ended { success, .. } => {
             state.phase = RunPhase::Ended { success: *success };
             state.ended_at = Some(at);
         }
@@ -111,6 +113,10 @@ fn apply_task(state: &mut RunState, at: Stamp, event: &TaskEvent) -> Result<(), 
         let retries = state.planned(index).retries;
         state.tasks[index].start_over(retries);
     }
+    if !state.planned(index).kind.is_control() {
+        // What a control task fails by has been counted.
+        halt::count(state, &event.step, at.moment);
+    }
     reindex(state, index, from, to);
     Ok(())
 }
@@ -125,7 +131,7 @@ fn take_step(state: &mut RunState, index: usize, event: &TaskEvent) -> Result<()
             task.root = Some(root.clone());
             task.by_design = *by_design;
         }
-        TaskStep::Deferred { until, .. } => task.defer_until = Some(*until),
+        TaskStep::Deferred { until, .. } => task.defer_until = *until,
         TaskStep::HostFailed { until } => {
             task.defer_until = Some(*until);
             task.host_failures = task.host_failures.saturating_add(1);
@@ -248,11 +254,11 @@ fn sort(state: &mut RunState, index: usize, to: TaskPhase) {
     };
     let reviews = state.reviews.contains_key(&index);
     put(&mut state.reviewing, reviews && review::is_at_work(to));
-    put(&mut state.ready, to == TaskPhase::Ready && !is_control);
     put(&mut state.opening, to == TaskPhase::Ready && is_control);
     put(&mut state.moving, to.is_held() || matches!(to, TaskPhase::Verifying | TaskPhase::RepairRequired));
     let decidable = to == TaskPhase::Pending && ready::is_decided(state, index);
     put(&mut state.decidable, decidable);
+    order::sort(state, index, to == TaskPhase::Ready && !is_control);
 }
 
 /// What a reviewer's start waits for may have come: its task moved, or more of it is verified.
@@ -299,27 +305,51 @@ fn apply_claim(state: &mut RunState, event: &ClaimEvent) -> Result<(), Corrupt> 
         return Err(Corrupt(format!("`{}` holds token {}, not {}", event.worker, worker.token, event.token)));
     }
     match &event.step {
-        ClaimStep::Granted { expires } | ClaimStep::Renewed { expires } => {
+        ClaimStep::Granted { expires, .. } | ClaimStep::Renewed { expires } => {
             worker.expires = (*expires).max(worker.expires);
             worker.expired = false;
         }
         ClaimStep::Expired => worker.expired = true,
         ClaimStep::Revoked { .. } | ClaimStep::Closed => worker.token_live = false,
+        ClaimStep::Settled(_) => {}
+    }
+    match &event.step {
+        ClaimStep::Granted { reserved, .. } => {
+            worker.reserved = *reserved;
+            let task = worker.task;
+            state.ledger.reserve(reserved);
+            if !reserved.is_empty() || budget::is_watched(state, task) {
+                state.unsettled.insert(event.worker.clone());
+            }
+        }
+        ClaimStep::Settled(charge) => {
+            let reserved = std::mem::take(&mut worker.reserved);
+            if !state.unsettled.remove(&event.worker) {
+                return Err(Corrupt(format!("`{}` is settled twice", event.worker)));
+            }
+            state.ledger.settle(&reserved, charge, &event.worker);
+        }
+        ClaimStep::Renewed { .. } | ClaimStep::Expired | ClaimStep::Revoked { .. } | ClaimStep::Closed => {}
     }
     Ok(())
 }
 
 fn apply_report(state: &mut RunState, event: &ReportEvent) -> Result<(), Corrupt> {
     let worker = find_worker(state, &event.worker)?;
+    let mut to_settle = false;
     let sha256 = match &event.step {
-        ReportStep::Accepted { status, summary, reason, outputs, claims, sha256 } => {
+        ReportStep::Accepted { status, summary, reason, outputs, claims, usage, sha256 } => {
             worker.report = Some(Box::new(KeptReport {
                 status: status.clone(),
                 summary: summary.clone(),
                 reason: reason.clone(),
                 outputs: outputs.clone(),
                 claims: claims.clone(),
+                usage: *usage,
             }));
+            if !usage.is_empty() {
+                to_settle = true;
+            }
             sha256
         }
         ReportStep::Refused { sha256, .. } => sha256,
@@ -330,6 +360,10 @@ fn apply_report(state: &mut RunState, event: &ReportEvent) -> Result<(), Corrupt
         }
         worker.seen_reports.reserve_exact(1);
         worker.seen_reports.push(sha256.clone());
+    }
+    if to_settle {
+        // Whatever was planned, it was used.
+        state.unsettled.insert(event.worker.clone());
     }
     Ok(())
 }

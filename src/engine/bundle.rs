@@ -184,6 +184,7 @@ impl Bundles {
             | RunEvent::Interrupted { .. }
             | RunEvent::Stopping { .. }
             | RunEvent::Ended { .. }
+            | RunEvent::Halted(_)
             | RunEvent::Reopened { .. }
             | RunEvent::Extended(_) => {}
         }
@@ -291,7 +292,7 @@ impl Bundle {
 
     fn reported(&mut self, at: Stamp, step: &ReportStep) {
         match step {
-            ReportStep::Accepted { status, summary, reason, outputs, claims, sha256 } => {
+            ReportStep::Accepted { status, summary, reason, outputs, claims, usage: _, sha256 } => {
                 self.report = Some(Said {
                     at,
                     status: status.clone(),

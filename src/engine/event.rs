@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::budget::Amounts;
 use super::evidence::{Accepted, Checked};
+use super::halt::{Halt, Halted};
 use super::moment::Moment;
 use super::task_table::TaskMove;
 use crate::workflow::{SessionKind, Workflow};
@@ -75,7 +77,12 @@ pub enum RunEvent {
     Ended {
         /// Whether every task completed, or was skipped by design.
         success: bool,
+        /// What stopped it before its tasks were through, if anything did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        halted: Option<Halt>,
     },
+    /// It is stopped before its tasks are through: nothing new starts.
+    Halted(Halted),
     /// A person's `retry` after the end.
     Reopened {
         /// The task they named.
@@ -152,8 +159,9 @@ pub enum TaskStep {
     Deferred {
         /// The gate's stage.
         stage: String,
-        /// Not before this moment.
-        until: Moment,
+        /// Not before this moment, where one is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Moment>,
     },
     /// See [`TaskMove::Denied`].
     Denied {
@@ -295,6 +303,9 @@ pub enum ReportStep {
         /// Claimed hashes and commits, by the item they belong to.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         claims: Vec<Value>,
+        /// What it says that it cost.
+        #[serde(default, skip_serializing_if = "Amounts::is_empty")]
+        usage: Amounts,
         /// SHA-256 of its bytes, in hex: the same report again is no news.
         sha256: String,
     },

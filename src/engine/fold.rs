@@ -5,13 +5,16 @@
 //! kept, and whether it is believed.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
+use super::budget::Ledger;
 use super::event::Started;
-use super::moment::Stamp;
+use super::halt::Halted;
+use super::moment::{Moment, Stamp};
+use super::order;
 use super::review;
 use super::state::{Anchor, RunPhase, RunState, TaskState, WorkerState};
 
@@ -31,7 +34,11 @@ struct Head<'s> {
     stopping: Option<bool>,
     last_token: u64,
     attempts_spent: usize,
-    ready: Cow<'s, BTreeSet<usize>>,
+    ledger: Cow<'s, Ledger>,
+    unsettled: Cow<'s, BTreeSet<String>>,
+    halted: Cow<'s, Option<Halted>>,
+    failures: Cow<'s, VecDeque<Moment>>,
+    ready: BTreeSet<usize>,
     opening: Cow<'s, BTreeSet<usize>>,
     decidable: Cow<'s, BTreeSet<usize>>,
     active: Cow<'s, BTreeSet<String>>,
@@ -82,6 +89,10 @@ pub fn write<E: From<serde_json::Error>>(
         workers,
         last_token,
         attempts_spent,
+        ledger,
+        unsettled,
+        halted,
+        failures,
         ready,
         opening,
         decidable,
@@ -96,6 +107,7 @@ pub fn write<E: From<serde_json::Error>>(
         reviewing: _,
         index: _,
         dependents: _,
+        chains: _,
         asked_for: _,
     } = state;
     let head = Head {
@@ -109,7 +121,11 @@ pub fn write<E: From<serde_json::Error>>(
         stopping: *stopping,
         last_token: *last_token,
         attempts_spent: *attempts_spent,
-        ready: Cow::Borrowed(ready),
+        ledger: Cow::Borrowed(ledger),
+        unsettled: Cow::Borrowed(unsettled),
+        halted: Cow::Borrowed(halted),
+        failures: Cow::Borrowed(failures),
+        ready: ready.places(),
         opening: Cow::Borrowed(opening),
         decidable: Cow::Borrowed(decidable),
         active: Cow::Borrowed(active),
@@ -164,7 +180,7 @@ pub fn join(started: Started, at: Stamp, parts: Vec<Part>) -> Option<Engine> {
     }
     let at_work = |reviewer: &usize| review::is_at_work(tasks[*reviewer].phase);
     let reviewing = fresh.reviews.keys().copied().filter(at_work).collect();
-    Some(Engine::over(RunState {
+    let mut state = RunState {
         last_at: head.last_at,
         anchor: head.anchor.into_owned(),
         ended_at: head.ended_at,
@@ -175,7 +191,10 @@ pub fn join(started: Started, at: Stamp, parts: Vec<Part>) -> Option<Engine> {
         workers: BTreeMap::from_iter(workers),
         last_token: head.last_token,
         attempts_spent: head.attempts_spent,
-        ready: head.ready.into_owned(),
+        ledger: head.ledger.into_owned(),
+        unsettled: head.unsettled.into_owned(),
+        halted: head.halted.into_owned(),
+        failures: head.failures.into_owned(),
         opening: head.opening.into_owned(),
         decidable: head.decidable.into_owned(),
         active: head.active.into_owned(),
@@ -184,5 +203,7 @@ pub fn join(started: Started, at: Stamp, parts: Vec<Part>) -> Option<Engine> {
         open_count: head.open_count,
         reviewing,
         ..fresh
-    }))
+    };
+    order::gather(&mut state, head.ready);
+    Some(Engine::over(state))
 }

@@ -40,6 +40,7 @@ impl Event {
                 | RunEvent::Interrupted { .. }
                 | RunEvent::Stopping { .. }
                 | RunEvent::Ended { .. }
+                | RunEvent::Halted(_)
                 | RunEvent::Adopted(_)
                 | RunEvent::Drifted(_),
             ) => None,
@@ -70,6 +71,7 @@ fn run(event: &RunEvent) -> &'static str {
         RunEvent::Interrupted { .. } => "interrupted",
         RunEvent::Stopping { .. } => "stopping",
         RunEvent::Ended { .. } => "ended",
+        RunEvent::Halted(_) => "halted",
         RunEvent::Reopened { .. } => "reopened",
         RunEvent::Adopted(_) => "adopted",
         RunEvent::Extended(_) => "extended",
@@ -141,6 +143,7 @@ fn claim(step: &ClaimStep) -> &'static str {
         ClaimStep::Expired => "expired",
         ClaimStep::Revoked { .. } => "revoked",
         ClaimStep::Closed => "closed",
+        ClaimStep::Settled(_) => "settled",
     }
 }
 
@@ -162,7 +165,7 @@ mod tests {
         let steps = [
             TaskStep::NeedsMet,
             TaskStep::NeedsImpossible { root: "a".into(), by_design: false },
-            TaskStep::Deferred { stage: "disk".into(), until: Moment(1) },
+            TaskStep::Deferred { stage: "disk".into(), until: Some(Moment(1)) },
             TaskStep::Denied { stage: "attempts".into() },
             TaskStep::Opened,
             TaskStep::Asked,

@@ -5,6 +5,7 @@
 //! state. The supervisor commits the events before anything else sees them.
 
 mod apply;
+pub mod budget;
 pub mod bundle;
 pub mod close;
 pub mod control;
@@ -13,11 +14,14 @@ pub mod effect;
 pub mod event;
 pub mod evidence;
 pub mod fold;
+pub mod gate;
+pub mod halt;
 pub mod input;
 mod kind;
 pub mod moment;
 pub mod named;
 pub mod no_change;
+mod order;
 pub mod outstanding;
 pub mod pulse;
 mod ready;

@@ -83,6 +83,7 @@ pub fn settings(old: &Workflow, new: &Workflow) -> Vec<String> {
     let of = |flow: &Workflow| {
         let mut all = Map::new();
         all.insert("name".to_owned(), json!(flow.name));
+        all.insert("order".to_owned(), json!(flow.order));
         for (section, values) in [
             ("heartbeat", json!(flow.heartbeat)),
             ("limits", json!(flow.limits)),

@@ -60,6 +60,7 @@ pub(super) fn policies(task: &Task) -> Map<String, Value> {
         ("timeout", json!(timeout)),
         ("retries", json!(task.retries)),
         ("retain", json!(task.retain)),
+        ("budget", json!(task.budget)),
     ];
     all.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }

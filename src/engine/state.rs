@@ -3,15 +3,18 @@
 //! It leaves out heartbeats (`pulse.rs`: they are never journaled) and every
 //! decision. Fields are read freely inside the engine; only `apply` writes them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::budget::Ledger;
 use super::control;
 use super::event::Started;
 use super::evidence::Checked;
+use super::halt::Halted;
 use super::moment::{Moment, Stamp};
+use super::order::{self, Ready};
 use super::review;
 use super::task_table::TaskPhase;
 pub use super::worker_state::{KeptReport, WorkerState};
@@ -58,8 +61,17 @@ pub struct RunState {
     pub last_token: u64,
     /// Attempts over all tasks; those that the host failed spend none.
     pub attempts_spent: usize,
-    /// Tasks that could start, in order; control tasks, which need no worker, aren't among them.
-    pub ready: BTreeSet<usize>,
+    /// What is free, reserved and spent of tokens and money.
+    pub ledger: Ledger,
+    /// Attempts that are to be settled once their token is dead.
+    pub unsettled: BTreeSet<String>,
+    /// What stopped it before its tasks were through.
+    pub halted: Option<Halted>,
+    /// When attempts failed, as far back as `limits.failures` looks.
+    pub failures: VecDeque<Moment>,
+    /// Tasks that could start, in the order in which they are to; control tasks, which need no
+    /// worker, aren't among them.
+    pub ready: Ready,
     /// Control tasks that could begin.
     pub opening: BTreeSet<usize>,
     /// Pending tasks whose dependency policy is decided, one way or the other.
@@ -80,6 +92,8 @@ pub struct RunState {
     pub reviewing: BTreeSet<usize>,
     pub(super) index: BTreeMap<String, usize>,
     pub(super) dependents: Vec<Vec<(usize, usize)>>,
+    /// By task: how many tasks the longest chain from it through its dependents has.
+    pub(super) chains: Vec<u32>,
     /// What `--only` left in.
     pub(super) asked_for: Vec<bool>,
 }
@@ -191,7 +205,8 @@ impl RunState {
         let free = |i: &usize| (tasks[*i].unended == 0 && !reviews.contains_key(i)) || !asked_for[*i];
         let decidable = (0..count).filter(free).collect();
         let anchor = Anchor { boot: started.boot.clone(), mono_ms: started.mono_ms, moment: at.moment };
-        Self {
+        let ledger = Ledger::new(&started.workflow.limits);
+        let mut state = Self {
             started,
             started_at: at,
             last_at: at,
@@ -204,7 +219,11 @@ impl RunState {
             workers: BTreeMap::new(),
             last_token: 0,
             attempts_spent: 0,
-            ready: BTreeSet::new(),
+            ledger,
+            unsettled: BTreeSet::new(),
+            halted: None,
+            failures: VecDeque::new(),
+            ready: Ready::default(),
             opening: BTreeSet::new(),
             decidable,
             moving: BTreeSet::new(),
@@ -216,8 +235,11 @@ impl RunState {
             reviewing: BTreeSet::new(),
             index,
             dependents,
+            chains: Vec::new(),
             asked_for,
-        }
+        };
+        order::extend(&mut state, 0);
+        state
     }
 
     /// The workflow.

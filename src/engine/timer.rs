@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::halt;
 use super::moment::Moment;
 use super::pulse::Pulses;
 use super::ready;
@@ -30,6 +31,8 @@ pub enum Timer {
     Timeout(String),
     /// A deferred task may be looked at again.
     Deferred(usize),
+    /// The run's time is up.
+    Wall,
 }
 
 /// All deadlines, unsorted: a handful for each live worker.
@@ -45,9 +48,11 @@ pub fn deadlines(state: &RunState, pulses: &Pulses) -> Vec<(Moment, Timer)> {
             of_worker(state, pulses, id, worker, &mut all);
         }
     }
+    let stops = halt::deadline(state).filter(|_| state.halted.is_none() && state.open_count > 0);
+    all.extend(stops.map(|at| (at, Timer::Wall)));
     // Where there is no room, the end of a worker wakes us; a deadline in the past would spin.
     let room = state.stopping.is_none() && state.has_room();
-    for &task in state.ready.iter().filter(|_| room) {
+    for task in state.ready.iter().filter(|_| room) {
         if let (Some(until), false) = (state.tasks[task].defer_until, ready::is_held_back(state, task)) {
             all.push((until, Timer::Deferred(task)));
         }

@@ -5,12 +5,14 @@
 
 use serde_json::{Map, Value};
 
+use super::budget::snapshot::Snapshot as Budget;
 use super::control;
 use super::event::{Drift, Place, Snapshot};
 use super::evidence::Checked;
+use super::gate::{self, Stage, Verdict};
+use super::halt::Halted;
 use super::moment::Stamp;
 use super::outstanding::asked;
-use super::ready;
 use super::review::{self, Gate};
 use super::state::{RunPhase, RunState, TaskState, WorkerState};
 use super::task_table::TaskPhase;
@@ -42,6 +44,10 @@ pub struct RunView {
     pub ended_at: Option<Stamp>,
     /// The last event's time.
     pub last_at: Stamp,
+    /// What is used and left of its bounds.
+    pub budget: Budget,
+    /// What stopped it before its tasks were through.
+    pub halted: Option<Halted>,
     /// In the order of the workflow.
     pub tasks: Vec<TaskView>,
     /// By task and attempt, in the order of the workflow.
@@ -63,6 +69,8 @@ pub struct TaskView {
     pub phase: TaskPhase,
     /// Why, as `code` or `code: detail`; empty where the phase says it all.
     pub reason: String,
+    /// What the gate says of it, where it is ready, or was denied.
+    pub gate: Option<Gated>,
     /// What it waits for right now; empty when it waits for nothing.
     pub waits_for: Vec<String>,
     /// What a person is asked before it may complete: its approval, once all else is verified.
@@ -95,6 +103,17 @@ pub struct TaskView {
     pub removed: bool,
     /// What the workflow declares, by kind; the reason, where it is waived.
     pub declared: Result<Vec<&'static str>, String>,
+}
+
+/// What the gate says of a task that it doesn't let start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gated {
+    /// `deny`, `approve`, `defer` or `limited`.
+    pub verdict: &'static str,
+    /// The stage that says so.
+    pub stage: String,
+    /// Until when, in milliseconds since 1970, where that is known.
+    pub until_ms: Option<i64>,
 }
 
 /// One worker, as readers see it.
@@ -142,8 +161,19 @@ impl RunView {
     pub fn from_state(state: RunState) -> Self {
         let count = state.tasks.len();
         let beside: Vec<Beside> = (0..count).map(|task| Beside::of(&state, task)).collect();
-        let RunState { started, started_at, last_at, ended_at, phase, interrupted, tasks, workers, .. } =
-            state;
+        let budget = Budget::of(&state);
+        let RunState {
+            halted,
+            started,
+            started_at,
+            last_at,
+            ended_at,
+            phase,
+            interrupted,
+            tasks,
+            workers,
+            ..
+        } = state;
         let ids: Vec<String> = started.workflow.tasks.iter().map(|task| task.id.clone()).collect();
         let mut workers: Vec<(usize, u32, WorkerView)> = workers
             .into_iter()
@@ -165,6 +195,8 @@ impl RunView {
             started_at,
             ended_at,
             last_at,
+            budget,
+            halted,
             tasks: planned.map(|((planned, task), beside)| task_view(planned, task, beside)).collect(),
             workers: workers.into_iter().map(|(_, _, view)| view).collect(),
         }
@@ -185,6 +217,7 @@ impl RunView {
 
 /// What of a task's view the rest of the state says.
 struct Beside {
+    gate: Option<Gated>,
     waits_for: Vec<String>,
     asks: Option<String>,
     reviewed_by: Vec<String>,
@@ -195,8 +228,11 @@ struct Beside {
 
 impl Beside {
     fn of(state: &RunState, task: usize) -> Self {
+        let now = state.last_at.moment;
+        let says = (state.tasks[task].phase == TaskPhase::Ready).then(|| gate::verdict(state, now, task));
         Self {
-            waits_for: waits_for(state, task),
+            gate: gated(state, task, says.as_ref()),
+            waits_for: waits_for(state, task, says.as_ref()),
             asks: asked(state, task).map(|(_, message)| message.to_owned()),
             reviewed_by: reviews(state, task).into_iter().map(|(by, _)| by).collect(),
             reviews: state.reviews.get(&task).map(|reviewed| state.planned(*reviewed).id.clone()),
@@ -206,11 +242,16 @@ impl Beside {
     }
 }
 
-fn task_view(planned: Task, task: TaskState, beside: Beside) -> TaskView {
-    let Beside { waits_for, asks, reviewed_by, reviews, held, worker } = beside;
+fn task_view(planned: Task, mut task: TaskState, beside: Beside) -> TaskView {
+    let Beside { gate, waits_for, asks, reviewed_by, reviews, held, worker } = beside;
     let required = planned.required();
-    let mut evidence = task.evidence;
-    let conditions = evidence.split_off(required.min(evidence.len()));
+    let conditions = task.evidence.split_off(required.min(task.evidence.len()));
+    let evidence = std::mem::take(&mut task.evidence);
+    let by_budget = gate.as_ref().is_some_and(|gate| gate.stage == Stage::Budget.word());
+    if task.reason.starts_with(gate::DEFERRED) && !by_budget {
+        // What it was journaled to wait for is there; now it waits for something else.
+        task.reason.clear();
+    }
     TaskView {
         kind: planned.word(),
         id: planned.id,
@@ -218,6 +259,7 @@ fn task_view(planned: Task, task: TaskState, beside: Beside) -> TaskView {
         needs: planned.needs.into_iter().map(|need| need.task).collect(),
         phase: task.phase,
         reason: task.reason,
+        gate,
         waits_for,
         asks,
         reviewed_by,
@@ -246,8 +288,25 @@ fn reviews(state: &RunState, task: usize) -> Vec<(String, TaskPhase)> {
     review::open(state, task).filter_map(of).collect()
 }
 
+/// What the gate says where it doesn't let a task start; of one that it denied, by its journaled reason.
+fn gated(state: &RunState, index: usize, says: Option<&Verdict>) -> Option<Gated> {
+    let task = &state.tasks[index];
+    if let (TaskPhase::Failed, Some((stage, _))) = (task.phase, gate::denied(&task.reason)) {
+        return Some(Gated { verdict: "deny", stage: stage.to_owned(), until_ms: None });
+    }
+    let says = says?;
+    let until_ms = match says {
+        Verdict::Limited { until, .. } => {
+            let ahead = i64::try_from(until.since(state.last_at.moment).as_millis()).unwrap_or(i64::MAX);
+            Some(state.last_at.wall_ms.saturating_add(ahead))
+        }
+        Verdict::Allow | Verdict::Deny { .. } | Verdict::Approve { .. } | Verdict::Defer { .. } => None,
+    };
+    Some(Gated { verdict: says.word(), stage: says.stage()?.word().to_owned(), until_ms })
+}
+
 /// What keeps a task from going on right now.
-fn waits_for(state: &RunState, index: usize) -> Vec<String> {
+fn waits_for(state: &RunState, index: usize, says: Option<&Verdict>) -> Vec<String> {
     let task = &state.tasks[index];
     match task.phase {
         TaskPhase::Pending if review::gate(state, index) == Some(Gate::Waits) => {
@@ -264,23 +323,8 @@ fn waits_for(state: &RunState, index: usize) -> Vec<String> {
             .map(|(need, needed)| format!("task `{}`, which is {}", need.task, state.tasks[needed].phase))
             .collect(),
         TaskPhase::Ready => {
-            let (live, limit) = (state.live_count(), state.started.workers);
-            if ready::awaits_end(state, index) {
-                return vec!["the end of its last attempt's session".to_owned()];
-            }
-            if ready::awaits_base(state, index) {
-                return vec!["the last snapshot of the task that it starts from".to_owned()];
-            }
-            if let Some(found) = state.held_by(index) {
-                let known = state.workers.get(found).is_some_and(|worker| worker.phase.is_live());
-                let what = if known { "couldn't be ended" } else { "was found and isn't in this journal" };
-                return vec![format!("`{found}`, which {what}, to end")];
-            }
-            match (task.defer_until.is_some(), !state.has_room()) {
-                (true, _) => vec!["the host: its last launch failed there".to_owned()],
-                (false, true) => vec![format!("a free worker: {live} of {limit} are in use")],
-                (false, false) => Vec::new(),
-            }
+            let waits = says.filter(|says| **says != Verdict::Allow);
+            waits.map(|says| says.reason().to_owned()).into_iter().collect()
         }
         TaskPhase::Claimed => vec!["its worker's readiness".to_owned()],
         TaskPhase::Verifying => {

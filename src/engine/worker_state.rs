@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use super::budget::Amounts;
 use super::event::{Drift, Place, Snapshot};
 use super::evidence::ChildExit;
 use super::moment::{Moment, Stamp};
@@ -100,6 +101,9 @@ pub struct WorkerState {
     /// What its tree held: `None` until captured.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known")]
     pub captured: Option<Option<Snapshot>>,
+    /// What its claim reserved, until that is settled.
+    #[serde(default, skip_serializing_if = "Amounts::is_empty")]
+    pub reserved: Amounts,
     /// What was looked at when it was released.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub observations: Vec<String>,
@@ -126,6 +130,9 @@ pub struct KeptReport {
     /// Claimed hashes and commits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub claims: Vec<Value>,
+    /// What it says that it cost.
+    #[serde(default, skip_serializing_if = "Amounts::is_empty")]
+    pub usage: Amounts,
 }
 
 /// A field that is there is known, though it may say that there is nothing.
@@ -167,6 +174,7 @@ impl WorkerState {
             stopped: false,
             settled: false,
             captured: None,
+            reserved: Amounts::default(),
             observations: Vec::new(),
             drift: None,
         }

@@ -45,9 +45,9 @@ fn fields(event: &Event) -> Map<String, Value> {
             fields
         }
         Event::Report(event) => match &event.step {
-            ReportStep::Accepted { status, summary, reason, outputs, claims, sha256 } => json!({
+            ReportStep::Accepted { status, summary, reason, outputs, claims, usage, sha256 } => json!({
                 "status": status, "summary": summary, "reason": reason, "outputs": outputs,
-                "evidence": claims, "sha256": sha256,
+                "evidence": claims, "usage": usage, "sha256": sha256,
             }),
             ReportStep::Refused { code, detail, sha256 } => {
                 json!({"code": code, "detail": detail, "reason": format!("{code}: {detail}"), "sha256": sha256})
@@ -89,6 +89,7 @@ fn run(event: &RunEvent) -> Value {
         | RunEvent::Interrupted { .. }
         | RunEvent::Stopping { .. }
         | RunEvent::Ended { .. }
+        | RunEvent::Halted(_)
         | RunEvent::Reopened { .. }
         | RunEvent::Drifted(_) => step(event),
     }
@@ -197,6 +198,7 @@ fn said(event: &Event) -> String {
         Event::Worker(event) => worker_words(&event.step),
         Event::Claim(event) => match &event.step {
             ClaimStep::Revoked { reason: why } => format!("token {}: {}", event.token, reason(why)),
+            ClaimStep::Settled(charge) => format!("token {}: {}", event.token, charge.words()),
             ClaimStep::Granted { .. }
             | ClaimStep::Renewed { .. }
             | ClaimStep::Expired
@@ -224,8 +226,12 @@ fn run_words(event: &RunEvent) -> String {
         RunEvent::Interrupted { reason: why } => reason(why),
         RunEvent::Stopping { force: true } => "at once".to_owned(),
         RunEvent::Stopping { force: false } => "with grace".to_owned(),
-        RunEvent::Ended { success: true } => "with success".to_owned(),
-        RunEvent::Ended { success: false } => "without success".to_owned(),
+        RunEvent::Ended { success: true, .. } => "with success".to_owned(),
+        RunEvent::Ended { success: false, halted: None } => "without success".to_owned(),
+        RunEvent::Ended { success: false, halted: Some(by) } => {
+            format!("without success, stopped by its {}", by.word())
+        }
+        RunEvent::Halted(halted) => format!("{}: {}", halted.by.word(), line(&halted.reason)),
         RunEvent::Reopened { task } => format!("for a retry of `{}`", line(task)),
         RunEvent::Adopted(adopted) => {
             let tasks = super::words::count(adopted.workflow.tasks.len(), "task");
@@ -258,8 +264,8 @@ fn worker_words(step: &WorkerStep) -> String {
 
 fn tone(event: &Event) -> Tone {
     match event {
-        Event::Run(RunEvent::Ended { success: true }) => Tone::Good,
-        Event::Run(RunEvent::Ended { success: false }) => Tone::Bad,
+        Event::Run(RunEvent::Ended { success: true, .. }) => Tone::Good,
+        Event::Run(RunEvent::Ended { success: false, .. } | RunEvent::Halted(_)) => Tone::Bad,
         Event::Run(
             RunEvent::Started(_)
             | RunEvent::Resumed { .. }
@@ -293,6 +299,7 @@ fn tone(event: &Event) -> Tone {
 mod tests {
     use super::super::sample::{at, place, screen};
     use super::*;
+    use crate::engine::budget::Amounts;
     use crate::engine::event::{
         ClaimEvent, EvidenceEvent, Ignored, PlainMove, ReportEvent, TaskEvent, WorkerEvent,
     };
@@ -326,7 +333,7 @@ mod tests {
             ),
             worker("silent: no heartbeat for 12 s", WorkerStep::Moved { to: PlainMove::FellSilent }),
             worker("", WorkerStep::Ended { exit: ChildExit::Signal(9), survivors: Vec::new() }),
-            claim(ClaimStep::Granted { expires: Moment(9) }),
+            claim(ClaimStep::Granted { expires: Moment(9), reserved: Amounts::default() }),
             claim(ClaimStep::Revoked { reason: "timeout: 5 s were used up".into() }),
             report(ReportStep::Accepted {
                 status: "done".into(),
@@ -334,6 +341,7 @@ mod tests {
                 reason: None,
                 outputs: Map::new(),
                 claims: Vec::new(),
+                usage: Amounts { tokens: Some(5), usd_micros: None },
                 sha256: "ab".into(),
             }),
             report(refused("dead_token")),
@@ -349,7 +357,7 @@ mod tests {
                 code: "late".into(),
                 detail: "x".into(),
             }),
-            Event::Run(RunEvent::Ended { success: false }),
+            Event::Run(RunEvent::Ended { success: false, halted: None }),
         ]
     }
 
@@ -366,7 +374,7 @@ mod tests {
         {"at":"2023-11-14T22:13:21Z","attempt":2,"code":null,"kind":"worker.ended","reason":null,"seq":6,"signal":9,"survivors":[],"task":"fix","token":null,"worker":"fix.2"}
         {"at":"2023-11-14T22:13:21Z","attempt":2,"expires":9,"kind":"claim.granted","reason":null,"seq":7,"task":"fix","token":7,"worker":"fix.2"}
         {"at":"2023-11-14T22:13:21Z","attempt":2,"kind":"claim.revoked","reason":"timeout: 5 s were used up","seq":8,"task":"fix","token":7,"worker":"fix.2"}
-        {"at":"2023-11-14T22:13:21Z","attempt":2,"evidence":[],"kind":"report.accepted","outputs":{},"reason":null,"seq":9,"sha256":"ab","status":"done","summary":"it\nworks","task":"fix","token":null,"worker":"fix.2"}
+        {"at":"2023-11-14T22:13:21Z","attempt":2,"evidence":[],"kind":"report.accepted","outputs":{},"reason":null,"seq":9,"sha256":"ab","status":"done","summary":"it\nworks","task":"fix","token":null,"usage":{"tokens":5},"worker":"fix.2"}
         {"at":"2023-11-14T22:13:21Z","attempt":2,"code":"dead_token","detail":"a\u001b[1m","kind":"report.refused","reason":"dead_token: a\u001b[1m","seq":10,"sha256":"ab","task":"fix","token":null,"worker":"fix.2"}
         {"at":"2023-11-14T22:13:21Z","attempt":2,"evidence":"exit","facts":{"code":0},"item":0,"kind":"evidence.verified","reason":"exit code 0","seq":11,"task":"fix","token":null,"verdict":"verified","worker":null}
         {"at":"2023-11-14T22:13:21Z","attempt":null,"code":"late","detail":"x","input":"mail","kind":"input.ignored","reason":"late: x","seq":12,"task":null,"token":null,"worker":null}

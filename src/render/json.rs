@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::runs::RunLine;
 use super::words::{task_reason, time};
-use super::{Beside, attempts, branch};
+use super::{Beside, branch};
 use crate::engine::evidence::Checked;
+use crate::engine::halt::Halt;
 use crate::engine::view::{RunView, TaskView, WorkerView};
 
 /// The document as text in which nothing steers a terminal.
@@ -38,7 +39,7 @@ pub fn status(view: &RunView, held: bool, beside: &Beside) -> Value {
         "run": run(&RunLine::of(view, held)),
         "tasks": view.tasks.iter().map(task).collect::<Vec<_>>(),
         "workers": workers(view, beside),
-        "budget": budget(view, beside),
+        "budget": view.budget.json(),
     })
 }
 
@@ -58,6 +59,7 @@ pub fn run(run: &RunLine) -> Value {
         "base": run.base,
         "started_at": time(run.started_at.wall_ms),
         "ended_at": run.ended_at.and_then(|at| time(at.wall_ms)),
+        "halted": run.halted.map(Halt::word),
     })
 }
 
@@ -103,16 +105,6 @@ pub fn worker(worker: &WorkerView, beside: &Beside) -> Value {
     })
 }
 
-fn budget(view: &RunView, beside: &Beside) -> Value {
-    let (used, limits) = (attempts(view), &beside.budget);
-    json!({
-        "attempts": {"used": used, "left": limits.attempts_limit.map(|limit| limit.saturating_sub(used))},
-        "workers": {"in_use": limits.workers_in_use, "limit": limits.workers_limit},
-        "tokens": Value::Null,
-        "usd": Value::Null,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::sample;
@@ -125,11 +117,11 @@ mod tests {
         let parts =
             [&found["run"], &found["tasks"][0], &found["tasks"][3], &found["workers"][0], &found["budget"]];
         insta::assert_snapshot!(parts.map(Value::to_string).join("\n"), @r#"
-        {"base":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","ended_at":null,"id":"20231114-221320-ab12","started_at":"2023-11-14T22:13:20Z","state":"running","workflow":"nightly"}
+        {"base":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","ended_at":null,"halted":null,"id":"20231114-221320-ab12","started_at":"2023-11-14T22:13:20Z","state":"running","workflow":"nightly"}
         {"attempt":1,"evidence":[{"kind":"exit","reason":"exit code 0","verdict":"verified"},{"kind":"artifact","reason":"a regular file","verdict":"verified"}],"head":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","id":"build","kind":"run","parent":null,"reason":"verified: 2 items verified","since":"2023-11-14T22:13:30Z","state":"completed","worker":"build.1"}
         {"attempt":0,"evidence":[],"head":null,"id":"pack","kind":"run","parent":null,"reason":"waits: task `fix`, which is in_progress","since":"2023-11-14T22:13:30Z","state":"pending","worker":null}
         {"attempt":1,"branch":"ilchul/r1/build.1","close":null,"id":"build.1","last_heartbeat_at":"2023-11-14T22:13:50Z","pid":41,"reason":"retained: its work is over, its tree and session are kept","restore":[],"session":{"id":"%3","kind":"tmux"},"state":"completed-retained","task":"build","tree":"/h/t/build.1"}
-        {"attempts":{"left":5,"used":5},"tokens":null,"usd":null,"workers":{"in_use":2,"limit":4}}
+        {"attempts":{"left":5,"reserved":0,"total":10,"used":5},"tasks":null,"tokens":null,"usd":null,"wall":null,"workers":{"left":2,"reserved":0,"total":4,"used":2}}
         "#);
     }
 
@@ -146,7 +138,7 @@ mod tests {
         let view = sample::view();
         let found = status(&view, false, &Beside::default());
         assert_eq!(found["run"]["state"], "interrupted");
-        assert_eq!(found["budget"]["workers"], json!({"in_use": null, "limit": null}));
+        assert_eq!([&found["budget"]["wall"], &found["run"]["halted"]], [&Value::Null, &Value::Null]);
         let provisioning = &found["workers"][2];
         assert_eq!(provisioning["session"], json!({"kind": null, "id": null}));
         for key in ["tree", "branch", "pid", "last_heartbeat_at"] {

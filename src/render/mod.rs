@@ -27,33 +27,20 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::engine::close::Close;
-use crate::engine::view::{RunView, WorkerView};
+use crate::engine::view::WorkerView;
 
-/// What readers show that no view holds: from mail, from the home's layout, from the limits.
+/// What readers show that no view holds: from mail, from the home's layout.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Beside {
     /// The time of each worker's last heartbeat, as it wrote it, RFC 3339.
     pub beats: BTreeMap<String, String>,
     /// The folder that holds the folders of workers without a worktree.
     pub scratch: Option<PathBuf>,
-    /// What is used up, and what is left.
-    pub budget: Budget,
     /// The workers whose worktree is gone, and what to type to have it back; nothing where
     /// nothing keeps it.
     pub gone: BTreeMap<String, Vec<String>>,
     /// The close verdicts, where they were asked for.
     pub closes: BTreeMap<String, Close>,
-}
-
-/// The bounds of a run that a view doesn't hold. `None`: not known, or not bounded.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Budget {
-    /// Attempts over all tasks.
-    pub attempts_limit: Option<u32>,
-    /// Workers that count against the limit now.
-    pub workers_in_use: Option<usize>,
-    /// Live workers at once.
-    pub workers_limit: Option<u32>,
 }
 
 impl Beside {
@@ -102,11 +89,6 @@ fn branch(worker: &WorkerView) -> Option<&str> {
 
 fn shown(path: &Path) -> String {
     path.display().to_string()
-}
-
-/// Attempts made over all tasks.
-fn attempts(view: &RunView) -> u32 {
-    view.tasks.iter().fold(0, |sum, task| sum.saturating_add(task.attempt))
 }
 
 /// Whether a character steers a terminal, or hides or reorders what stands beside it.

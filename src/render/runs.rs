@@ -5,6 +5,7 @@
 
 use super::table::{Screen, Table, Tone};
 use super::words::{ago, line, run_state, short, span};
+use crate::engine::halt::Halt;
 use crate::engine::moment::Stamp;
 use crate::engine::state::RunPhase;
 use crate::engine::view::RunView;
@@ -28,6 +29,8 @@ pub struct RunLine {
     pub started_at: Stamp,
     /// When it ended.
     pub ended_at: Option<Stamp>,
+    /// What stopped it before its tasks were through.
+    pub halted: Option<Halt>,
 }
 
 impl RunLine {
@@ -43,6 +46,7 @@ impl RunLine {
             base_name: view.base_name.clone(),
             started_at: view.started_at,
             ended_at: view.ended_at,
+            halted: view.halted.as_ref().map(|halted| halted.by),
         }
     }
 
@@ -60,7 +64,11 @@ impl RunLine {
             RunPhase::Ended { success: true } => {
                 ("every task completed or was skipped by design", Tone::Good)
             }
-            RunPhase::Ended { success: false } => ("some tasks didn't complete", Tone::Bad),
+            RunPhase::Ended { success: false } => match self.halted {
+                None => ("some tasks didn't complete", Tone::Bad),
+                Some(Halt::Wall) => ("its time was used up", Tone::Bad),
+                Some(Halt::Breaker) => ("too many attempts failed", Tone::Bad),
+            },
         }
     }
 }

@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::Beside;
 use super::table::Screen;
-use super::{Beside, Budget};
+use crate::engine::budget::snapshot::{Line, Snapshot};
 use crate::engine::event::{Drift, Place};
 use crate::engine::evidence::{Checked, Verdict};
 use crate::engine::moment::{Moment, Stamp};
@@ -38,6 +39,7 @@ pub(crate) fn task(id: &str, phase: TaskPhase, reason: &str, needs: &[&str]) -> 
         phase,
         reason: reason.to_owned(),
         held: false,
+        gate: None,
         waits_for: Vec::new(),
         asks: None,
         reviewed_by: Vec::new(),
@@ -126,6 +128,12 @@ pub(crate) fn view() -> RunView {
         started_at: at(0),
         ended_at: None,
         last_at: at(95),
+        budget: Snapshot {
+            attempts: Line { total: Some(10), used: 5, reserved: 0, left: Some(5) },
+            workers: Line { total: Some(4), used: 2, reserved: 0, left: Some(2) },
+            ..Snapshot::default()
+        },
+        halted: None,
         tasks: vec![build, fix, docs, pack, gone, tail],
         workers: vec![built, fixing, launching],
     }
@@ -137,7 +145,6 @@ pub(crate) fn beside() -> Beside {
     Beside {
         beats: beats.iter().map(|(id, at)| ((*id).to_owned(), (*at).to_owned())).collect::<BTreeMap<_, _>>(),
         scratch: Some(PathBuf::from("/h/scratch")),
-        budget: Budget { attempts_limit: Some(10), workers_in_use: Some(2), workers_limit: Some(4) },
         ..Beside::default()
     }
 }

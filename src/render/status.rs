@@ -2,11 +2,12 @@
 //!
 //! It leaves out where workers are (`workers`) and chains of causes (`why`).
 
+use super::Beside;
 use super::table::{Screen, Table, Tone, toned};
 use super::words::{
     ago, answers, count, line, reason, run_state, short, span, stopped, tally, task_reason, up as up_again,
 };
-use super::{Beside, attempts};
+use crate::engine::budget::Channel;
 use crate::engine::evidence::{Checked, Verdict};
 use crate::engine::state::RunPhase;
 use crate::engine::task_table::TaskPhase;
@@ -22,7 +23,7 @@ const ALERTS: usize = 20;
 #[must_use]
 pub fn text(view: &RunView, held: bool, beside: &Beside, screen: Screen) -> String {
     let mut text = head(view, held, screen);
-    text.push_str(&summary(view, beside));
+    text.push_str(&summary(view));
     text.push('\n');
     text.push_str(&table(view, beside, screen));
     let alerts = alerts(view, held, beside, screen);
@@ -42,8 +43,11 @@ pub fn tasks(view: &RunView, color: bool, width: usize) -> String {
 fn head(view: &RunView, held: bool, screen: Screen) -> String {
     let state = run_state(view.phase, held);
     let word = toned(screen, run_tone(view, held), state);
+    let halted = view.halted.as_ref().map(|halted| format!("{}: {}", halted.by.word(), line(&halted.reason)));
     let so = match (view.phase, held) {
-        (RunPhase::Running, true) => String::new(),
+        (RunPhase::Running, true) => {
+            halted.map(|why| format!(", and nothing new starts ({why})")).unwrap_or_default()
+        }
         (RunPhase::Running, false) => {
             format!(
                 ": no supervisor drives it, the last entry is from {}",
@@ -56,6 +60,7 @@ fn head(view: &RunView, held: bool, screen: Screen) -> String {
         (RunPhase::Ended { success }, _) => {
             let ended = view.ended_at.unwrap_or(view.last_at).wall_ms;
             let how = if success { "with success" } else { "without success" };
+            let how = halted.map_or_else(|| how.to_owned(), |why| format!("{how} ({why})"));
             let took = span(ended.saturating_sub(view.started_at.wall_ms));
             format!(" {how} {}, after {took}", ago(screen.now_ms, ended))
         }
@@ -66,21 +71,41 @@ fn head(view: &RunView, held: bool, screen: Screen) -> String {
     format!("Run {} of {} {is} {word}{so}.\nStarted {started} from {base}.\n", view.id, line(&view.workflow))
 }
 
-fn summary(view: &RunView, beside: &Beside) -> String {
+fn summary(view: &RunView) -> String {
     let mut text = format!("{}: {}.", count(view.tasks.len(), "task"), tally(view));
-    if let (Some(used), Some(limit)) = (beside.budget.workers_in_use, beside.budget.workers_limit) {
-        text.push_str(&format!(
-            " {used} of {} in use.",
-            count(usize::try_from(limit).unwrap_or(usize::MAX), "worker")
-        ));
+    let whole = |number: i64| usize::try_from(number).unwrap_or(0);
+    let (workers, attempts) = (&view.budget.workers, &view.budget.attempts);
+    if let Some(limit) = workers.total {
+        text.push_str(&format!(" {} of {} in use.", workers.used, count(whole(limit), "worker")));
     }
-    let used = attempts(view);
-    match beside.budget.attempts_limit {
-        Some(limit) => text.push_str(&format!(" {used} of {limit} attempts used.\n")),
-        None => text
-            .push_str(&format!(" {} used.\n", count(usize::try_from(used).unwrap_or(usize::MAX), "attempt"))),
+    match attempts.total {
+        Some(limit) => text.push_str(&format!(" {} of {limit} attempts used.\n", attempts.used)),
+        None => text.push_str(&format!(" {} used.\n", count(whole(attempts.used), "attempt"))),
     }
+    text.push_str(&bounds(view));
     text
+}
+
+/// Time, tokens and money, each where it is bounded.
+fn bounds(view: &RunView) -> String {
+    let mut parts = Vec::new();
+    if let (Some(total), used) = (view.budget.wall.total, view.budget.wall.used) {
+        parts.push(format!("time: {} of {} used", span(used), span(total)));
+    }
+    for (channel, line) in [(Channel::Tokens, &view.budget.tokens), (Channel::Usd, &view.budget.usd)] {
+        let number = |amount: i64| channel.number(amount);
+        if let (Some(total), Some(left)) = (line.total, line.left) {
+            parts.push(format!(
+                "{}: {} of {} used, {} reserved, {} left",
+                channel.word(),
+                number(line.used),
+                number(total),
+                number(line.reserved),
+                number(left)
+            ));
+        }
+    }
+    parts.iter().map(|part| format!("Budget of {part}.\n")).collect()
 }
 
 fn table(view: &RunView, beside: &Beside, screen: Screen) -> String {

@@ -6,10 +6,10 @@
 use serde_json::{Value, json};
 
 use super::table::{Screen, toned};
-use super::words::{ago, count, list, reason, run_state, sentence, span, stopped, task_reason, time};
+use super::words::{ago, count, line, list, reason, run_state, sentence, span, stopped, task_reason, time};
 use super::{Beside, drift, restore};
 use crate::engine::task_table::TaskPhase;
-use crate::engine::view::{RunView, TaskView, WorkerView};
+use crate::engine::view::{Gated, RunView, TaskView, WorkerView};
 
 /// The longest chain that is followed: as long as the largest workflow is deep.
 const CHAIN_MAX: usize = 10_000;
@@ -70,6 +70,12 @@ impl<'v> Why<'v> {
         if task.attempt > 0 {
             text.push_str(&format!("Attempt {} of at most {}.\n", task.attempt, task.allowed));
         }
+        if let Some(gate) = &task.gate {
+            text.push_str(&format!("The gate says {}, at its stage {}", gate.verdict, line(&gate.stage)));
+            let until =
+                gate.until_ms.map(|at| format!(", for {} more", super::words::span(at - screen.now_ms)));
+            text.push_str(&format!("{}.\n", until.unwrap_or_default()));
+        }
         if let Some(worker) = self.worker() {
             text.push_str(&drift::text(&worker.id, &worker.drift));
         }
@@ -127,6 +133,7 @@ impl<'v> Why<'v> {
             "attempts_allowed": task.allowed,
             "worker": task.worker,
             "waits_for": task.waits_for,
+            "gate": task.gate.as_ref().map(gate),
             "chain": self.chain.iter().map(link).collect::<Vec<_>>(),
             "observed": {"by": what, "at": time(at)},
             "change": way.change,
@@ -201,6 +208,10 @@ impl<'v> Why<'v> {
                 self.one("an answer at its terminal, or its own going on", &format!("attach {id}"))
             }
             TaskPhase::Completed => self.one("nothing: it is done", &format!("evidence {id}")),
+            TaskPhase::Failed if root.gate.is_some() => Way {
+                change: root.gate.as_ref().map(remedy).unwrap_or_default(),
+                next: vec![self.command("up --adopt"), self.command(&format!("retry {id}"))],
+            },
             TaskPhase::Partial | TaskPhase::Failed | TaskPhase::Cancelled => {
                 Way { change: format!("a retry of `{id}`"), next: self.after_failure(root) }
             }
@@ -229,6 +240,19 @@ impl<'v> Why<'v> {
         let worker = self.root().worker.as_deref().and_then(|id| self.view.worker(id));
         self.root().phase.is_held() && worker.is_some_and(|worker| worker.lost)
     }
+}
+
+fn gate(gate: &Gated) -> Value {
+    json!({"verdict": gate.verdict, "stage": gate.stage, "until": gate.until_ms.and_then(time)})
+}
+
+/// What makes a denied task possible again, beside the retry.
+fn remedy(gate: &Gated) -> String {
+    let limit = match gate.stage.as_str() {
+        "tasks" | "attempts" | "depth" => format!("a higher `limits.{}`", gate.stage),
+        _ => "other `limits`".to_owned(),
+    };
+    format!("{limit} in the workflow file, adopted, then a retry")
 }
 
 fn quoted(ids: &[String]) -> Vec<String> {
@@ -347,6 +371,28 @@ mod tests {
         view.workers[1].lost = true;
         let (_, json) = why(&view, true, "pack");
         assert_eq!(json["next"], json!(["ilchul attach fix", "ilchul decide fix rerun|skip|accept"]));
+    }
+
+    #[test]
+    fn what_the_gate_says_is_told_with_its_stage_and_what_would_change_it() {
+        let mut view = sample::view();
+        view.tasks[4].reason = "denied: attempts: all 5 attempts of the run are used up".to_owned();
+        view.tasks[4].gate = Some(Gated { verdict: "deny", stage: "attempts".to_owned(), until_ms: None });
+        let (text, json) = why(&view, true, "gone");
+        assert_eq!(json["gate"], json!({"verdict": "deny", "stage": "attempts", "until": null}));
+        assert_eq!(json["next"], json!(["ilchul up --adopt", "ilchul retry gone"]));
+        assert!(text.contains("The gate says deny, at its stage attempts.\n"), "{text}");
+        let change =
+            "What would change it: a higher `limits.attempts` in the workflow file, adopted, then a retry.\n";
+        assert!(text.contains(change), "{text}");
+
+        let (phase, until_ms) = (TaskPhase::Ready, Some(sample::screen().now_ms + 5_000));
+        (view.tasks[4].phase, view.tasks[4].reason) = (phase, String::new());
+        view.tasks[4].gate = Some(Gated { verdict: "limited", stage: "host".to_owned(), until_ms });
+        view.tasks[4].waits_for = vec!["the host: its last launch failed there".to_owned()];
+        let (text, json) = why(&view, true, "gone");
+        assert!(text.contains("The gate says limited, at its stage host, for 5 s more.\n"), "{text}");
+        assert_eq!(json["gate"]["until"], "2023-11-14T22:15:25Z");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::verify::{self, Case, Git};
 use super::views::{self, View};
 use super::world::{World, handle};
 use crate::engine::Engine;
+use crate::engine::budget::snapshot::Snapshot;
 use crate::engine::evidence::ChildExit;
 use crate::engine::state::{RunState, WorkerState};
 use crate::protocol::{Assignment, WORKER_SCHEMA};
@@ -218,9 +219,8 @@ fn inputs(state: &RunState, id: &str, views: &[View], notes: &[Note]) -> Option<
     let (task, attempt) = state.workers.get(id).map(|worker| (worker.task, worker.attempt))?;
     let needs = &state.planned(task).needs;
     let known = needs.iter().filter_map(|need| Some((need.task.as_str(), state.task_index(&need.task)?)));
-    let left = state.tasks[task].allowed.saturating_sub(attempt);
     let inputs = Inputs {
-        budget: json!({"attempts_left": left}),
+        budget: budget(state, task, attempt),
         item: state.planned(task).item.as_ref(),
         judges: views.iter().map(judged).collect(),
         needs: known.map(|(id, index)| (id, needed(state, index))).collect(),
@@ -234,6 +234,15 @@ fn inputs(state: &RunState, id: &str, views: &[View], notes: &[Note]) -> Option<
 /// One of the heads that a judge compares: whose it is, and where it can be looked at.
 fn judged(view: &View) -> (String, Value) {
     (view.side.to_owned(), json!({"task": view.task, "head": view.commit, "tree": view.path}))
+}
+
+/// What the run has used, reserved and left as the attempt is launched, and the attempts that
+/// its task has left.
+fn budget(state: &RunState, task: usize, attempt: u32) -> Value {
+    let mut budget = Snapshot::of(state).json();
+    let left = state.tasks[task].allowed.saturating_sub(attempt);
+    budget.insert("attempts_left".to_owned(), left.into());
+    Value::Object(budget)
 }
 
 fn needed(state: &RunState, index: usize) -> Needed<'_> {

@@ -134,5 +134,5 @@ fn waits_for_a_person(state: &RunState) -> bool {
     };
     let held = |task: &usize| state.held_by(*task).is_some();
     let waits = !state.ready.is_empty() || !state.moving.is_empty();
-    waits && state.ready.iter().all(held) && state.moving.iter().all(asks)
+    waits && state.ready.iter().all(|task| held(&task)) && state.moving.iter().all(asks)
 }

@@ -7,7 +7,7 @@ use super::error::Sink;
 use super::fields::{Field, Fields};
 use super::items::{Rule, Surroundings};
 use super::keys::{self, KINDS, NESTED_KINDS, PLAIN_KINDS, Table};
-use super::model::{Task, TaskKind, WorkspaceKind};
+use super::model::{Ceiling, Task, TaskKind, WorkspaceKind};
 use super::place::{Path, quote};
 use super::scalar;
 use super::take::any_of;
@@ -149,9 +149,12 @@ impl Sink<'_> {
         // The workspace decides what can be shown, the kind what must be.
         let is_agent = body.get("agent").is_some();
         let around = Surroundings { task: site.span, is_agent, workspace, rule: site.rule };
+        let usual = if kind.may_spend() { defaults.budget } else { Ceiling::default() };
+        let budget = self.ceiling(at, body, site.scope.limits).or(usual);
         Task {
             workspace,
             env,
+            budget,
             timeout: body
                 .get("timeout")
                 .and_then(|field| self.duration(at, field))

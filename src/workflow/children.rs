@@ -13,7 +13,7 @@ use super::scalar::MAX_SLUG;
 use super::tasks::Drafted;
 
 /// Some tasks of one body that a control task makes, for whoever shows a plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Made<'t> {
     /// What they are to it: `iteration`, `element`, `entrant` or `judge`.
     pub role: &'static str,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::model::Task;
 
 /// A `loop`. Its conditions are the last items of the body's evidence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Loop {
     /// The most iterations, at least 1.
     pub max: u32,
@@ -17,7 +17,7 @@ pub struct Loop {
 }
 
 /// A `map`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Map {
     /// The task whose output is gone through; among the needs.
     pub task: String,
@@ -30,7 +30,7 @@ pub struct Map {
 }
 
 /// A `tournament`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tournament {
     /// At least two, in their order; ids are given when they are made.
     pub entrants: Vec<Task>,

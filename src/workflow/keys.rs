@@ -89,6 +89,8 @@ pub(super) const WORKSPACES: &[&str] = &["worktree", "none"];
 pub(super) const LOSSES: &[&str] = &["ask", "retry", "fail"];
 /// What must have become of the needs.
 pub(super) const POLICIES: &[&str] = &["completed", "partial", "terminal", "optional", "failed"];
+/// Which of the ready tasks starts first.
+pub(super) const ORDERS: &[&str] = &["critical", "fifo"];
 /// Ways to launch an agent.
 pub(super) const ADAPTERS: &[&str] = &["command"];
 /// Adapters that are known by name, and refused by name.
@@ -101,6 +103,9 @@ pub(super) const CONDITIONS: &[&str] = &["exit", "command", "diff", "artifact", 
 
 /// The most tasks of a workflow.
 pub(super) const MAX_TASKS: usize = 200_000;
+
+/// The most tokens that anything can be bounded to.
+const MAX_TOKENS: u64 = 1_000_000_000_000;
 
 /// What follows the name of a refused key that is neither.
 const LATER_KEY: &str = "is not supported by this version";
@@ -115,6 +120,11 @@ pub(super) static WORKFLOW: Table = Table {
         key("heartbeat", "How silence is judged.", Shape::Table(&HEARTBEAT)),
         key("limits", "Bounds for the whole run.", Shape::Table(&LIMITS)),
         key("setup", "What every fresh worktree is given before its task.", Shape::Table(&SETUP)),
+        key(
+            "order",
+            "Which ready task starts first: that on the longest chain, or the first in the file. Default: critical.",
+            Shape::Word(ORDERS),
+        ),
         key("agents", "Agents that tasks may name, by name.", Shape::Map(&Shape::Table(&AGENT))),
         required("tasks", "The tasks, by id; at least one.", Shape::Map(&Shape::Table(&TASK))),
     ],
@@ -133,6 +143,7 @@ pub(super) static DEFAULTS: Table = Table {
         key("timeout", "An attempt's time. Default: 30m.", Shape::Duration),
         key("retries", "Attempts after the first. Default: 0.", Shape::Count(0, 100)),
         key("env", "Variables for every worker; null passes ilchul's own value on.", Shape::Env),
+        key("budget", "What an attempt of an agent or worker task may use at most.", Shape::Table(&BUDGET)),
     ],
     refused: &[],
 };
@@ -165,16 +176,29 @@ pub(super) static LIMITS: Table = Table {
     doc: "Bounds for the whole run.",
     keys: &[
         key("workers", "Live workers at once. Default: cores, but at least 2.", Shape::Count(1, 1000)),
-        key("tasks", "Tasks in the run.", Shape::Count(1, MAX_TASKS as u64)),
+        key("tasks", "Tasks in the run, submitted ones included.", Shape::Count(1, MAX_TASKS as u64)),
         key("attempts", "Attempts over all tasks.", Shape::Count(1, 1_000_000)),
-        key("depth", "Nesting of submitted tasks. Not enforced by this version.", Shape::Count(0, 100)),
-        key("wall", "The run's own time. Not enforced by this version.", Shape::Duration),
+        key("depth", "Nesting of submitted tasks.", Shape::Count(0, 100)),
+        key(
+            "wall",
+            "The run's own time, from its start; the machine's sleep doesn't count. What hasn't ended then fails.",
+            Shape::Duration,
+        ),
         key(
             "tokens",
-            "Tokens over all tasks. Not enforced by this version.",
-            Shape::Count(1, 1_000_000_000_000),
+            "Tokens over all tasks; an attempt without a `budget` has all that is free.",
+            Shape::Count(1, MAX_TOKENS),
         ),
-        key("usd", "US dollars over all tasks. Not enforced by this version.", Shape::Amount),
+        key(
+            "usd",
+            "US dollars over all tasks; an attempt without a `budget` has all that is free.",
+            Shape::Amount,
+        ),
+        key(
+            "failures",
+            "More failed attempts within a time than these stop the run.",
+            Shape::Table(&FAILURES),
+        ),
         key("free_disk", "Free space below which nothing new is provisioned.", Shape::Size),
         key("ready", "From a session's start to its worker's readiness. Default: 60s.", Shape::Duration),
         key("start", "From the dispatch to the acknowledgement. Default: 30s.", Shape::Duration),
@@ -194,6 +218,21 @@ pub(super) static SETUP: Table = Table {
         key("run", "Command lines for sh -c, one after the other, in the tree.", Shape::List(&Shape::Text)),
         key("timeout", "The time of all commands together. Default: 5m.", Shape::Duration),
     ],
+    refused: &[],
+};
+
+pub(super) static FAILURES: Table = Table {
+    doc: "More failed attempts within a time than these stop the run: nothing new starts.",
+    keys: &[
+        required("max", "So many are borne.", Shape::Count(0, 1_000_000)),
+        required("within", "From the first of them to the one too many.", Shape::Duration),
+    ],
+    refused: &[],
+};
+
+pub(super) static BUDGET: Table = Table {
+    doc: "What one attempt may use at most: reserved when it starts, settled by what it reports.",
+    keys: &[key("tokens", "Tokens.", Shape::Count(1, MAX_TOKENS)), key("usd", "US dollars.", Shape::Amount)],
     refused: &[],
 };
 

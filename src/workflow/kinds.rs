@@ -28,7 +28,8 @@ const MAX_CANDIDATES: usize = 10_000;
 /// Elements of a map that names no bound of its own.
 const MAP_MAX: u32 = 100;
 /// What belongs to a worker, and so to a body.
-const WORKERS: &[&str] = &["workspace", "env", "timeout", "retries", "evidence", "reason", "retain"];
+const WORKERS: &[&str] =
+    &["workspace", "env", "timeout", "retries", "budget", "evidence", "reason", "retain"];
 
 /// Whether any of its workers has a tree, which then starts where the task's `base` says.
 pub(super) fn has_tree(task: &Task) -> bool {

@@ -4,6 +4,7 @@
 //! commit exists or a program can be started is for others to find out.
 
 mod body;
+mod bounds;
 mod branches;
 mod children;
 mod control;
@@ -42,8 +43,8 @@ pub use control::{Loop, Map, Tournament};
 pub use error::{Errors, Problem, Severity, render, render_problems};
 pub use file::{MAX_BYTES, ReadError, read};
 pub use model::{
-    APPROVAL, Agent, Evidence, Heartbeat, Item, Limits, LogSource, Need, OnLost, REVIEW, SessionKind, Setup,
-    Task, TaskBase, TaskKind, When, Workflow, WorkspaceKind,
+    APPROVAL, Agent, Ceiling, Evidence, Failures, Heartbeat, Item, Limits, LogSource, Need, OnLost, Order,
+    REVIEW, SessionKind, Setup, Task, TaskBase, TaskKind, When, Workflow, WorkspaceKind,
 };
 pub use schema::schema;
 pub use settings::{Settings, SettingsError};

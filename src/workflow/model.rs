@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::bounds::{Ceiling, Failures, Order};
 use super::control::{Loop, Map, Tournament};
 use super::millis;
 
@@ -29,6 +30,9 @@ pub struct Workflow {
     /// What every fresh worktree is given; `None`: nothing that this file names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub setup: Option<Setup>,
+    /// Which of the ready tasks starts first. Workflows that were kept without it had the file's.
+    #[serde(default = "Order::before")]
+    pub order: Order,
     /// Adapters that tasks may name, by name.
     pub agents: BTreeMap<String, Agent>,
     /// In the order of the file; `needs` and `base` refer to ids in this list.
@@ -127,6 +131,9 @@ pub struct Limits {
     pub tokens: Option<u64>,
     /// US dollars over all tasks.
     pub usd: Option<f64>,
+    /// Failed attempts after which the run stops.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures: Option<Failures>,
     /// Free bytes below which nothing new is provisioned.
     pub free_disk: Option<u64>,
     /// From the session's start to the worker's readiness. Default 60 s.
@@ -150,6 +157,7 @@ impl Default for Limits {
             wall: None,
             tokens: None,
             usd: None,
+            failures: None,
             free_disk: None,
             ready: Duration::from_secs(60),
             start: Duration::from_secs(30),
@@ -179,7 +187,7 @@ pub struct Agent {
 }
 
 /// One node of the DAG.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Task {
     /// A slug, unique in the workflow.
     pub id: String,
@@ -200,6 +208,9 @@ pub struct Task {
     pub timeout: Duration,
     /// Attempts after the first.
     pub retries: u32,
+    /// What one attempt may use at most: reserved when it is claimed.
+    #[serde(default, skip_serializing_if = "Ceiling::is_empty")]
+    pub budget: Ceiling,
     /// What must be shown.
     pub evidence: Evidence,
     /// Keep worktree and session until they are released. Default true.
@@ -223,7 +234,7 @@ pub struct Task {
 }
 
 /// What a task does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskKind {
     /// `run`: a line for `sh -c`.
@@ -261,6 +272,22 @@ impl TaskKind {
         }
     }
 
+    /// Whether it may use tokens and money that nobody said anything of: what ilchul starts
+    /// from a command line does so only where its `budget` says that it does.
+    #[must_use]
+    pub fn may_spend(&self) -> bool {
+        match self {
+            Self::Worker(_) | Self::Agent { .. } => true,
+            Self::Run(_)
+            | Self::Argv(_)
+            | Self::Reduce(_)
+            | Self::Approve(_)
+            | Self::Loop(_)
+            | Self::Map(_)
+            | Self::Tournament(_) => false,
+        }
+    }
+
     /// The word that `status` shows for it.
     #[must_use]
     pub fn word(&self) -> &'static str {
@@ -292,6 +319,7 @@ impl Task {
             env: BTreeMap::new(),
             timeout: Duration::from_secs(30 * 60),
             retries: 0,
+            budget: Ceiling::default(),
             evidence: Evidence::Items(vec![Item::Exit(0)]),
             retain: true,
             parent: None,

@@ -10,7 +10,7 @@ use super::dag;
 use super::error::Sink;
 use super::fields::{Field, Fields};
 use super::keys::{self, ADAPTERS, LATER_ADAPTERS};
-use super::model::{Agent, Heartbeat, Limits, OnLost, Workflow};
+use super::model::{Agent, Ceiling, Failures, Heartbeat, Limits, OnLost, Order, Workflow};
 use super::place::{Path, quote};
 use super::scalar;
 use super::take::{any_of, found, is_null};
@@ -19,8 +19,6 @@ use super::tree::{Node, Value};
 
 /// Characters of a name: it stands in a tmux status line and in tables.
 pub(super) const MAX_NAME: usize = 200;
-/// Limits that are read and kept, but that nothing acts on yet.
-const NOT_ENFORCED: &[&str] = &["depth", "wall", "tokens", "usd"];
 
 impl Sink<'_> {
     /// `stem` is the workflow's name where the file has none. `None`: the root isn't a mapping.
@@ -37,16 +35,22 @@ impl Sink<'_> {
         }
         let name = body.get("name").and_then(|field| self.name(field));
         let base = body.get("base").and_then(|field| self.run_base(field));
+        let limits = self.limits(&body);
         let defaults = match body.get("defaults") {
-            Some(field) => self.defaults(&at.key("defaults"), field.value),
+            Some(field) => self.defaults(&at.key("defaults"), field.value, &limits),
             None => Defaults::default(),
         };
         let heartbeat = self.heartbeat(&body);
-        let limits = self.limits(&body);
+        let order = match body.get("order").and_then(|field| self.word(&at, field)) {
+            Some("fifo") => Order::Fifo,
+            // The key table allows no other word.
+            Some(_) | None => Order::Critical,
+        };
         let setup = body.get("setup").and_then(|field| self.setup(&at.key("setup"), field.value));
         let (agents, agent_names) = self.agents(&body);
         // Agents come before tasks whatever the file's order is, because tasks name them.
-        let outer = Outer { defaults: &defaults, agents: &agents, agent_names: &agent_names };
+        let outer =
+            Outer { defaults: &defaults, limits: &limits, agents: &agents, agent_names: &agent_names };
         let drafts = match body.get("tasks") {
             Some(field) => self.tasks(&at.key("tasks"), field.value, &outer),
             None => Vec::new(),
@@ -61,6 +65,7 @@ impl Sink<'_> {
             heartbeat,
             limits,
             setup,
+            order,
             agents,
             tasks: drafts.into_iter().map(|draft| draft.task).collect(),
         })
@@ -146,7 +151,7 @@ impl Sink<'_> {
         beat
     }
 
-    /// Bounds of the run; those that nothing enforces yet are named, so that nobody relies on them.
+    /// Bounds of the run.
     fn limits(&mut self, body: &Fields<'_, '_>) -> Limits {
         let mut limits = Limits::default();
         let Some(field) = body.get("limits") else { return limits };
@@ -171,12 +176,37 @@ impl Sink<'_> {
         limits.tokens = body.get("tokens").and_then(|field| self.count(&at, field));
         limits.usd = body.get("usd").and_then(|field| self.amount(&at, field));
         limits.free_disk = body.get("free_disk").and_then(|field| self.size(&at, field));
-        // A warning and no error: the file is valid for a later version, and harmless in this one.
-        for field in body.among(NOT_ENFORCED) {
-            let name = field.key.name;
-            self.warn(&at.key(name), field.span, format!("`{name}` is not enforced by this version"));
-        }
+        limits.failures = body.get("failures").and_then(|field| self.failures(&at, field));
         limits
+    }
+
+    /// How many failures stop the run.
+    fn failures(&mut self, at: &Path<'_>, field: Field<'_, '_>) -> Option<Failures> {
+        let at = at.key("failures");
+        let body = self.fields(&at, field.value, &keys::FAILURES)?;
+        let max = body.get("max").and_then(|field| self.small(&at, field));
+        let within = body.get("within").and_then(|field| self.duration(&at, field));
+        Some(Failures { max: max?, within: within? })
+    }
+
+    /// What an attempt may use at most; more than there is could never be had.
+    pub(super) fn ceiling(&mut self, at: &Path<'_>, body: &Fields<'_, '_>, limits: &Limits) -> Ceiling {
+        let Some(field) = body.get("budget") else { return Ceiling::default() };
+        let at = at.key("budget");
+        let Some(body) = self.fields(&at, field.value, &keys::BUDGET) else { return Ceiling::default() };
+        let found = Ceiling {
+            tokens: body.get("tokens").and_then(|field| self.count(&at, field)),
+            usd: body.get("usd").and_then(|field| self.amount(&at, field)),
+        };
+        let over = |most: bool, name| body.get(name).filter(|_| most);
+        let tokens = found.tokens.zip(limits.tokens).is_some_and(|(own, all)| own > all);
+        let usd = found.usd.zip(limits.usd).is_some_and(|(own, all)| own > all);
+        for field in [over(tokens, "tokens"), over(usd, "usd")].into_iter().flatten() {
+            let name = field.key.name;
+            let message = format!("more than `limits.{name}` has for the whole run: it could never start");
+            self.error(&at.key(name), field.value.span, message);
+        }
+        found
     }
 
     /// A file that can't fit its own bound.

@@ -13,7 +13,7 @@ use super::error::Sink;
 use super::fields::{Entry, Fields};
 use super::keys::{self, MAX_TASKS};
 use super::kinds;
-use super::model::{Agent, Need, SessionKind, Task, TaskBase, When, WorkspaceKind};
+use super::model::{Agent, Ceiling, Limits, Need, SessionKind, Task, TaskBase, When, WorkspaceKind};
 use super::place::{Path, quote};
 use super::reviews::{self, Review};
 use super::scalar;
@@ -36,6 +36,8 @@ pub(super) struct Defaults {
     pub(super) retries: u32,
     /// Tasks add to these, and win.
     pub(super) env: BTreeMap<String, Option<String>>,
+    /// For agents and workers alone: a command line spends nothing unless it says so.
+    pub(super) budget: Ceiling,
 }
 
 impl Default for Defaults {
@@ -46,6 +48,7 @@ impl Default for Defaults {
             timeout: TASK_TIMEOUT,
             retries: 0,
             env: BTreeMap::new(),
+            budget: Ceiling::default(),
         }
     }
 }
@@ -53,6 +56,8 @@ impl Default for Defaults {
 /// What stands around the tasks.
 pub(super) struct Outer<'n> {
     pub(super) defaults: &'n Defaults,
+    /// Bounds of the whole run, which a task's own must fit into.
+    pub(super) limits: &'n Limits,
     /// The agents that could be read.
     pub(super) agents: &'n BTreeMap<String, Agent>,
     /// Every name of `agents`, those that have problems of their own included.
@@ -63,6 +68,8 @@ pub(super) struct Outer<'n> {
 #[derive(Clone, Copy)]
 pub(super) struct Scope<'n> {
     pub(super) defaults: &'n Defaults,
+    /// Bounds of the whole run, which a task's own must fit into.
+    pub(super) limits: &'n Limits,
     /// The agents that could be read.
     pub(super) agents: &'n BTreeMap<String, Agent>,
     /// Every name of `agents`, those that have problems of their own included.
@@ -163,7 +170,7 @@ fn policy(word: &str) -> When {
 
 impl Sink<'_> {
     /// `defaults`, as far as they can be read.
-    pub(super) fn defaults(&mut self, at: &Path<'_>, node: &Node<'_>) -> Defaults {
+    pub(super) fn defaults(&mut self, at: &Path<'_>, node: &Node<'_>, limits: &Limits) -> Defaults {
         let mut defaults = Defaults::default();
         let Some(body) = self.fields(at, node, &keys::DEFAULTS) else { return defaults };
         if let Some(field) = body.get("session") {
@@ -181,6 +188,7 @@ impl Sink<'_> {
         if let Some(field) = body.get("env") {
             defaults.env = self.env(at, field);
         }
+        defaults.budget = self.ceiling(at, &body, limits);
         defaults
     }
 
@@ -220,6 +228,7 @@ impl Sink<'_> {
         let branches = branches::of(&entries);
         let scope = &Scope {
             defaults: outer.defaults,
+            limits: outer.limits,
             agents: outer.agents,
             agent_names: outer.agent_names,
             ids: &ids,

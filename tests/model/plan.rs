@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use ilchul::engine::event::Started;
 use ilchul::workflow::{
-    Evidence, Heartbeat, Item, Limits, Need, OnLost, SessionKind, Task, TaskKind, Workflow, WorkspaceKind,
+    Evidence, Heartbeat, Item, Limits, Need, OnLost, Order, SessionKind, Task, TaskKind, Workflow,
+    WorkspaceKind,
 };
 
 use crate::mutants::Mutant;
@@ -138,6 +139,7 @@ impl Plan {
             base: None,
             session: None,
             heartbeat,
+            order: Order::default(),
             limits: Limits { ready: steps(2), start: steps(2), ..Limits::default() },
             setup: None,
             agents: BTreeMap::new(),

@@ -8,6 +8,7 @@
 
 mod book;
 mod journal;
+mod purse;
 mod time;
 mod truth;
 
@@ -96,10 +97,14 @@ impl Laws {
     /// Rows are on the disk.
     pub fn committed(&mut self, rows: &[(Stamp, Event)], world: &World) -> Result<(), Broken> {
         self.l5_a_claim_is_whole(rows)?;
-        for (_, event) in rows {
-            self.row(event, world)?;
+        for row in rows {
+            self.purse_row(row)?;
+            self.row(&row.1, world)?;
         }
         self.book.rows += rows.len();
+        if let Some(shadow) = self.shadow.as_ref().filter(|_| self.book.rows == self.decided) {
+            self.d9_the_ledger_is_the_sum_of_the_rows(shadow.state())?;
+        }
         self.l4_one_live_claim_a_task()?;
         self.limits_workers()
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use ilchul::engine::event::Started;
 use ilchul::workflow::{
-    Evidence, Heartbeat, Item, Limits, Need, OnLost, SessionKind, Task, TaskBase, TaskKind, When, Workflow,
-    WorkspaceKind,
+    Ceiling, Evidence, Failures, Heartbeat, Item, Limits, Need, OnLost, Order, SessionKind, Task, TaskBase,
+    TaskKind, When, Workflow, WorkspaceKind,
 };
 
 use crate::chance::Chance;
@@ -58,7 +58,8 @@ pub fn started(chance: &mut Chance) -> Started {
             base: None,
             session: None,
             heartbeat: heartbeat(on_lost),
-            limits: limits(attempts),
+            limits: limits(chance, attempts),
+            order: if chance.rarely("file order", (0, 0), 300) { Order::Fifo } else { Order::Critical },
             setup: None,
             agents: BTreeMap::new(),
             tasks,
@@ -77,9 +78,21 @@ fn heartbeat(on_lost: OnLost) -> Heartbeat {
     }
 }
 
-fn limits(attempts: Option<u32>) -> Limits {
+fn limits(chance: &mut Chance, attempts: Option<u32>) -> Limits {
+    let capped = |chance: &mut Chance, site| chance.rarely(site, (0, 0), 400);
+    let tokens = capped(chance, "tokens capped").then(|| 30 + chance.pick("tokens", (0, 0), 300));
+    let usd = [2.0, 0.5, 9.25][index(chance.pick("usd", (0, 0), 3))];
+    let usd = capped(chance, "usd capped").then_some(usd);
+    let wall = [400, 60, 25][index(chance.pick("wall", (0, 0), 3))];
+    let wall = chance.rarely("time limited", (0, 0), 150).then(|| Duration::from_secs(wall));
+    let max = u32::try_from(chance.pick("failures borne", (0, 0), 4)).unwrap_or_default();
+    let failures = Failures { max, within: Duration::from_secs(120) };
     Limits {
         attempts,
+        tokens,
+        usd,
+        wall,
+        failures: chance.rarely("failures limited", (0, 0), 150).then_some(failures),
         ready: Duration::from_secs(8),
         start: Duration::from_secs(6),
         grace: Duration::from_secs(3),
@@ -108,10 +121,19 @@ fn one(chance: &mut Chance, n: u64, before: &[Task]) -> Task {
         workspace: if worktree { WorkspaceKind::Worktree } else { WorkspaceKind::None },
         timeout: Duration::from_secs([60, 30, 20][index(chance.pick("timeout", (n, 0), 3))]),
         retries: u32::try_from(chance.pick("retries", (n, 0), 4)).unwrap_or_default(),
+        budget: ceiling(chance, n),
         evidence,
         retain: chance.pick("free", (n, 0), 4) != 1,
         ..Task::new(format!("t{n}"), kind)
     }
+}
+
+/// What an attempt may use; most say nothing of it.
+fn ceiling(chance: &mut Chance, n: u64) -> Ceiling {
+    let tokens = chance.rarely("ceiling of tokens", (n, 0), 400);
+    let tokens = tokens.then(|| 1 + chance.pick("ceiling", (n, 0), 80));
+    let usd = chance.rarely("ceiling of money", (n, 0), 400).then_some(0.75);
+    Ceiling { tokens, usd }
 }
 
 fn body(chance: &mut Chance, n: u64, worktree: bool) -> (TaskKind, Evidence) {

@@ -6,7 +6,7 @@
 
 use ilchul::engine::evidence::ChildExit;
 use ilchul::engine::input::Beat;
-use ilchul::protocol::{REPORT_SCHEMA, Report, ReportStatus, SETUP_FAILED};
+use ilchul::protocol::{REPORT_SCHEMA, Report, ReportStatus, SETUP_FAILED, Usage};
 use ilchul::workflow::TaskKind;
 
 use crate::disk::{Body, File};
@@ -428,10 +428,22 @@ fn report(world: &mut World, id: &str, token: u64, status: ReportStatus) {
         reason: reason.then(|| "because".to_owned()),
         evidence: Vec::new(),
         outputs: [("verdict".to_owned(), answer.into())].into_iter().collect(),
-        usage: None,
+        usage: usage(world, id, token),
     };
     let sha256 = format!("{id} under {token}: {}", status.as_str());
     world.deposit(id, Body::Report(Box::new(report), sha256));
+}
+
+/// What it says that it used: mostly something, now and then nothing, or only a part of it.
+fn usage(world: &mut World, id: &str, token: u64) -> Option<Usage> {
+    let tokens = world.chance.pick("tokens used", (who(id), token), 60);
+    let part = world.chance.pick("usage told", (who(id), token), 6);
+    let usd = f64::from(u32::try_from(tokens).unwrap_or(0)) / 50.0;
+    match part {
+        1 => None,
+        2 => Some(Usage { tokens: Some(tokens), usd: None }),
+        _ => Some(Usage { tokens: Some(tokens), usd: Some(usd) }),
+    }
 }
 
 /// The body is over: what it leaves behind is settled here, what is said of it may lie.

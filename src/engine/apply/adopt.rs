@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 
 use super::{Corrupt, sort};
 use crate::engine::event::Adopted;
+use crate::engine::order::{self, Ready};
 use crate::engine::state::{RunPhase, RunState, TaskState};
+use crate::engine::{budget, halt};
 use crate::workflow::Task;
 
 pub(super) fn adopt(state: &mut RunState, adopted: &Adopted) -> Result<(), Corrupt> {
@@ -59,6 +61,8 @@ pub(super) fn adopt(state: &mut RunState, adopted: &Adopted) -> Result<(), Corru
         *asked_for = *asked_for && !task.removed;
     }
     derive(state);
+    halt::lift(state);
+    cap(state);
     if matches!(state.phase, RunPhase::Ended { .. }) {
         state.phase = RunPhase::Interrupted;
         "adopted".clone_into(&mut state.interrupted);
@@ -75,6 +79,16 @@ fn root(state: &RunState, mut task: usize) -> usize {
         task = maker;
     }
     task
+}
+
+/// Other caps: who is at work under a cap that is new must be settled, too.
+fn cap(state: &mut RunState) {
+    let limits = state.started.workflow.limits.clone();
+    state.ledger.cap(&limits);
+    let live = state.workers.iter().filter(|(_, worker)| worker.token_live);
+    let watched = live.filter(|(_, worker)| budget::is_watched(state, worker.task)).map(|(id, _)| id.clone());
+    let watched: Vec<String> = watched.collect();
+    state.unsettled.extend(watched);
 }
 
 /// A task that had ended before it was removed says both.
@@ -95,8 +109,10 @@ fn derive(state: &mut RunState) {
         state.tasks[index].unended = open.filter(|needed| !state.tasks[**needed].phase.is_terminal()).count();
     }
     state.open_count = state.tasks.iter().filter(|task| !task.phase.is_terminal()).count();
-    let derived = [&mut state.ready, &mut state.moving, &mut state.decidable, &mut state.reviewing];
-    derived.into_iter().for_each(|set| set.clear());
+    state.ready = Ready::default();
+    order::extend(state, 0);
+    let derived = [&mut state.moving, &mut state.decidable, &mut state.reviewing, &mut state.opening];
+    derived.into_iter().for_each(BTreeSet::clear);
     for index in 0..state.tasks.len() {
         sort(state, index, state.tasks[index].phase);
     }

@@ -9,6 +9,7 @@ use super::{Corrupt, find_task, sort};
 use crate::engine::control;
 use crate::engine::event::Extended;
 use crate::engine::moment::Stamp;
+use crate::engine::order;
 use crate::engine::state::{RunState, TaskState};
 use crate::engine::task_table::TaskPhase;
 use crate::workflow::{Task, TaskKind};
@@ -31,6 +32,10 @@ pub(super) fn extend(state: &mut RunState, at: Stamp, extended: &Extended) -> Re
         if let Some(parent) = state.control_parent(index) {
             state.tasks[parent].open_children += 1;
         }
+    }
+    // Chains are measured from the first place that is new, or taken anew.
+    if let Some(&first) = places.iter().min() {
+        order::extend(state, first);
     }
     for index in places {
         sort(state, index, TaskPhase::Pending);

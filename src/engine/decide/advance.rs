@@ -2,9 +2,12 @@
 //! claims, the end. Each call takes one step; the engine repeats until nothing follows.
 
 use super::launch::{nonce, sha256_hex};
-use super::{View, control, mail, moved, review, task_event, worker_event};
+use super::{View, claim_event, control, mail, moved, review, task_event, worker_event};
+use crate::engine::budget;
 use crate::engine::event::{ClaimEvent, ClaimStep, Event, PlainMove, RunEvent, TaskStep, WorkerStep};
 use crate::engine::evidence::{Accepted, ChildExit, Verdict, judge_without_looking};
+use crate::engine::gate::{self, Verdict as Say};
+use crate::engine::halt::{self, Halt};
 use crate::engine::no_change;
 use crate::engine::outstanding::{LOOKS, owes_look, waits_for_others};
 use crate::engine::ready;
@@ -20,6 +23,13 @@ pub(in crate::engine) fn advance(view: View<'_>) -> Vec<Event> {
     let state = view.state;
     if state.phase != RunPhase::Running {
         return Vec::new();
+    }
+    if let Some(halted) = halt::due(state, view.now.stamp.moment) {
+        return vec![Event::Run(RunEvent::Halted(halted))];
+    }
+    let settled = settle(view);
+    if !settled.is_empty() {
+        return settled;
     }
     if let Some(&task) = state.decidable.first() {
         return vec![ready::decide(state, task)];
@@ -45,6 +55,36 @@ pub(in crate::engine) fn advance(view: View<'_>) -> Vec<Event> {
     }
     let claims = claim(view);
     if claims.is_empty() { end(view) } else { claims }
+}
+
+/// Attempts whose token has died are charged, before anybody else is promised what they leave.
+fn settle(view: View<'_>) -> Vec<Event> {
+    let state = view.state;
+    let over = state.unsettled.iter().filter_map(|id| Some((id, state.workers.get(id)?)));
+    let over = over.filter(|(_, worker)| !worker.token_live);
+    over.map(|(id, worker)| claim_event(view, id, worker, ClaimStep::Settled(budget::charge(state, worker))))
+        .collect()
+}
+
+/// The run's time is up: what isn't through by now fails, and whoever works on it is asked to end.
+fn time_is_up(view: View<'_>, task: usize, why: &str) -> Vec<Event> {
+    let reason = format!("wall: {why}");
+    if view.state.tasks[task].phase == TaskPhase::Verifying {
+        return vec![task_event(view, task, TaskStep::Refuted, reason)];
+    }
+    if view.state.planned(task).kind.is_control() {
+        // What it made ends first, and is denied where it hasn't begun.
+        return control::go_on(view, task);
+    }
+    let Some((id, worker)) = view.state.current_worker(task) else { return Vec::new() };
+    let mut events = vec![
+        claim_event(view, &id, worker, ClaimStep::Revoked { reason: reason.clone() }),
+        task_event(view, task, TaskStep::AttemptFailed { again: false }, reason),
+    ];
+    if !worker.is_over() && worker.stop.is_none() {
+        events.push(worker_event(&id, String::new(), WorkerStep::Stopping { force: false }));
+    }
+    events
 }
 
 fn of_worker(view: View<'_>, id: &str, worker: &WorkerState) -> Vec<Event> {
@@ -87,12 +127,17 @@ fn retain(view: View<'_>, id: &str, worker: &WorkerState) -> Vec<Event> {
 
 fn of_task(view: View<'_>, task: usize) -> Vec<Event> {
     let is_control = view.state.planned(task).kind.is_control();
-    match view.state.tasks[task].phase {
+    let phase = view.state.tasks[task].phase;
+    let out_of_time = view.state.halted.as_ref().filter(|halted| halted.by == Halt::Wall);
+    if let (Some(halted), true) = (out_of_time, phase.is_held() || phase == TaskPhase::Verifying) {
+        return time_is_up(view, task, &halted.reason);
+    }
+    match phase {
         TaskPhase::Verifying if is_control => control::verdict(view, task),
         TaskPhase::Verifying => verdict(view, task),
         TaskPhase::InProgress if is_control => control::go_on(view, task),
         TaskPhase::RepairRequired => {
-            let again = view.state.tasks[task].may_try_again();
+            let again = view.state.tasks[task].may_try_again() && out_of_time.is_none();
             let reason = view.state.tasks[task].reason.clone();
             vec![task_event(view, task, TaskStep::Repaired { again }, reason)]
         }
@@ -156,25 +201,31 @@ fn verdict(view: View<'_>, task: usize) -> Vec<Event> {
     vec![task_event(view, task, TaskStep::Refuted, reason)]
 }
 
-/// The gate: what is ready is claimed, in order, while there is room.
+/// What the gate says of the ready tasks, in their order: denied or claimed.
 fn claim(view: View<'_>) -> Vec<Event> {
     let state = view.state;
-    if state.stopping.is_some() || !state.has_room() {
+    if state.stopping.is_some() {
         return Vec::new();
     }
-    let now = view.now.stamp.moment;
-    let due = |task: &&usize| {
-        state.tasks[**task].defer_until.is_none_or(|until| until <= now)
-            && !ready::is_held_back(state, **task)
-    };
-    let Some(&task) = state.ready.iter().find(due) else { return Vec::new() };
-    if let Some(limit) = state.workflow().limits.attempts
-        && state.attempts_spent >= usize::try_from(limit).unwrap_or(usize::MAX)
-    {
-        let stage = "attempts".to_owned();
-        let reason = format!("denied: attempts: all {limit} attempts of the run are used up");
-        return vec![task_event(view, task, TaskStep::Denied { stage }, reason)];
+    match gate::next(state, view.now.stamp.moment) {
+        Some((task, Say::Allow)) => grant(view, task),
+        Some((task, Say::Deny { stage, reason })) => {
+            let reason = gate::denial_words(stage, &reason);
+            vec![task_event(view, task, TaskStep::Denied { stage: stage.word().to_owned() }, reason)]
+        }
+        Some((task, Say::Defer { stage, reason })) => {
+            let reason = gate::deferral_words(stage, &reason);
+            let step = TaskStep::Deferred { stage: stage.word().to_owned(), until: None };
+            vec![task_event(view, task, step, reason)]
+        }
+        // Neither is ever a verdict that is to be journaled.
+        Some((_, Say::Approve { .. } | Say::Limited { .. })) | None => Vec::new(),
     }
+}
+
+/// One transaction: the task is claimed, its worker will be made, its token is given out.
+fn grant(view: View<'_>, task: usize) -> Vec<Event> {
+    let state = view.state;
     let attempt = state.tasks[task].next_attempt();
     let recovered_from = state.tasks[task].recovers.clone();
     let id = worker_id(&state.planned(task).id, attempt);
@@ -183,7 +234,8 @@ fn claim(view: View<'_>) -> Vec<Event> {
     let restart_at = state.tasks[task].restart_at.clone().filter(|_| !state.reviews.contains_key(&task));
     let start = restart_at.unwrap_or_else(|| state.base_of(task));
     let nonce_sha256 = sha256_hex(nonce(view.now, &id).as_bytes());
-    let expires = now.after(timer::ready_within(state, task) + state.workflow().heartbeat.lost_after);
+    let within = timer::ready_within(state, task) + state.workflow().heartbeat.lost_after;
+    let expires = view.now.stamp.moment.after(within);
     vec![
         task_event(view, task, TaskStep::Claimed { attempt, recovered_from }, ""),
         worker_event(&id, String::new(), WorkerStep::Provisioning { token, start, nonce_sha256 }),
@@ -191,7 +243,7 @@ fn claim(view: View<'_>) -> Vec<Event> {
             task: state.planned(task).id.clone(),
             worker: id,
             token,
-            step: ClaimStep::Granted { expires },
+            step: ClaimStep::Granted { expires, reserved: budget::reservation(state, task) },
         }),
     ]
 }
@@ -229,22 +281,24 @@ fn end(view: View<'_>) -> Vec<Event> {
     }
     if state.open_count == 0 {
         let counts = |task: &usize| !state.tasks[*task].removed && state.control_parent(*task).is_none();
-        let planned = (0..state.tasks.len()).filter(counts).map(|task| &state.tasks[task]);
-        let success = planned.map(|task| (task, task.phase)).all(|(task, phase)| match phase {
-            TaskPhase::Completed => true,
-            TaskPhase::Skipped => task.by_design,
-            TaskPhase::Pending
-            | TaskPhase::Ready
-            | TaskPhase::Claimed
-            | TaskPhase::InProgress
-            | TaskPhase::Verifying
-            | TaskPhase::RepairRequired
-            | TaskPhase::Blocked
-            | TaskPhase::Partial
-            | TaskPhase::Failed
-            | TaskPhase::Cancelled => false,
-        });
-        return vec![Event::Run(RunEvent::Ended { success })];
+        let mut planned = (0..state.tasks.len()).filter(counts).map(|task| &state.tasks[task]);
+        let halted = state.halted.as_ref().map(|halted| halted.by);
+        let success = halted.is_none()
+            && planned.all(|task| match task.phase {
+                TaskPhase::Completed => true,
+                TaskPhase::Skipped => task.by_design,
+                TaskPhase::Pending
+                | TaskPhase::Ready
+                | TaskPhase::Claimed
+                | TaskPhase::InProgress
+                | TaskPhase::Verifying
+                | TaskPhase::RepairRequired
+                | TaskPhase::Blocked
+                | TaskPhase::Partial
+                | TaskPhase::Failed
+                | TaskPhase::Cancelled => false,
+            });
+        return vec![Event::Run(RunEvent::Ended { success, halted })];
     }
     // By force nothing is waited for: a verification only looks, and the next life looks again.
     let quiet = || state.moving.iter().all(|&task| waits_for_others(state, task));

@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use super::{View, attempt_failed, claim_event, ignored, moved, task_event, worker_event};
+use crate::engine::budget::Amounts;
 use crate::engine::event::{
     ClaimStep, Event, EvidenceEvent, PlainMove, ReportEvent, ReportStep, Snapshot, TaskStep, WorkerStep,
 };
@@ -99,6 +100,7 @@ pub(super) fn reported(
             .iter()
             .filter_map(|claim| serde_json::to_value(claim).ok())
             .collect::<Vec<Value>>(),
+        usage: report.usage.map(Amounts::from).unwrap_or_default(),
         sha256: sha256.to_owned(),
     };
     let mut events: Vec<Event> = acknowledge(view, worker).into_iter().collect();

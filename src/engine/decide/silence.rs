@@ -33,8 +33,8 @@ fn fire(view: View<'_>, timer: &Timer) -> Vec<Event> {
         Timer::Stalled(id) => vec![moved(id, PlainMove::Stalled, stalled(view))],
         Timer::Lost(id) => worker(id).map_or_else(Vec::new, |(id, worker)| lost(view, &id, worker)),
         Timer::Timeout(id) => worker(id).map_or_else(Vec::new, |(id, worker)| timed_out(view, &id, worker)),
-        // The gate looks again by itself: being due is all that it waited for.
-        Timer::Deferred(_) => Vec::new(),
+        // The gate, and what stops a run, look by themselves: being due is all that they waited for.
+        Timer::Deferred(_) | Timer::Wall => Vec::new(),
     }
 }
 

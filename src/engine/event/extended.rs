@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::workflow::Task;
 
 /// One batch of tasks, whole: all of them are planned, or none is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Extended {
     /// The control task that made them, or the task that submitted them: the parent of each.
     pub by: String,

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::budget::{Amounts, Charge};
 use crate::engine::evidence::ChildExit;
 use crate::engine::moment::Moment;
 use crate::engine::named::Named;
@@ -216,6 +217,9 @@ pub enum ClaimStep {
     Granted {
         /// Until then without a beat.
         expires: Moment,
+        /// What is set aside for it.
+        #[serde(default, skip_serializing_if = "Amounts::is_empty")]
+        reserved: Amounts,
     },
     /// A beat of the holder moved the expiry.
     Renewed {
@@ -231,4 +235,6 @@ pub enum ClaimStep {
     },
     /// The attempt was settled.
     Closed,
+    /// What it used was charged, once and for good; what was set aside beyond that is free.
+    Settled(Charge),
 }

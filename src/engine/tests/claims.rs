@@ -201,6 +201,7 @@ fn l2_l4_tokens_rise_and_a_new_claim_comes_only_after_the_old_one_died() {
                     live = 0;
                 }
                 crate::engine::event::ClaimStep::Renewed { .. }
+                | crate::engine::event::ClaimStep::Settled(_)
                 | crate::engine::event::ClaimStep::Expired => {}
             },
             Event::Run(_) | Event::Task(_) | Event::Report(_) | Event::Evidence(_) | Event::Ignored(_) => {}

@@ -5,12 +5,16 @@
 
 mod adopt;
 mod approval;
+mod budget;
 mod claims;
 mod control;
 mod dag;
 mod drift;
+mod gate;
+mod halt;
 mod launching;
 mod lifecycle;
+mod order;
 mod owed;
 mod plan;
 mod policies;
@@ -24,6 +28,7 @@ mod review;
 mod scale;
 mod silence;
 mod trees;
+mod wide;
 
 use super::effect::Effect;
 use super::event::{Event, Place, Snapshot, Started};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::engine::event::Started;
 use crate::workflow::{
-    Evidence, Heartbeat, Item, Limits, Need, SessionKind, Task, TaskBase, TaskKind, When, Workflow,
+    Evidence, Heartbeat, Item, Limits, Need, Order, SessionKind, Task, TaskBase, TaskKind, When, Workflow,
     WorkspaceKind,
 };
 
@@ -79,6 +79,7 @@ pub(super) fn flow(tasks: Vec<Task>) -> Workflow {
         heartbeat: Heartbeat::default(),
         limits: Limits::default(),
         setup: None,
+        order: Order::default(),
         agents: BTreeMap::new(),
         tasks,
     }

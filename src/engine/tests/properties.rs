@@ -8,12 +8,13 @@ use proptest::proptest;
 use super::random::{moves, runs};
 use super::{Play, stamp};
 use crate::engine::Engine;
+use crate::engine::budget::Channel;
 use crate::engine::effect::Effect;
 use crate::engine::event::{ClaimStep, Event, TaskStep, WorkerStep};
 use crate::engine::evidence::{Checked, Verdict};
 use crate::engine::outstanding::asked;
 use crate::engine::review;
-use crate::engine::state::{RunPhase, RunState};
+use crate::engine::state::{RunPhase, RunState, WorkerState};
 use crate::engine::task_table::TaskPhase as T;
 use crate::engine::worker_table::WorkerPhase;
 
@@ -36,7 +37,7 @@ fn check_state(state: &RunState) {
     tokens.dedup();
     assert_eq!(tokens.len(), state.workers.len(), "l6: tokens never repeat");
     for (index, task) in state.tasks.iter().enumerate() {
-        assert_eq!(state.ready.contains(&index), task.phase == T::Ready);
+        assert_eq!(state.ready.contains(index), task.phase == T::Ready);
         assert_eq!(live.contains_key(&index), task.phase.is_held(), "{}", state.planned(index).id);
         if task.phase == T::Completed {
             let all = task.evidence.iter().all(|checked| checked.verdict == Verdict::Verified);
@@ -46,6 +47,7 @@ fn check_state(state: &RunState) {
             assert!(!task.evidence.iter().any(|checked| by_nobody(&checked)), "an approval that nobody gave");
         }
     }
+    check_ledger(state);
     let open = state.tasks.iter().filter(|task| !task.phase.is_terminal()).count();
     assert_eq!(state.open_count, open);
     check_reviews(state);
@@ -75,6 +77,27 @@ fn check_reviews(state: &RunState) {
     }
 }
 
+/// D9: free + reserved + spent = total, and what is reserved is what the attempts hold that
+/// aren't settled yet.
+fn check_ledger(state: &RunState) {
+    for channel in Channel::ALL {
+        let account = state.ledger.of(channel);
+        if let Some(total) = account.total {
+            assert_eq!(account.free + account.reserved + account.spent, total, "d9: {channel:?}");
+        }
+        let held = |worker: &WorkerState| i64::try_from(worker.reserved.of(channel).unwrap_or(0)).unwrap();
+        let held: i64 = state.workers.values().map(|worker| held(worker)).sum();
+        assert_eq!(account.reserved, held, "d9: {channel:?}");
+    }
+    for (id, worker) in &state.workers {
+        let holds = !worker.reserved.is_empty();
+        assert!(!holds || state.unsettled.contains(id), "d9: nobody settles `{id}`");
+        if state.phase == RunPhase::Running {
+            assert!(!holds || worker.token_live, "d9: `{id}` is over and holds something");
+        }
+    }
+}
+
 /// What is true of a journal as a whole: ordinals, terminal states, disjoint claims.
 fn check_journal(play: &Play) {
     let mut attempts: BTreeMap<&str, u32> = BTreeMap::new();
@@ -82,6 +105,7 @@ fn check_journal(play: &Play) {
     let mut found: BTreeMap<&str, u32> = BTreeMap::new();
     let mut claimed: BTreeMap<&str, u64> = BTreeMap::new();
     let mut tokens = 0;
+    let mut settled = std::collections::BTreeSet::new();
     for (_, event) in &play.journal {
         match event {
             Event::Task(event) => {
@@ -121,6 +145,10 @@ fn check_journal(play: &Play) {
                     assert!(names_an_observation(step), "l8: {step:?}");
                     assert_eq!(claimed.remove(event.task.as_str()), Some(event.token), "l3: settled twice");
                 }
+                ClaimStep::Settled(_) => {
+                    assert!(!claimed.values().any(|live| *live == event.token), "d9: it lives");
+                    assert!(settled.insert(event.token), "d9: settled twice");
+                }
                 ClaimStep::Renewed { .. } | ClaimStep::Expired => {
                     assert_eq!(claimed.get(event.task.as_str()), Some(&event.token));
                 }
@@ -131,7 +159,8 @@ fn check_journal(play: &Play) {
 }
 
 /// The observations that may end a claim, as codes; that its time is up is none of them.
-const OBSERVATIONS: [&str; 15] = [
+const OBSERVATIONS: [&str; 16] = [
+    "wall: ",
     "removed: ",
     "replanned: ",
     "launch_",
@@ -154,7 +183,10 @@ fn names_an_observation(step: &ClaimStep) -> bool {
         ClaimStep::Revoked { reason } => OBSERVATIONS.iter().any(|known| reason.starts_with(known)),
         // A report and the exit that came with it: both are events of their own.
         ClaimStep::Closed => true,
-        ClaimStep::Granted { .. } | ClaimStep::Renewed { .. } | ClaimStep::Expired => false,
+        ClaimStep::Granted { .. }
+        | ClaimStep::Renewed { .. }
+        | ClaimStep::Expired
+        | ClaimStep::Settled(_) => false,
     }
 }
 

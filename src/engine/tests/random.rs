@@ -1,5 +1,7 @@
 //! Random workflows, and inputs as a hostile world would send them: stale, twice, out of order.
 
+use std::time::Duration;
+
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::{collection, sample};
 
@@ -9,8 +11,8 @@ use crate::engine::evidence::{Checked, ChildExit, Verdict};
 use crate::engine::input::{Beat, Choice, Input, Remnant, Request, Seen};
 use crate::engine::reshape::{self, Fate};
 use crate::engine::state::TaskState;
-use crate::protocol::ReportStatus;
-use crate::workflow::{Evidence, Item, OnLost, Task, TaskBase, When};
+use crate::protocol::{ReportStatus, Usage};
+use crate::workflow::{Ceiling, Evidence, Failures, Item, Limits, OnLost, Task, TaskBase, TaskKind, When};
 
 const TASKS_MAX: usize = 12;
 
@@ -43,6 +45,8 @@ pub(super) enum Edit {
     When(u8, When),
     Retries(u8, u32),
     Reverse,
+    /// Another cap of tokens, or none.
+    Cap(Option<u64>),
 }
 
 /// What is seen of a worker; `off` makes the token another one.
@@ -53,7 +57,7 @@ pub(super) enum Said {
     Ready(bool),
     Acknowledged { off: u64 },
     Beat { off: u64, seq: u64, alive: Option<bool> },
-    Reported { off: u64, status: ReportStatus, hash: u8 },
+    Reported { off: u64, status: ReportStatus, hash: u8, usage: Option<Usage> },
     BadFile(u8),
     Ended { off: u64, code: Option<i32> },
     Gone,
@@ -85,6 +89,7 @@ fn edits() -> impl Strategy<Value = Vec<Edit>> {
         1 => (any::<u8>(), policy).prop_map(|(task, when)| Edit::When(task, when)),
         1 => (any::<u8>(), 0..4_u32).prop_map(|(task, retries)| Edit::Retries(task, retries)),
         1 => Just(Edit::Reverse),
+        2 => proptest::option::of(1..200_u64).prop_map(Edit::Cap),
     ];
     collection::vec(one, 0..4)
 }
@@ -117,6 +122,7 @@ fn edited(mut tasks: Vec<Task>, edits: &[Edit]) -> Vec<Task> {
             Edit::When(n, when) => tasks[at(*n)].when = *when,
             Edit::Retries(n, retries) => tasks[at(*n)].retries = *retries,
             Edit::Reverse => tasks.reverse(),
+            Edit::Cap(_) => {}
         }
     }
     tasks
@@ -147,6 +153,40 @@ fn status() -> impl Strategy<Value = ReportStatus> {
     ]
 }
 
+/// What a report says that it cost: often nothing, sometimes more than anybody allowed.
+fn usage() -> impl Strategy<Value = Option<Usage>> {
+    let tokens = sample::select(vec![None, Some(0), Some(7), Some(40), Some(u64::MAX)]);
+    let usd = sample::select(vec![None, Some(0.1), Some(2.5), Some(1e300)]);
+    proptest::option::weighted(0.6, (tokens, usd).prop_map(|(tokens, usd)| Usage { tokens, usd }))
+}
+
+/// Bounds of a run that is likely to meet them.
+fn limits() -> impl Strategy<Value = Limits> {
+    use proptest::option::weighted as or;
+    let failures = (0..4_u32, sample::select(vec![10, 1_000]))
+        .prop_map(|(max, seconds)| Failures { max, within: Duration::from_secs(seconds) });
+    let usd = sample::select(vec![0.05, 1.0, 5.0]);
+    let wall = sample::select(vec![30, 300, 2_000]).prop_map(Duration::from_secs);
+    (or(0.2, 1..20_u32), or(0.5, 1..150_u64), or(0.4, usd), or(0.2, wall), or(0.2, failures)).prop_map(
+        |(attempts, tokens, usd, wall, failures)| Limits {
+            attempts,
+            tokens,
+            usd,
+            wall,
+            failures,
+            ..Limits::default()
+        },
+    )
+}
+
+/// What a task may use: some say so, some may without saying it, most can't.
+fn spends() -> impl Strategy<Value = (bool, Ceiling)> {
+    let tokens = proptest::option::weighted(0.5, 1..60_u64);
+    let usd = proptest::option::weighted(0.5, sample::select(vec![0.01, 0.5, 3.0]));
+    let ceiling = (tokens, usd).prop_map(|(tokens, usd)| Ceiling { tokens, usd });
+    prop_oneof![2 => Just((false, Ceiling::default())), 1 => Just((true, Ceiling::default())), 3 => (any::<bool>(), ceiling)]
+}
+
 fn verdict() -> impl Strategy<Value = Verdict> {
     prop_oneof![3 => Just(Verdict::Verified), 1 => Just(Verdict::Refuted), 1 => Just(Verdict::Unverifiable)]
 }
@@ -160,7 +200,8 @@ fn said() -> impl Strategy<Value = Said> {
         4 => prop_oneof![4 => Just(true), 1 => Just(false)].prop_map(Said::Ready),
         4 => off().prop_map(|off| Said::Acknowledged { off }),
         2 => (off(), 0..9_u64, alive).prop_map(|(off, seq, alive)| Said::Beat { off, seq, alive }),
-        4 => (off(), status(), any::<u8>()).prop_map(|(off, status, hash)| Said::Reported { off, status, hash }),
+        4 => (off(), status(), any::<u8>(), usage())
+            .prop_map(|(off, status, hash, usage)| Said::Reported { off, status, hash, usage }),
         1 => any::<u8>().prop_map(Said::BadFile),
         4 => (off(), code).prop_map(|(off, code)| Said::Ended { off, code }),
         1 => Just(Said::Gone),
@@ -212,8 +253,8 @@ fn one_task(n: usize) -> impl Strategy<Value = Task> {
         vec![Item::Exit(0), approval()],
         vec![approval()],
     ]);
-    (needs, policy(), 0..3_u32, any::<bool>(), shows, any::<bool>()).prop_map(
-        move |(needs, when, retries, tree, shows, behind)| {
+    (needs, policy(), 0..3_u32, any::<bool>(), shows, any::<bool>(), spends()).prop_map(
+        move |(needs, when, retries, tree, shows, behind, (speaks, budget))| {
             let mut task = task(&format!("t{n}")).when(when).retries(retries).timeout(300);
             for (need, own) in needs.into_iter().filter(|_| n > 0) {
                 let id = format!("t{need}");
@@ -228,6 +269,10 @@ fn one_task(n: usize) -> impl Strategy<Value = Task> {
                 task = task.behind(&first);
             }
             task = task.shows(shows);
+            task.budget = budget;
+            if speaks {
+                task.kind = TaskKind::Worker(vec!["own".to_owned()]);
+            }
             if tree { task.tree() } else { task }
         },
     )
@@ -257,15 +302,14 @@ fn reviewed(mut tasks: Vec<Task>, wanted: &[(usize, u32, bool)]) -> Vec<Task> {
 pub(super) fn runs() -> impl Strategy<Value = Started> {
     let tasks = (1..=TASKS_MAX).prop_flat_map(|count| (0..count).map(one_task).collect::<Vec<_>>());
     let lost = sample::select(vec![OnLost::Ask, OnLost::Retry, OnLost::Fail]);
-    let attempts = proptest::option::weighted(0.2, 1..20_u32);
     let wanted = collection::vec((0..TASKS_MAX, 0..3_u32, any::<bool>()), 0..3);
     let tasks = (tasks, wanted).prop_map(|(tasks, wanted)| reviewed(tasks, &wanted));
-    (tasks, lost, attempts, 1..5_u32, proptest::option::weighted(0.2, 0..TASKS_MAX)).prop_map(
-        |(tasks, lost, attempts, workers, only)| {
+    (tasks, lost, limits(), 1..5_u32, proptest::option::weighted(0.2, 0..TASKS_MAX)).prop_map(
+        |(tasks, lost, limits, workers, only)| {
             let only = only.and_then(|n| tasks.get(n)).map(|task| task.id.clone()).into_iter().collect();
             let mut workflow = flow(tasks);
             workflow.heartbeat.on_lost = lost;
-            workflow.limits.attempts = attempts;
+            workflow.limits = limits;
             Started { workers, only, ..started(workflow) }
         },
     )
@@ -333,6 +377,8 @@ impl Play {
         let tasks = planned.iter().zip(&self.state().tasks).filter_map(there).collect();
         let mut workflow = self.state().workflow().clone();
         workflow.tasks = edited(tasks, edits);
+        let cap = |edit: &Edit| if let Edit::Cap(tokens) = edit { Some(*tokens) } else { None };
+        workflow.limits.tokens = edits.iter().find_map(cap).unwrap_or(workflow.limits.tokens);
         let adopted = self.edit_to(workflow);
         let before = self.state().clone();
         let plan = reshape::plan(&before, &adopted);
@@ -369,9 +415,10 @@ impl Play {
             Said::Beat { off, seq, alive } => {
                 Seen::Beat(Beat { token: Some(token(*off)), seq: *seq, alive: *alive, progress: *seq })
             }
-            Said::Reported { off, status, hash } => {
+            Said::Reported { off, status, hash, usage } => {
                 let Some(token) = known.map(|_| token(*off)) else { return };
-                let mut report = crate::protocol::Report { token, ..self.report_of(worker, *status) };
+                let mut report =
+                    crate::protocol::Report { token, usage: *usage, ..self.report_of(worker, *status) };
                 let answer = ["pass", "pass", "pass", "pass", "fail", "perhaps"].get(usize::from(hash % 8));
                 report.outputs.extend(answer.map(|answer| ("verdict".to_owned(), (*answer).into())));
                 Seen::Reported { report: Box::new(report), sha256: format!("{}", hash % 8) }

@@ -3,7 +3,7 @@
 //! Which kinds may stand in which body is said here, by what each table has
 //! and refuses; what a kind means isn't.
 
-use super::{ITEM, Key, LATER_KEY, POLICIES, Shape, Table, WORKSPACES, key, required};
+use super::{BUDGET, ITEM, Key, LATER_KEY, POLICIES, Shape, Table, WORKSPACES, key, required};
 
 /// The kinds of a task that one worker does.
 pub(in crate::workflow) const PLAIN_KINDS: &[&str] = &["run", "argv", "worker", "agent"];
@@ -51,6 +51,11 @@ const WORKSPACE: Key = key("workspace", "What hosts the files. Default: worktree
 const ENV: Key = key("env", "Variables for the worker; null passes ilchul's own value on.", Shape::Env);
 const TIMEOUT: Key = key("timeout", "An attempt's time. Default: 30m.", Shape::Duration);
 const RETRIES: Key = key("retries", "Attempts after the first. Default: 0.", Shape::Count(0, 100));
+const BUDGET_KEY: Key = key(
+    "budget",
+    "What an attempt may use at most. Default: nothing for `run` and `argv`, else all that is free.",
+    Shape::Table(&BUDGET),
+);
 const EVIDENCE: Key = key(
     "evidence",
     "What ilchul checks itself before the task completes; `waived` goes with `reason`.",
@@ -89,6 +94,7 @@ pub(in crate::workflow) static TASK: Table = Table {
         ENV,
         TIMEOUT,
         RETRIES,
+        BUDGET_KEY,
         EVIDENCE,
         REASON,
         RETAIN,
@@ -113,7 +119,10 @@ pub(in crate::workflow) static BASE: Table = Table {
 
 pub(in crate::workflow) static BODY: Table = Table {
     doc: "What one worker does: exactly one of `run`, `argv`, `worker` and `agent`, and what it must show.",
-    keys: &[RUN, ARGV, WORKER, AGENT, PROMPT, WORKSPACE, ENV, TIMEOUT, RETRIES, EVIDENCE, REASON, RETAIN],
+    keys: &[
+        RUN, ARGV, WORKER, AGENT, PROMPT, WORKSPACE, ENV, TIMEOUT, RETRIES, BUDGET_KEY, EVIDENCE, REASON,
+        RETAIN,
+    ],
     refused: &[
         ("needs", OUTSIDE),
         ("when", OUTSIDE),
@@ -144,6 +153,7 @@ pub(in crate::workflow) static NESTED: Table = Table {
         ENV,
         TIMEOUT,
         RETRIES,
+        BUDGET_KEY,
         EVIDENCE,
         REASON,
         RETAIN,

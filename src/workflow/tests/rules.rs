@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::super::{
-    Evidence, Item, LogSource, Need, OnLost, SessionKind, Severity, TaskBase, TaskKind, When, WorkspaceKind,
-    load, render, render_problems,
+    Evidence, Failures, Item, LogSource, Need, OnLost, Order, SessionKind, TaskBase, TaskKind, When,
+    WorkspaceKind, load, render,
 };
 use super::{bad, check, good, good_task, said};
 
@@ -170,17 +170,56 @@ fn a_default_that_no_longer_fits_is_named_at_the_key_that_was_written() {
 }
 
 #[test]
-fn limits_that_nothing_enforces_are_kept_with_a_warning() {
-    let text = "version: 1\nlimits: { depth: 1, wall: 1h, tokens: 5, usd: 0.5 }\ntasks: { a: { run: x } }\n";
+fn every_bound_of_a_run_is_read_without_a_warning() {
+    let text = concat!(
+        "version: 1\norder: fifo\nlimits: { depth: 1, wall: 1h, tokens: 5, usd: 0.5, ",
+        "failures: { max: 3, within: 10m } }\ntasks: { a: { run: x } }\n"
+    );
     let loaded = good(text);
-    let names: Vec<&str> = loaded.warnings.iter().map(|warning| warning.path.as_str()).collect();
-    assert_eq!(names, ["limits.depth", "limits.wall", "limits.tokens", "limits.usd"]);
-    assert!(loaded.warnings.iter().all(|warning| warning.severity == Severity::Warning));
+    assert_eq!(loaded.warnings, []);
     let limits = loaded.workflow.limits;
     assert_eq!((limits.depth, limits.tokens, limits.usd), (Some(1), Some(5), Some(0.5)));
     assert_eq!(limits.wall, Some(Duration::from_secs(3600)));
-    let drawn = render_problems("test.yaml", &loaded.warnings, false, 80);
-    assert!(drawn.starts_with("test.yaml:2:11\n  ⚠ limits.depth: `depth` is not enforced"), "{drawn}");
+    assert_eq!(limits.failures, Some(Failures { max: 3, within: Duration::from_secs(600) }));
+    assert_eq!(loaded.workflow.order, Order::Fifo);
+    let plain = good("version: 1\ntasks: { a: { run: x } }\n").workflow;
+    assert_eq!((plain.order, plain.limits.failures), (Order::Critical, None));
+}
+
+#[test]
+fn a_default_ceiling_holds_for_what_may_spend_and_channel_by_channel() {
+    let loaded = good(concat!(
+        "version: 1\ndefaults: { budget: { tokens: 100, usd: 2 } }\n",
+        "agents: { g: { adapter: command, argv: [./g] } }\ntasks:\n",
+        "  plain: { run: x }\n  own: { run: x, budget: { tokens: 7 } }\n  speaks: { worker: [w] }\n",
+        "  asks: { agent: g, prompt: p, budget: { tokens: 9 }, evidence: [ { exit: 0 } ] }\n"
+    ));
+    let found: Vec<_> =
+        loaded.workflow.tasks.iter().map(|task| (task.budget.tokens, task.budget.usd)).collect();
+    assert_eq!(found, [(None, None), (Some(7), None), (Some(100), Some(2.0)), (Some(9), Some(2.0))]);
+}
+
+#[test]
+fn a_ceiling_above_the_whole_runs_is_refused_because_nothing_could_start() {
+    check(
+        "version: 1\nlimits: { tokens: 10, usd: 1 }\ntasks: { a: { worker: [w], budget: { tokens: 11, usd: 1 } } }\n",
+        &[
+            "3:46 tasks.a.budget.tokens: more than `limits.tokens` has for the whole run: it could never start",
+        ],
+    );
+}
+
+#[test]
+fn what_bounds_nothing_is_refused_where_it_stands() {
+    check(
+        "version: 1\norder: random\nlimits: { failures: { max: -1 } }\ntasks: { a: { run: x, budget: { tokens: 0 } } }\n",
+        &[
+            "2:8 order: found `random`: `critical` or `fifo` is allowed here",
+            "3:21 limits.failures: the key `within` is missing",
+            "3:28 limits.failures.max: found `-1`: a whole number from 0 to 1000000 is allowed here",
+            "4:41 tasks.a.budget.tokens: found `0`: a whole number from 1 to 1000000000000 is allowed here",
+        ],
+    );
 }
 
 #[test]

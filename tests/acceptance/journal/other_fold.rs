@@ -58,7 +58,7 @@ impl Fold {
             "started" => {
                 assert!(self.run.is_null(), "J2: one root");
                 self.run = json!({"id": event["run"], "workflow": event["workflow"], "base": event["base"],
-                    "started_at": event["at"], "ended_at": null});
+                    "started_at": event["at"], "ended_at": null, "halted": null});
                 let task = |task: &Value| {
                     json!({"id": task["id"], "kind": task["kind"], "state": "pending", "since": event["at"],
                         "reason": null, "attempt": 0, "worker": null, "head": null, "evidence": []})
@@ -70,12 +70,16 @@ impl Fold {
             "interrupted" | "reopened" => "interrupted",
             "ended" => "ended",
             "stopping" => return,
+            "halted" => {
+                self.run["halted"] = event["by"].clone();
+                return;
+            }
             _ => panic!("{event}"),
         };
         self.run["state"] = state.into();
         match what {
             "ended" => self.run["ended_at"] = event["at"].clone(),
-            "reopened" => self.run["ended_at"] = Value::Null,
+            "reopened" => (self.run["ended_at"], self.run["halted"]) = (Value::Null, Value::Null),
             _ => {}
         }
     }

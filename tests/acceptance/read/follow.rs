@@ -79,7 +79,7 @@ fn wait_sees_what_is_committed_while_it_waits() {
     story.finishes("fix", 1);
     assert_eq!(task.ends(), (0, "fix completed\n".to_owned()));
     story.completes("pack", 1);
-    story.tell(vec![Event::Run(RunEvent::Ended { success: true })]);
+    story.tell(vec![Event::Run(RunEvent::Ended { success: true, halted: None })]);
     assert_eq!(run.ends(), (0, format!("Run {RUN} has ended with success.\n")));
 }
 
@@ -134,7 +134,7 @@ fn events_follow_until_the_run_ends() {
     following.shows("\"worker\":\"fix.1\"");
     story.finishes("fix", 1);
     story.completes("pack", 1);
-    story.tell(vec![Event::Run(RunEvent::Ended { success: true })]);
+    story.tell(vec![Event::Run(RunEvent::Ended { success: true, halted: None })]);
     let (code, text) = following.ends();
     assert_eq!((code, text), (0, world.ok(&["events", "--json"])));
 }
@@ -163,7 +163,7 @@ fn status_watch_shows_each_change_once_and_ends_with_the_run() {
     story.finishes("fix", 1);
     following.shows("2 completed");
     story.completes("pack", 1);
-    story.tell(vec![Event::Run(RunEvent::Ended { success: true })]);
+    story.tell(vec![Event::Run(RunEvent::Ended { success: true, halted: None })]);
     let (code, text) = following.ends();
     assert_eq!(code, 0);
     assert!(text.contains("has ended with success"), "{text}");

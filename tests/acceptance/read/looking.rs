@@ -52,7 +52,7 @@ fn status_json_is_what_the_contract_says() {
     };
     let expected = json!({
         "run": {"id": RUN, "workflow": "nightly", "state": "running", "base": base,
-            "started_at": "2023-11-14T22:13:20Z", "ended_at": null},
+            "started_at": "2023-11-14T22:13:20Z", "ended_at": null, "halted": null},
         "tasks": [
             {"id": "build", "kind": "run", "parent": null, "state": "completed", "reason": "verified: 1 item verified",
                 "since": "2023-11-14T22:13:34Z", "attempt": 1, "worker": "build.1", "head": null,
@@ -67,7 +67,11 @@ fn status_json_is_what_the_contract_says() {
             worker("build.1", "build", "completed-retained", "retained: its work is over, its tree and session are kept", Value::Null),
             worker("fix.1", "fix", "busy", "working: works on its task", json!("2023-11-14T22:13:50.5Z")),
         ],
-        "budget": {"attempts": {"used": 2, "left": 8}, "workers": {"in_use": 1, "limit": 4}, "tokens": null, "usd": null},
+        "budget": {
+            "attempts": {"total": 10, "used": 2, "reserved": 0, "left": 8},
+            "workers": {"total": 4, "used": 1, "reserved": 0, "left": 3},
+            "tasks": null, "wall": null, "tokens": null, "usd": null,
+        },
     });
     assert_eq!(world.data(&["status"]), expected);
     assert_eq!(world.data(&["workers"]), expected["workers"]);

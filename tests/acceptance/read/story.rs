@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use ilchul::engine::budget::Amounts;
 use ilchul::engine::event::{
     ClaimEvent, ClaimStep, Event, EvidenceEvent, Place, PlainMove, ReportEvent, ReportStep, RunEvent,
     Started, TaskEvent, TaskStep, WorkerEvent, WorkerStep,
@@ -100,7 +101,7 @@ impl Story {
             task: task.into(),
             worker: worker.clone(),
             token,
-            step: ClaimStep::Granted { expires: Moment(99_000) },
+            step: ClaimStep::Granted { expires: Moment(99_000), reserved: Amounts::default() },
         };
         let provisioning =
             WorkerStep::Provisioning { token, start: self.started.base.clone(), nonce_sha256: "n".into() };
@@ -130,6 +131,7 @@ impl Story {
             reason: None,
             outputs: Default::default(),
             claims: Vec::new(),
+            usage: Amounts::default(),
             sha256: "e".repeat(64),
         };
         self.tell(vec![Event::Report(ReportEvent { worker: worker.clone(), step: report })]);
@@ -188,7 +190,7 @@ impl Story {
         self.is_refuted("fix", 2, false);
         let step = TaskStep::NeedsImpossible { root: "fix".into(), by_design: false };
         self.task("pack", "needs_unmet: needs `fix`, which is failed", step);
-        self.tell(vec![Event::Run(RunEvent::Ended { success: false })]);
+        self.tell(vec![Event::Run(RunEvent::Ended { success: false, halted: None })]);
     }
 
     /// All three completed, the run over.
@@ -196,7 +198,7 @@ impl Story {
         for task in ["build", "fix", "pack"] {
             self.completes(task, 1);
         }
-        self.tell(vec![Event::Run(RunEvent::Ended { success: true })]);
+        self.tell(vec![Event::Run(RunEvent::Ended { success: true, halted: None })]);
     }
 
     /// A supervisor holds the run until the lock is dropped.

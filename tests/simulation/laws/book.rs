@@ -9,6 +9,8 @@ use ilchul::engine::input::Beat;
 use ilchul::engine::moment::Moment;
 use ilchul::workflow::Workflow;
 
+use super::purse::Purse;
+
 /// How a task ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -70,6 +72,8 @@ pub struct Book {
     pub regained: Moment,
     /// When it last began a turn.
     pub looked: Moment,
+    /// Tokens, money and time.
+    pub purse: Purse,
     /// How often each kind of event was committed.
     pub kinds: BTreeMap<String, u64>,
 }
@@ -90,6 +94,7 @@ impl Book {
             tasks,
             regained: Moment(0),
             looked: Moment(0),
+            purse: Purse::default(),
             kinds: BTreeMap::new(),
         }
     }

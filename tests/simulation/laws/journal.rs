@@ -13,7 +13,8 @@ use super::{Broken, Laws, hold};
 use crate::world::World;
 
 /// What may kill a token, by the beginning of its reason: each names an observation (law L8).
-pub const CAUSES: [&str; 14] = [
+pub const CAUSES: [&str; 15] = [
+    "wall",
     "worker_died",
     "no_report",
     "fatal_exit",
@@ -54,6 +55,7 @@ impl Laws {
             RunEvent::Ended { .. } => self.book.ended = true,
             RunEvent::Reopened { .. } => self.book.ended = false,
             RunEvent::Resumed { .. }
+            | RunEvent::Halted(_)
             | RunEvent::Interrupted { .. }
             | RunEvent::Stopping { .. }
             | RunEvent::Adopted(_)
@@ -181,11 +183,11 @@ impl Laws {
             }
             ClaimStep::Expired => self.l17_nobody_expires_early(id, at)?,
             ClaimStep::Revoked { reason } => self.l8_l10_a_cause(id, reason, at)?,
-            ClaimStep::Closed => {}
+            ClaimStep::Closed | ClaimStep::Settled(_) => {}
         }
         let Some(held) = self.book.workers.get_mut(id) else { return Ok(()) };
         match &event.step {
-            ClaimStep::Granted { expires } | ClaimStep::Renewed { expires } => {
+            ClaimStep::Granted { expires, .. } | ClaimStep::Renewed { expires } => {
                 held.live = true;
                 held.expired = false;
                 held.expires = *expires;
@@ -200,6 +202,7 @@ impl Laws {
                 held.live = false;
                 held.settlements += 1;
             }
+            ClaimStep::Settled(_) => {}
         }
         let settlements = held.settlements;
         hold("l3_j2_one_settlement_an_attempt", settlements <= 1, || format!("`{id}`: {settlements}"))

@@ -9,8 +9,15 @@ use crate::world::World;
 
 /// Why a token may have been revoked while its body runs on: a clock's or a person's
 /// word, never a crash of ours (law J6).
-const MAY_RUN_ON: [&str; 6] =
-    ["timeout", "lost", "decided by a person", "cancelled by a person", "replanned: ", "stopped: `down`"];
+const MAY_RUN_ON: [&str; 7] = [
+    "wall",
+    "timeout",
+    "lost",
+    "decided by a person",
+    "cancelled by a person",
+    "replanned: ",
+    "stopped: `down`",
+];
 
 impl Laws {
     /// Only the verdicts of our own looks complete a task, and they must be true.
