@@ -135,7 +135,8 @@ pub(super) fn extend(state: &mut RunState, from: usize) {
 
 /// The new tasks, each after all of its dependents; older ones that they make longer come back.
 fn measure(state: &mut RunState, from: usize) -> BTreeSet<(u32, usize)> {
-    let open = |task: &usize| state.dependents[*task].iter().filter(|(other, _)| *other >= from).count();
+    let counts = |other: usize| other >= from && !state.tasks[other].removed;
+    let open = |task: &usize| state.dependents[*task].iter().filter(|(other, _)| counts(*other)).count();
     let mut unmet: Vec<usize> = (from..state.tasks.len()).map(|task| open(&task)).collect();
     let mut free: Vec<usize> = (from..state.tasks.len()).filter(|task| unmet[task - from] == 0).collect();
     let mut raised = BTreeSet::new();
@@ -163,6 +164,8 @@ fn chain(state: &RunState, task: usize) -> u32 {
     if state.tasks[task].removed { 0 } else { state.chains[task] }
 }
 
+/// What leads to a task; nothing leads to one that the workflow lost, whose place may be taken again.
 fn needs(state: &RunState, task: usize) -> impl Iterator<Item = usize> {
-    state.planned(task).needs.iter().filter_map(|need| state.task_index(&need.task))
+    let needs = if state.tasks[task].removed { &[] } else { state.planned(task).needs.as_slice() };
+    needs.iter().filter_map(|need| state.task_index(&need.task))
 }
