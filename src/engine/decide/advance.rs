@@ -301,7 +301,12 @@ fn end(view: View<'_>) -> Vec<Event> {
         return vec![Event::Run(RunEvent::Ended { success, halted })];
     }
     // By force nothing is waited for: a verification only looks, and the next life looks again.
-    let quiet = || state.moving.iter().all(|&task| waits_for_others(state, task));
+    // A control task only waits for what it made, which is requeued or has ended.
+    let rests = |task: usize| {
+        let waits = state.tasks[task].phase == TaskPhase::InProgress && state.planned(task).kind.is_control();
+        waits || waits_for_others(state, task)
+    };
+    let quiet = || state.moving.iter().all(|&task| rests(task));
     if state.stopping == Some(true) || (state.stopping.is_some() && quiet()) {
         return vec![Event::Run(RunEvent::Interrupted { reason: "down".to_owned() })];
     }

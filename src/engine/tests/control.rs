@@ -603,3 +603,21 @@ fn evidence_of_a_control_task_is_what_became_of_its_children() {
     assert_eq!((kept.len(), &*kept[0].kind, kept[0].verdict), (1, "children", Verdict::Verified));
     assert_eq!(kept[0].facts.get("child"), Some(&json!("fix-i1")));
 }
+
+#[test]
+fn down_lets_go_of_a_run_whose_control_tasks_are_in_progress() {
+    for force in [false, true] {
+        let mut play = Play::new(flow(vec![until_file("fix", 3), cup("best", 2)]));
+        play.begin("fix-i1.1");
+        play.ask(Request::Down { force }).expect("granted");
+        ["fix-i1.1", "best-e1.1", "best-e2.1"].into_iter().for_each(|worker| drop(play.stopped(worker)));
+        for worker in ["best-e1.1", "best-e2.1"] {
+            play.capture(worker, "kept");
+        }
+        assert_eq!(play.state().phase, RunPhase::Interrupted, "force: {force}, owed {:?}", play.owed());
+        assert_eq!((play.phase("fix"), play.phase("fix-i1")), (T::InProgress, T::Ready));
+        play.crash_and_resume();
+        play.iterates("fix-i1.2", Verdict::Verified);
+        assert_eq!(play.phase("fix"), T::Completed);
+    }
+}
