@@ -60,10 +60,17 @@ pub(super) fn next(state: &RunState, task: usize, cup: &Tournament) -> Next {
 
 fn bracket(state: &RunState, task: usize, entrants: &[usize]) -> Bracket {
     let judges = children(state, task, 'j');
+    let of = |pair: (usize, usize)| {
+        let names = |judge: &&usize| {
+            let (left, right) = (&state.planned(pair.0).id, &state.planned(pair.1).id);
+            state.planned(**judge).judges.as_ref().is_some_and(|(a, b)| (a, b) == (left, right))
+        };
+        judges.iter().find(names).copied()
+    };
     let stands = |entrant: &usize| state.tasks[*entrant].phase == TaskPhase::Completed;
     let mut bracket =
         Bracket { left: entrants.iter().copied().filter(stands).collect(), ..Bracket::default() };
-    let mut number = 0;
+    let mut number = judges.len();
     // Each round halves them, so this ends.
     while bracket.left.len() > 1 {
         let round = std::mem::take(&mut bracket.left);
@@ -72,10 +79,11 @@ fn bracket(state: &RunState, task: usize, entrants: &[usize]) -> Bracket {
                 bracket.left.extend(pair);
                 continue;
             };
-            let judge = judges.get(number).copied();
-            number += 1;
-            match judge {
+            // By who met, not by its place: a match that is judged again, late, changes whom the
+            // winners meet, and what was said of two others isn't said of these.
+            match of((left, right)) {
                 None => {
+                    number += 1;
                     let k = u32::try_from(number).unwrap_or(u32::MAX);
                     bracket.unjudged.push((k, left, right));
                 }

@@ -621,3 +621,35 @@ fn down_lets_go_of_a_run_whose_control_tasks_are_in_progress() {
         assert_eq!(play.phase("fix"), T::Completed);
     }
 }
+
+#[test]
+fn d5_a_match_that_is_judged_late_isnt_answered_by_the_judge_of_two_others() {
+    let started = started(flow(vec![cup("best", 8)]));
+    let mut play = Play::with(Started { workers: 8, ..started });
+    enter(&mut play, "best", &[true; 8]);
+    let spoil = |play: &mut Play, judge: &str| {
+        (1..=2).for_each(|n| drop(play.answers(&format!("{judge}.{n}"), json!({}))));
+    };
+    // The first match fails, so the others move up: e3 meets e5, and e7 has a bye.
+    spoil(&mut play, "best-j1");
+    for k in 2..=4 {
+        play.answers(&format!("best-j{k}.1"), json!({"winner": "left"}));
+    }
+    play.answers("best-j5.1", json!({"winner": "right"}));
+    spoil(&mut play, "best-j6");
+    assert_eq!(play.reason("best"), "no_champion: no judge named a winner");
+    play.ask(Request::Retry { task: "best".to_owned() }).expect("granted");
+    play.crash_and_resume();
+    play.answers("best-j1.3", json!({"winner": "left"}));
+    play.answers("best-j6.3", json!({"winner": "left"}));
+    // Now e1 is in, and meets e3: nobody has judged those two yet.
+    let pair = |id: &str| play.state().planned(play.state().task_index(id).expect("made")).judges.clone();
+    assert_eq!(pair("best-j7"), Some(("best-e1".to_owned(), "best-e3".to_owned())));
+    play.answers("best-j7.1", json!({"winner": "left"}));
+    // The sixth judge has judged those two who meet in this round, too.
+    let pair = |id: &str| play.state().planned(play.state().task_index(id).expect("made")).judges.clone();
+    assert_eq!(pair("best-j8"), Some(("best-e1".to_owned(), "best-e5".to_owned())));
+    play.answers("best-j8.1", json!({"winner": "right"}));
+    let chosen = play.task("best").evidence[0].facts.get("child").expect("kept");
+    assert_eq!((chosen, play.ended()), (&Value::from("best-e5"), Some(true)));
+}
