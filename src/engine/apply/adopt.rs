@@ -56,6 +56,12 @@ pub(super) fn adopt(state: &mut RunState, adopted: &Adopted) -> Result<(), Corru
     for worker in state.workers.values_mut() {
         worker.task = state.index[&before[worker.task].id];
     }
+    for index in 0..state.tasks.len() {
+        // Which of those that were made are asked for, their maker says, who stands before them.
+        if let Some(maker) = state.planned(index).parent.as_deref().and_then(|id| state.task_index(id)) {
+            state.asked_for[index] = state.asked_for[maker];
+        }
+    }
     for (task, asked_for) in state.tasks.iter().zip(&mut state.asked_for) {
         // Nobody asks for what is no longer planned, so that nothing starts it again.
         *asked_for = *asked_for && !task.removed;

@@ -653,3 +653,14 @@ fn d5_a_match_that_is_judged_late_isnt_answered_by_the_judge_of_two_others() {
     let chosen = play.task("best").evidence[0].facts.get("child").expect("kept");
     assert_eq!((chosen, play.ended()), (&Value::from("best-e5"), Some(true)));
 }
+
+#[test]
+fn an_adopted_edit_leaves_what_a_named_loop_made_asked_for() {
+    let tasks = |n| vec![until_file("fix", 5), task("other").retries(n)];
+    let only = vec!["fix".to_owned()];
+    let mut play = Play::with(Started { only, ..started(flow(tasks(0))) });
+    play.begin("fix-i1.1");
+    play.adopt(&play.edit_to(flow(tasks(1)))).expect("granted");
+    let child = play.state().task_index("fix-i1").expect("made");
+    assert!(play.state().asked_for[child]);
+}
