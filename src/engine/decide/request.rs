@@ -66,8 +66,7 @@ fn retry(view: View<'_>, id: &str) -> Result<Vec<Event>, Rejection> {
     for index in &reopened {
         events.push(task_event(view, *index, TaskStep::Reopened, "retried by a person"));
     }
-    let skipped: BTreeSet<usize> = reopened.iter().flat_map(|index| skipped_after(view, *index)).collect();
-    for index in skipped {
+    for index in to_rearm(view, &reopened) {
         events.push(task_event(view, index, TaskStep::Rearmed, format!("`{id}` was reopened")));
     }
     // Who cancelled a review may want the next one all the same: else no retry could complete.
@@ -102,6 +101,8 @@ fn makers_to_reopen(view: View<'_>, task: usize) -> Result<Vec<usize>, Rejection
         }
         inner = maker;
     }
+    // The outermost first: nothing goes on before who answers for it does.
+    makers.reverse();
     Ok(makers)
 }
 
@@ -120,6 +121,22 @@ fn failed_parts(view: View<'_>, task: usize) -> Vec<usize> {
         }
     }
     parts
+}
+
+/// What was skipped and is waited for again. What a control task made goes on only with it, and so
+/// it is looked at again when that is reopened, whatever it was skipped for.
+fn to_rearm(view: View<'_>, reopened: &[usize]) -> BTreeSet<usize> {
+    let with_maker = |index: &usize| {
+        let maker = view.state.control_parent(*index);
+        maker.is_none_or(|maker| reopened.contains(&maker) || !view.state.tasks[maker].phase.is_terminal())
+    };
+    let skipped = |index: &usize| {
+        let known = &view.state.tasks[*index];
+        known.phase == TaskPhase::Skipped && known.root.is_some() && !known.removed
+    };
+    let after = reopened.iter().flat_map(|index| skipped_after(view, *index));
+    let made = reopened.iter().flat_map(|index| control::descendants(view.state, *index)).filter(skipped);
+    after.chain(made).filter(with_maker).collect()
 }
 
 /// Every task that was skipped for its needs and depends on `task` through others that were:

@@ -664,3 +664,28 @@ fn an_adopted_edit_leaves_what_a_named_loop_made_asked_for() {
     let child = play.state().task_index("fix-i1").expect("made");
     assert!(play.state().asked_for[child]);
 }
+
+#[test]
+fn a_retry_of_a_need_wakes_no_iteration_of_a_loop_that_has_ended() {
+    let body = until_file("fix", 5).need("list", When::Partial);
+    let mut play = Play::new(flow(vec![task("list"), body]));
+    play.start_work("list.1");
+    play.report("list.1", ReportStatus::Partial);
+    play.exit("list.1", 0);
+    play.begin("fix-i1.1");
+    play.ask(Request::Retry { task: "list".to_owned() }).expect("granted");
+    play.finish("fix-i1.1");
+    play.judge("fix-i1.1", Verdict::Refuted);
+    assert_eq!(play.phase("fix-i2"), T::Pending, "its need goes on again");
+    play.fail("list.2");
+    assert_eq!((play.phase("fix-i2"), play.phase("fix")), (T::Skipped, T::Failed));
+    play.ask(Request::Retry { task: "list".to_owned() }).expect("granted");
+    play.crash_and_resume();
+    assert_eq!(play.phase("fix-i2"), T::Skipped, "nobody would answer for it");
+    play.complete("list.3");
+    play.ask(Request::Retry { task: "fix".to_owned() }).expect("granted");
+    play.crash_and_resume();
+    assert_eq!((play.phase("fix"), play.phase("fix-i2")), (T::InProgress, T::Claimed));
+    play.iterates("fix-i2.1", Verdict::Verified);
+    assert_eq!(play.ended(), Some(true));
+}
