@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use super::bounds::{Ceiling, Failures, Order};
+pub use super::bounds::{Ceiling, Defaults, Failures, Order};
+pub use super::trust::Trust;
 use super::control::{Loop, Map, Tournament};
 use super::millis;
 
@@ -35,6 +36,9 @@ pub struct Workflow {
     pub order: Order,
     /// Adapters that tasks may name, by name.
     pub agents: BTreeMap<String, Agent>,
+    /// What submitted tasks have that don't say otherwise; those of the file have it already.
+    #[serde(default, skip_serializing_if = "Defaults::is_usual")]
+    pub defaults: Defaults,
     /// In the order of the file; `needs` and `base` refer to ids in this list.
     pub tasks: Vec<Task>,
 }
@@ -215,6 +219,9 @@ pub struct Task {
     pub evidence: Evidence,
     /// Keep worktree and session until they are released. Default true.
     pub retain: bool,
+    /// Whether what it does may change anything. Default trusted.
+    #[serde(default, skip_serializing_if = "Trust::is_trusted")]
+    pub trust: Trust,
     /// The control task that made it, or the task that submitted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
@@ -322,6 +329,7 @@ impl Task {
             budget: Ceiling::default(),
             evidence: Evidence::Items(vec![Item::Exit(0)]),
             retain: true,
+            trust: Trust::Trusted,
             parent: None,
             conditions: 0,
             branches: BTreeMap::new(),
@@ -402,6 +410,7 @@ impl Task {
             | Item::Output { .. }
             | Item::Choice { .. }
             | Item::Views
+            | Item::Unchanged
             | Item::Children => None,
         })
     }
@@ -488,6 +497,8 @@ pub enum Item {
     },
     /// A judge's views of the two heads are as they were made.
     Views,
+    /// An untrusted task's tree is as it was made: the head is the base, and nothing is uncommitted.
+    Unchanged,
     /// What became of its children decides: the one item of a control task.
     Children,
 }
@@ -528,6 +539,7 @@ impl Item {
             Self::Output { .. } => "output",
             Self::Choice { .. } => "choice",
             Self::Views => "views",
+            Self::Unchanged => "unchanged",
             Self::Children => "children",
         }
     }

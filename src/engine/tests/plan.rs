@@ -81,6 +81,7 @@ pub(super) fn flow(tasks: Vec<Task>) -> Workflow {
         setup: None,
         order: Order::default(),
         agents: BTreeMap::new(),
+        defaults: Defaults::default(),
         tasks,
     }
 }
