@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::shape::Field;
 use super::shape::Kind::{Bool, Object, Positive, Text, Texts, U32, U64};
-use super::{MAX_SUBMISSIONS, Problem, WORKER_SCHEMA, Wire, parse};
+use super::{MAX_SUBMISSIONS, Problem, WORKER_SCHEMA, Wire, json, parse};
 
 /// A worker's `submit-<n>.json`.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,13 +29,30 @@ impl Submission {
     /// # Errors
     /// The first problem of the document. What is wrong with a task isn't one.
     pub fn parse(bytes: &[u8]) -> Result<Self, Problem> {
-        let SubmissionFile { token, mut tasks, .. } = parse(bytes)?;
-        let order: Order = serde_json::from_slice(bytes)
-            .map_err(|error| Problem::new("bad_value", "tasks", error.to_string()))?;
-        // No key stands there twice, or it would have been refused.
-        let tasks = order.tasks.0.into_iter().filter_map(|id| Some((tasks.remove(&id)?, id)));
-        Ok(Self { token, tasks: tasks.map(|(body, id)| (id, body)).collect() })
+        let SubmissionFile { token, tasks, .. } = parse(bytes)?;
+        Ok(Self { token, tasks: in_order(bytes, tasks)? })
     }
+
+    /// Only the tasks, of a document that may say nothing of whose they are.
+    ///
+    /// # Errors
+    /// As [`Submission::parse`].
+    pub fn tasks(bytes: &[u8]) -> Result<Vec<(String, Value)>, Problem> {
+        match json::object(bytes)?.remove("tasks") {
+            Some(Value::Object(tasks)) => in_order(bytes, tasks),
+            Some(_) => Err(Problem::new("wrong_type", "tasks", "it isn't an object of ids and tasks")),
+            None => Err(Problem::new("missing_field", "tasks", "it is missing, expected an object")),
+        }
+    }
+}
+
+/// The tasks as they stand in the document.
+fn in_order(bytes: &[u8], mut tasks: Map<String, Value>) -> Result<Vec<(String, Value)>, Problem> {
+    let order: Order = serde_json::from_slice(bytes)
+        .map_err(|error| Problem::new("bad_value", "tasks", error.to_string()))?;
+    // No key stands there twice, or it would have been refused.
+    let tasks = order.tasks.0.into_iter().filter_map(|id| Some((tasks.remove(&id)?, id)));
+    Ok(tasks.map(|(body, id)| (id, body)).collect())
 }
 
 impl Serialize for Submission {
@@ -189,7 +206,8 @@ mod tests {
             assert_eq!(submission_number(&submit_name(n)), Some(n));
             assert_eq!(submission_number(&submit_result_name(n)), None);
         }
-        for name in ["submit-0.json", "submit-01.json", "submit-+1.json", "submit-1001.json", "submit-.json"] {
+        for name in ["submit-0.json", "submit-01.json", "submit-+1.json", "submit-1001.json", "submit-.json"]
+        {
             assert_eq!(submission_number(name), None, "{name}");
         }
     }

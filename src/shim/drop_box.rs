@@ -70,7 +70,8 @@ impl DropBox {
         if let Ok(Some(bytes)) = mail::read_in_untrusted(&self.dir, &name) {
             let mine = Submission::parse(&bytes).is_ok_and(|it| it.token == assignment.token);
             // One that mail has already came from the worker itself.
-            if !mine || matches!(mail::write_new_bytes(&self.mail, &name, &bytes, false), Err(MailError::Io(..)))
+            if !mine
+                || matches!(mail::write_new_bytes(&self.mail, &name, &bytes, false), Err(MailError::Io(..)))
             {
                 return false;
             }

@@ -324,8 +324,12 @@ mod tests {
         std::fs::write(dir.path().join("submit-2.json"), "{").unwrap();
         submit(&dir, 3, 7);
         let seen = mailbox.read_all();
-        assert!(matches!(&seen[0], Seen::BadFile { file, code, .. } if file == "submit-1.json" && code == "not_regular"));
-        assert!(matches!(&seen[1], Seen::BadFile { file, code, .. } if file == "submit-2.json" && code == "not_json"));
+        assert!(
+            matches!(&seen[0], Seen::BadFile { file, code, .. } if file == "submit-1.json" && code == "not_regular")
+        );
+        assert!(
+            matches!(&seen[1], Seen::BadFile { file, code, .. } if file == "submit-2.json" && code == "not_json")
+        );
         assert_eq!(seen.iter().map(number).collect::<Vec<_>>(), [0, 0, 3]);
     }
 
@@ -334,7 +338,8 @@ mod tests {
         let (dir, mut mailbox) = mailbox();
         let count = u32::try_from(SUBMISSIONS_A_LOOK).unwrap() + 4;
         (1..=count).for_each(|n| submit(&dir, n, 7));
-        let report = r#"{"schema":"ilchul.report/1","task":"a","attempt":1,"token":1,"status":"done","summary":"s"}"#;
+        let report =
+            r#"{"schema":"ilchul.report/1","task":"a","attempt":1,"token":1,"status":"done","summary":"s"}"#;
         std::fs::write(dir.path().join("report.json"), report).unwrap();
         let mut seen = mailbox.read("report.json");
         assert_eq!(seen.len(), SUBMISSIONS_A_LOOK);

@@ -11,9 +11,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use super::bounds::{Ceiling, Defaults, Failures, Order};
-pub use super::trust::Trust;
 use super::control::{Loop, Map, Tournament};
 use super::millis;
+pub use super::trust::Trust;
 
 /// A whole workflow, frozen when its run starts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

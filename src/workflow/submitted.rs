@@ -175,7 +175,11 @@ fn node(value: &Json, span: Span) -> Node<'static> {
             Value::List(items.iter().map(|item| node(item, span)).collect::<Vec<_>>().into())
         }
         Json::Object(fields) => Value::Map(
-            fields.iter().map(|(name, value)| (text(name, span), node(value, span))).collect::<Vec<_>>().into(),
+            fields
+                .iter()
+                .map(|(name, value)| (text(name, span), node(value, span)))
+                .collect::<Vec<_>>()
+                .into(),
         ),
     };
     Node { value, span }

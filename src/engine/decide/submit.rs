@@ -82,7 +82,10 @@ fn unresolved(view: View<'_>, task: &Task) -> Option<String> {
     let started = &view.state.started;
     let known = started.bases.contains_key(name) || [&started.base, &started.base_name].contains(&name);
     let words = || {
-        format!("tasks.{}.base: no task of the run's file starts from this commit-ish (start from a task's head, or leave `base` out)", task.id)
+        format!(
+            "tasks.{}.base: no task of the run's file starts from this commit-ish (start from a task's head, or leave `base` out)",
+            task.id
+        )
     };
     (!known).then(words)
 }
