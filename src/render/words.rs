@@ -256,7 +256,12 @@ pub fn extended(made: &Extended) -> String {
         [one] => line(one),
         [first, .., last] => format!("{} to {}, {} in all", line(first), line(last), ids.len()),
     };
-    format!("{} made {ids}: {}", line(&made.by), line(&made.why))
+    match &made.submission {
+        Some(from) => {
+            format!("{} submitted {ids}: submission {} of {}", line(&made.by), from.n, line(&from.worker))
+        }
+        None => format!("{} made {ids}: {}", line(&made.by), line(&made.why)),
+    }
 }
 
 #[cfg(test)]

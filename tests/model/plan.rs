@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ilchul::engine::event::Started;
 use ilchul::workflow::{
-    Evidence, Heartbeat, Item, Limits, Need, OnLost, Order, SessionKind, Task, TaskKind, Workflow,
+    Defaults, Evidence, Heartbeat, Item, Limits, Need, OnLost, Order, SessionKind, Task, TaskKind, Workflow,
     WorkspaceKind,
 };
 

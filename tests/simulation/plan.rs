@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use ilchul::engine::event::Started;
 use ilchul::workflow::{
-    Ceiling, Evidence, Failures, Heartbeat, Item, Limits, Need, OnLost, Order, SessionKind, Task, TaskBase,
-    TaskKind, When, Workflow, WorkspaceKind,
+    Ceiling, Defaults, Evidence, Failures, Heartbeat, Item, Limits, Need, OnLost, Order, SessionKind, Task,
+    TaskBase, TaskKind, When, Workflow, WorkspaceKind,
 };
 
 use crate::chance::Chance;

@@ -17,12 +17,12 @@ use crate::workflow::{Task, TaskKind};
 
 pub(super) fn extend(state: &mut RunState, at: Stamp, extended: &Extended) -> Result<(), Corrupt> {
     let by = find_task(state, &extended.by)?;
-    if let Some(Submitted { worker, n, sha256 }) = &extended.submission {
+    if let Some(Submitted { worker, n, again, sha256 }) = &extended.submission {
         let worker = find_worker(state, worker)?;
         if worker.task != by {
             return Err(Corrupt(format!("`{}` didn't submit that", extended.by)));
         }
-        let ids = extended.tasks.iter().map(|task| task.id.clone()).collect();
+        let ids = again.iter().chain(extended.tasks.iter().map(|task| &task.id)).cloned().collect();
         answer(worker, *n, Answered { sha256: sha256.clone(), outcome: Outcome::Accepted(ids) })?;
     }
     state.replanned = true;

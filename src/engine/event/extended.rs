@@ -28,6 +28,9 @@ pub struct Submitted {
     pub worker: String,
     /// Its number, from 1.
     pub n: u32,
+    /// Tasks that an earlier attempt submitted just so: they are answered, and stay planned once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub again: Vec<String>,
     /// SHA-256 of its bytes, in hex: the same again is no news, another under its number is refused.
     pub sha256: String,
 }

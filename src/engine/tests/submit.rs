@@ -293,6 +293,33 @@ fn a_submitted_task_is_reviewed_by_one_of_its_batch() {
 }
 
 #[test]
+fn j6_a_later_attempt_that_submits_the_same_is_answered_and_nothing_is_planned_twice() {
+    let mut play = Play::busy(task("plan").retries(2));
+    let looped = json!({"loop": {"max": 2, "until": {"exit": 0}, "each": {"run": "x", "workspace": "none"}}});
+    let batch = [("build", body(&[])), ("fix", looped)];
+    play.submit("plan.1", 1, &batch);
+    play.complete("build.1");
+    play.report("plan.1", ReportStatus::Failed);
+    play.exit("plan.1", 0);
+    play.start_work("plan.2");
+    let count = play.state().tasks.len();
+    play.submit("plan.2", 1, &batch);
+    assert_eq!(play.answered("plan.2", 1), Ok(vec!["build".to_owned(), "fix".to_owned()]));
+    assert_eq!(
+        (play.phase("build"), play.task("build").attempt, play.state().tasks.len()),
+        (T::Completed, 1, count)
+    );
+    // Another task under that name is another plan, and so is one that lies beside new ones.
+    play.submit("plan.2", 2, &[("build", body(&["end"]))]);
+    assert!(play.answered("plan.2", 2).is_err());
+    play.submit("plan.2", 3, &[("build", json!({"run": "other", "workspace": "none"}))]);
+    let (index, reason) = play.answered("plan.2", 3).expect_err("a refusal");
+    assert_eq!((index, reason.contains("submitted before as another task")), (0, true), "{reason}");
+    play.submit("plan.2", 4, &[("new", body(&[])), ("build", body(&[]))]);
+    assert!(play.answered("plan.2", 4).is_err_and(|(index, _)| index == 1));
+}
+
+#[test]
 fn what_is_submitted_keeps_its_outcome_when_its_submitter_fails() {
     let mut play = Play::busy(task("plan"));
     play.submit("plan.1", 1, &[("build", body(&[])), ("pack", body(&["plan"]))]);
