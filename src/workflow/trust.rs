@@ -20,7 +20,6 @@ pub enum Trust {
 impl Trust {
     /// Whether it is the usual one.
     #[must_use]
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
     pub fn is_trusted(&self) -> bool {
         *self == Self::Trusted
     }

@@ -93,6 +93,7 @@ impl Ledger {
             | Item::Output { .. }
             | Item::Choice { .. }
             | Item::Views => work.good,
+            Item::Unchanged => work.good && work.unchanged,
             Item::Review { task } => self.has_passed(task, worker),
             // Nobody is sent to look at a control task.
             Item::Children => false,

@@ -12,6 +12,9 @@ use crate::engine::task_table::TaskPhase as T;
 use crate::protocol::{ReportStatus, Submission};
 use crate::workflow::{Item, Limits, TaskBase, TaskKind, Trust, Workflow, WorkspaceKind};
 
+/// A batch, the place of its wrong task, and what is said of that.
+type Case<'c> = (&'c [(&'c str, Value)], usize, &'c str);
+
 /// A body that works in no tree, as all of these plays do.
 fn body(needs: &[&str]) -> Value {
     json!({"run": "true", "needs": needs, "workspace": "none"})
@@ -96,7 +99,7 @@ fn d7_a_bad_forward_edge_refuses_the_batch_whole_with_its_place_and_the_reason()
 fn d7_the_checks_are_those_of_a_file() {
     let mut play = Play::new(flow(vec![task("plan"), task("end").needs(&["plan"])]));
     play.start_work("plan.1");
-    let cases: &[(&[(&str, Value)], usize, &str)] = &[
+    let cases: &[Case<'_>] = &[
         (&[], 0, "no tasks"),
         (&[("a", body(&[])), ("end", body(&[]))], 1, "has a task of this id already"),
         (&[("a", body(&["b"])), ("b", body(&["a"]))], 0, "wait for each other: a -> b -> a"),
