@@ -156,7 +156,7 @@ fn r5_what_was_done_to_a_worker_before_the_first_look_at_it_is_found_by_its_reco
     let git = world.open();
     let before = git.fingerprint(None, RUN, &[]);
     let (tree, sibling) = settled(&world, &git, "b");
-    assert_eq!(git.fingerprint(Some(&before), RUN, &[sibling.clone()]).changes(&before), []);
+    assert_eq!(git.fingerprint(Some(&before), RUN, std::slice::from_ref(&sibling)).changes(&before), []);
     world.git(&["-C", &tree.fields["path"], "commit", "-q", "--allow-empty", "-m", "x"]);
     let found = named(&git.fingerprint(Some(&before), RUN, &[sibling]).changes(&before));
     assert!(found[0].1[0].starts_with("b.1: its branch moved ("), "{found:?}");
