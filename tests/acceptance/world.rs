@@ -398,8 +398,8 @@ impl World {
     /// The process in a worker's session: the shim, or a worker of its own.
     #[track_caller]
     pub fn shim(&self, worker: &str) -> Identity {
-        let state = self.state();
-        identity(&state.workers[worker]).unwrap()
+        // What a worker does may be seen before the journal says where it runs.
+        wait_for("the shim in the journal", || identity(self.peek()?.workers.get(worker)?))
     }
 
     /// The process that the shim beats for.
