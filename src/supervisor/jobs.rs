@@ -128,6 +128,7 @@ pub(super) fn case(world: &World, state: &RunState, id: &str) -> Option<Case> {
         items: planned.evidence.items().to_vec(),
         exit: worker.exit.unwrap_or(ChildExit::Unknown),
         git: git(world, state, id, worker),
+        repository: world.repository.clone(),
         env: verify::environment(launch::environment(world, &job, &tree, &mail), &extras),
         tree,
         mail,
