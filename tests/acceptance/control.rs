@@ -88,6 +88,8 @@ fn d5_a_judge_without_a_tree_compares_both_heads_and_names_one() {
     let world = judged(&format!("{TREES}\ntest \"$(cat \"$right/out.txt\")\" = 2\n{ANSWER}"));
     let ran = world.up();
     assert_eq!(world.told("a"), "completed", "{}", ran.stderr);
+    // Law R5: trees that the run itself makes for a judge are nobody's drift.
+    assert!(!ran.stderr.contains("changed between the looks"), "{}", ran.stderr);
 }
 
 #[test]
