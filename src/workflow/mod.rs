@@ -11,6 +11,7 @@ mod control;
 mod dag;
 mod entrants;
 mod error;
+mod evidence;
 mod fields;
 mod file;
 mod item;
