@@ -100,6 +100,8 @@ pub enum Item {
     },
     /// A judge's views of the two heads are as they were made.
     Views,
+    /// An untrusted task's tree is as it was made: the head is the base, and nothing is uncommitted.
+    Unchanged,
     /// What became of its children decides: the one item of a control task.
     Children,
 }
@@ -140,6 +142,7 @@ impl Item {
             Self::Output { .. } => "output",
             Self::Choice { .. } => "choice",
             Self::Views => "views",
+            Self::Unchanged => "unchanged",
             Self::Children => "children",
         }
     }

@@ -27,10 +27,12 @@ mod scalar;
 mod schema;
 mod settings;
 mod setup;
+mod submitted;
 mod take;
 mod tasks;
 mod template;
 mod tree;
+mod trust;
 
 #[cfg(test)]
 mod tests;
@@ -44,11 +46,12 @@ pub use control::{Loop, Map, Tournament};
 pub use error::{Errors, Problem, Severity, render, render_problems};
 pub use file::{MAX_BYTES, ReadError, read};
 pub use model::{
-    APPROVAL, Agent, Ceiling, Evidence, Failures, Heartbeat, Item, Limits, LogSource, Need, OnLost, Order,
-    REVIEW, SessionKind, Setup, Task, TaskBase, TaskKind, When, Workflow, WorkspaceKind,
+    APPROVAL, Agent, Ceiling, Defaults, Evidence, Failures, Heartbeat, Item, Limits, LogSource, Need, OnLost,
+    Order, REVIEW, SessionKind, Setup, Task, TaskBase, TaskKind, Trust, When, Workflow, WorkspaceKind,
 };
 pub use schema::schema;
 pub use settings::{Settings, SettingsError};
+pub use submitted::{Batch, Wrong, submitted};
 
 /// A workflow that may be run, and what has no effect in its file.
 #[derive(Debug, Clone, PartialEq)]

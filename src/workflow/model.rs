@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use super::bounds::{Ceiling, Failures, Order};
+pub use super::bounds::{Ceiling, Defaults, Failures, Order};
 use super::control::{Loop, Map, Tournament};
 pub use super::evidence::{APPROVAL, Evidence, Item, LogSource, REVIEW};
 use super::millis;
+pub use super::trust::Trust;
 
 /// A whole workflow, frozen when its run starts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +38,9 @@ pub struct Workflow {
     pub order: Order,
     /// Adapters that tasks may name, by name.
     pub agents: BTreeMap<String, Agent>,
+    /// What submitted tasks have that don't say otherwise; those of the file have it already.
+    #[serde(default, skip_serializing_if = "Defaults::is_usual")]
+    pub defaults: Defaults,
     /// In the order of the file; `needs` and `base` refer to ids in this list.
     pub tasks: Vec<Task>,
 }
@@ -217,6 +221,9 @@ pub struct Task {
     pub evidence: Evidence,
     /// Keep worktree and session until they are released. Default true.
     pub retain: bool,
+    /// Whether what it does may change anything. Default trusted.
+    #[serde(default, skip_serializing_if = "Trust::is_trusted")]
+    pub trust: Trust,
     /// The control task that made it, or the task that submitted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
@@ -324,6 +331,7 @@ impl Task {
             budget: Ceiling::default(),
             evidence: Evidence::Items(vec![Item::Exit(0)]),
             retain: true,
+            trust: Trust::Trusted,
             parent: None,
             conditions: 0,
             branches: BTreeMap::new(),
@@ -394,6 +402,7 @@ impl Task {
             | Item::Output { .. }
             | Item::Choice { .. }
             | Item::Views
+            | Item::Unchanged
             | Item::Children => None,
         })
     }

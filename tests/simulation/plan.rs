@@ -62,6 +62,7 @@ pub fn started(chance: &mut Chance) -> Started {
             order: if chance.rarely("file order", (0, 0), 300) { Order::Fifo } else { Order::Critical },
             setup: None,
             agents: BTreeMap::new(),
+            defaults: Defaults::default(),
             tasks,
         },
     }

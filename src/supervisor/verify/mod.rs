@@ -10,6 +10,7 @@ mod diff;
 mod file;
 mod log;
 mod secrets;
+mod unchanged;
 
 pub(super) use artifact::CAP as ARTIFACT_CAP;
 pub(super) use command::OUTPUT_CAP;
@@ -137,6 +138,7 @@ pub fn verify(case: &Case) -> Vec<Checked> {
             Item::Log { pattern, source } => log::check(case, pattern, source),
             Item::Output { name, equals } => judge_output(name, equals, &case.outputs),
             Item::Choice { name, among } => judge_choice(name, among, &case.outputs),
+            Item::Unchanged => unchanged::check(case),
             Item::Views => views::check(&case.views, case.repository.as_deref()),
             // A control task has no tree; the engine judges it by what it knows of its children.
             Item::Children => unverifiable("children", "judged by what became of its children"),
