@@ -199,6 +199,7 @@ pub fn item(item: &Item) -> String {
         }
         Item::Choice { name, among } => format!("answers one of {} as `outputs.{name}`", list(among, 5)),
         Item::Views => "leaves the heads that it compares as they are".to_owned(),
+        Item::Reduced => "prints the same when ilchul runs it again".to_owned(),
         Item::Children => "is judged by what becomes of its own tasks".to_owned(),
     }
 }

@@ -99,6 +99,7 @@ pub fn asked(state: &RunState, task: usize) -> Option<(usize, &str)> {
         | Item::Output { .. }
         | Item::Choice { .. }
         | Item::Views
+        | Item::Reduced
         | Item::Children => None,
     })
 }

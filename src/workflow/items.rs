@@ -217,6 +217,7 @@ impl Sink<'_> {
             | Item::Output { .. }
             | Item::Choice { .. }
             | Item::Views
+            | Item::Reduced
             | Item::Children => {}
         }
     }

@@ -44,7 +44,7 @@ pub use error::{Errors, Problem, Severity, render, render_problems};
 pub use file::{MAX_BYTES, ReadError, read};
 pub use model::{
     APPROVAL, Agent, Ceiling, Evidence, Failures, Heartbeat, Item, Limits, LogSource, Need, OnLost, Order,
-    REVIEW, SessionKind, Setup, Task, TaskBase, TaskKind, When, Workflow, WorkspaceKind,
+    REDUCE, REVIEW, SessionKind, Setup, Task, TaskBase, TaskKind, When, Workflow, WorkspaceKind,
 };
 pub use schema::schema;
 pub use settings::{Settings, SettingsError};

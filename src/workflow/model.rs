@@ -402,6 +402,7 @@ impl Task {
             | Item::Output { .. }
             | Item::Choice { .. }
             | Item::Views
+            | Item::Reduced
             | Item::Children => None,
         })
     }
@@ -422,6 +423,8 @@ impl Evidence {
 pub const APPROVAL: &str = "approval";
 /// The kind of the items that other tasks answer.
 pub const REVIEW: &str = "review";
+/// The kind of the item that every `reduce` has.
+pub const REDUCE: &str = "reduce";
 
 /// One thing that ilchul checks itself, or asks a person for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -488,6 +491,8 @@ pub enum Item {
     },
     /// A judge's views of the two heads are as they were made.
     Views,
+    /// ilchul's own run of a `reduce`, over the same inputs, printed the same.
+    Reduced,
     /// What became of its children decides: the one item of a control task.
     Children,
 }
@@ -528,6 +533,7 @@ impl Item {
             Self::Output { .. } => "output",
             Self::Choice { .. } => "choice",
             Self::Views => "views",
+            Self::Reduced => REDUCE,
             Self::Children => "children",
         }
     }

@@ -230,6 +230,7 @@ pub(super) fn evidence_events(view: View<'_>, worker: &WorkerState, checked: &[C
                 | Item::Output { .. }
                 | Item::Choice { .. }
                 | Item::Views
+                | Item::Reduced
                 | Item::Children,
             )
             | None => checked.clone(),

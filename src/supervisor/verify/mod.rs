@@ -9,12 +9,14 @@ mod command;
 mod diff;
 mod file;
 mod log;
+mod reduce;
 mod secrets;
 
 pub(super) use artifact::CAP as ARTIFACT_CAP;
 pub(super) use command::OUTPUT_CAP;
 pub(super) use diff::PATHS_MAX;
 pub(super) use file::open_below;
+pub(super) use reduce::{Reduction, argv as reduce_argv, canonical};
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -49,6 +51,8 @@ pub struct Case {
     pub mail: PathBuf,
     /// What a judge compares.
     pub views: Vec<View>,
+    /// What a `reduce` runs, and over what.
+    pub reduces: Option<Reduction>,
     /// Everything that the worker printed, as its shim captured it.
     pub log: PathBuf,
     /// Where commands leave output and results.
@@ -136,6 +140,7 @@ pub fn verify(case: &Case) -> Vec<Checked> {
             Item::Output { name, equals } => judge_output(name, equals, &case.outputs),
             Item::Choice { name, among } => judge_choice(name, among, &case.outputs),
             Item::Views => views::check(&case.views, case.git.as_ref()),
+            Item::Reduced => reduce::check(case, number),
             // A control task has no tree; the engine judges it by what it knows of its children.
             Item::Children => unverifiable("children", "judged by what became of its children"),
         })

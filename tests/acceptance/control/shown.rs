@@ -1,0 +1,1 @@
+//! What people see of control tasks: their state as sentences, and the bracket.
