@@ -90,6 +90,12 @@ impl WorkerSide {
         mail::read_bounded(&self.mail, name).ok().flatten().or_else(dropped)
     }
 
+    /// Where the file `name` belongs, written or not.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.mail.join(name)
+    }
+
     /// Writes `bytes` whole as the file `name`, and answers where.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use super::{Case, refuted, unverifiable, verified};
 use crate::engine::evidence::{Checked, ChildExit};
 use crate::home::{private_dir, read_plain};
 use crate::journal::blobs;
-use crate::protocol::CheckOutcome;
+use crate::protocol::{AGAIN, CheckOutcome};
 use crate::workflow::{Item, REDUCE};
 
 /// Bytes of a result: other tasks read it in their inputs.
@@ -126,6 +126,8 @@ fn order(case: &Case, number: usize, reduction: &Reduction) -> Result<Order, Str
     let mut env = case.env.clone();
     let cwd = if case.git.is_some() { case.tree.clone() } else { empty_folder(case, number)? };
     env.insert("ILCHUL_TREE".to_owned(), cwd.display().to_string());
+    // It has reported already: `ilchul report` says the same again, and writes nothing.
+    env.insert(AGAIN.to_owned(), "1".to_owned());
     let said = case.checks.join(format!("{number}.err")).display().to_string();
     let argv = ["/bin/sh", "-c", SECOND, REDUCE, &said, &reduction.line].map(str::to_owned).to_vec();
     Ok(Order { argv, cwd, env, timeout: reduction.timeout })

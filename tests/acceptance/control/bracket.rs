@@ -49,8 +49,8 @@ fn heads(judge: &str) -> World {
     world(&format!(
         "  best:
     tournament:
-      entrants: [ {{ env: {{ WORD: short }} }}, {{ env: {{ WORD: longer }} }} ]
-      each: {{ workspace: worktree, run: 'echo $WORD > word; {commit}; @SAY' }}
+      entrants: [ {{ env: {{ KIND: short }} }}, {{ env: {{ KIND: longer }} }} ]
+      each: {{ workspace: worktree, run: 'echo $KIND > word; {commit}; @SAY' }}
       judge: {{ workspace: worktree, run: '{judge}' }}
   after:
     needs: [best]

@@ -16,7 +16,10 @@ fn an_approve_task_holds_no_worker_while_it_waits() {
     assert_eq!(world.state().workers.keys().collect::<Vec<_>>(), ["other.1"]);
     world.run(&["approve", "ship"]).exits(0);
     let said = up.wait().exits(0).stderr;
-    assert!(said.contains("`ship` waits for you"), "{said}");
+    assert!(
+        said.contains("ship  waits for your approval: Ship it? (ilchul approve ship, or ilchul deny ship)"),
+        "{said}"
+    );
     world.ran_once(&["other.1", "after.1"]);
 }
 

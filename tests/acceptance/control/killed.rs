@@ -2,10 +2,13 @@
 
 use super::world;
 
+const SESSIONS: [&str; 2] = ["subprocess", "tmux"];
+
 #[test]
 fn d4_j7_a_finished_classifiers_choice_survives_a_killed_supervisor() {
-    // Asked a second time it would say something else.
-    let world = world(
+    for session in SESSIONS {
+        // Asked a second time it would say something else.
+        let world = world(
         "  pick:
     classify:
       by: { run: '@NOTE; if test $(wc -l < $W/ledger) -eq 1; then label=bug; else label=docs; fi; @SAY --output label=$label' }
@@ -15,34 +18,38 @@ fn d4_j7_a_finished_classifiers_choice_survives_a_killed_supervisor() {
   after: { needs: [fix], run: '@NOTE' }
 ",
     );
-    world.killed_at("fix.1").exits(0);
-    world.ran_once(&["pick.1", "fix.1", "after.1"]);
-    assert_eq!(world.told("write"), "skipped (pruned: `pick` chose `bug`)");
+        world.killed_in(session, "fix.1").exits(0);
+        world.ran_once(&["pick.1", "fix.1", "after.1"]);
+        assert_eq!(world.told("write"), "skipped (pruned: `pick` chose `bug`)");
+    }
 }
 
 #[test]
 fn d3_j7_finished_iterations_survive_a_killed_supervisor() {
-    let world = world(
-        "  fix:
+    for session in SESSIONS {
+        let world = world(
+            "  fix:
     loop:
       max: 5
       until: { command: 'test $(wc -l < count) -ge 4' }
       each: { workspace: worktree, run: '@NOTE; echo x >> count; test $(wc -l < count) -lt 2 || @WAIT' }
   after: { needs: [fix], base: { task: fix }, workspace: worktree, run: '@NOTE; cp count $W/count' }
 ",
-    );
-    world.killed_at("fix-i2.1").exits(0);
-    world.ran_once(&["fix-i1.1", "fix-i2.1", "fix-i3.1", "fix-i4.1", "after.1"]);
-    let count = std::fs::read_to_string(world.root().join("count")).unwrap();
-    assert_eq!(count.lines().count(), 4, "each goes on where the one before it ended");
-    assert_eq!(world.task("fix").head, world.task("fix-i4").head);
+        );
+        world.killed_in(session, "fix-i2.1").exits(0);
+        world.ran_once(&["fix-i1.1", "fix-i2.1", "fix-i3.1", "fix-i4.1", "after.1"]);
+        let count = std::fs::read_to_string(world.root().join("count")).unwrap();
+        assert_eq!(count.lines().count(), 4, "each goes on where the one before it ended");
+        assert_eq!(world.task("fix").head, world.task("fix-i4").head);
+    }
 }
 
 #[test]
 fn d5_j7_what_was_played_of_a_bracket_survives_a_killed_supervisor() {
-    // The judges of the first round would name the other one if they were asked again.
-    let world = world(
-        "  best:
+    for session in SESSIONS {
+        // The judges of the first round would name the other one if they were asked again.
+        let world = world(
+            "  best:
     tournament:
       entrants: 4
       each: { run: '@NOTE; @SAY' }
@@ -54,24 +61,25 @@ fn d5_j7_what_was_played_of_a_bracket_survives_a_killed_supervisor() {
           if test $(grep -c $ILCHUL_WORKER $W/ledger) -gt 1; then winner=left; fi
           @SAY --output winner=$winner
 ",
-    );
-    world.killed_at("best-j3.1").exits(0);
-    world.ran_once(&[
-        "best-e1.1",
-        "best-e2.1",
-        "best-e3.1",
-        "best-e4.1",
-        "best-j1.1",
-        "best-j2.1",
-        "best-j3.1",
-    ]);
-    let row = |cells: [&str; 4]| cells.map(str::to_owned);
-    let expected = [
-        row(["best-j1", "best-e1", "best-e2", "best-e2"]),
-        row(["best-j2", "best-e3", "best-e4", "best-e4"]),
-        row(["best-j3", "best-e2", "best-e4", "best-e2"]),
-    ];
-    assert_eq!(world.bracket("best"), expected);
+        );
+        world.killed_in(session, "best-j3.1").exits(0);
+        world.ran_once(&[
+            "best-e1.1",
+            "best-e2.1",
+            "best-e3.1",
+            "best-e4.1",
+            "best-j1.1",
+            "best-j2.1",
+            "best-j3.1",
+        ]);
+        let row = |cells: [&str; 4]| cells.map(str::to_owned);
+        let expected = [
+            row(["best-j1", "best-e1", "best-e2", "best-e2"]),
+            row(["best-j2", "best-e3", "best-e4", "best-e4"]),
+            row(["best-j3", "best-e2", "best-e4", "best-e2"]),
+        ];
+        assert_eq!(world.bracket("best"), expected);
+    }
 }
 
 #[test]

@@ -48,9 +48,17 @@ impl World {
     /// to its end under another.
     #[track_caller]
     fn killed_at(&self, worker: &str) -> Ran {
-        let up = self.start_up();
+        self.killed_in("subprocess", worker)
+    }
+
+    /// The same with the workers in sessions of this kind.
+    #[track_caller]
+    fn killed_in(&self, session: &str, worker: &str) -> Ran {
+        let up = self.start(&["up", "--session", session]);
         self.await_line(worker);
-        self.kill_and_resume(up)
+        up.kill();
+        self.touch("go");
+        self.run(&["up", "--session", session])
     }
 
     #[track_caller]
