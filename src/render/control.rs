@@ -9,6 +9,7 @@ use super::words::{count, line};
 use crate::engine::evidence::{Checked, Verdict};
 use crate::engine::task_table::TaskPhase;
 use crate::engine::view::{RunView, TaskView};
+use crate::workflow::APPROVAL;
 
 /// Iterations and matches that a person is shown: the last ones.
 const SHOWN: usize = 20;
@@ -79,7 +80,9 @@ pub fn outcome(task: &TaskView) -> Option<String> {
 #[must_use]
 pub fn said(evidence: &[Checked]) -> Option<String> {
     let says = |checked: &&Checked| ["children", "choice"].contains(&checked.kind.as_str());
-    evidence.iter().find(says).map(|checked| checked.reason.clone())
+    // Where a person's answer was all that was asked for, it says more than that one item holds.
+    let alone = || evidence.first().filter(|checked| evidence.len() == 1 && checked.kind == APPROVAL);
+    evidence.iter().find(says).or_else(alone).map(|checked| checked.reason.clone())
 }
 
 /// What a control task has made, in lines for `why`; empty for any other task.

@@ -13,7 +13,7 @@ use ilchul_git_worktree::{DiffStat, GitWorktree};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::verify::{ARTIFACT_CAP, OUTPUT_CAP, PATHS_MAX, open_below};
+use super::verify::{ARTIFACT_CAP, OUTPUT_CAP, PATHS_MAX, open_below, reduce_result};
 use crate::engine::bundle::{Again, Bundle, Rechecked};
 use crate::engine::evidence::{Checked, ChildExit, Verdict, judge_exit};
 use crate::home::Home;
@@ -181,10 +181,14 @@ fn reduce(look: Look<'_>, checked: &Checked) -> Result<Seen, Seen> {
             Verdict::Refuted | Verdict::Unverifiable => Ok(same("it wasn't run again, so nothing was kept")),
         };
     };
-    let bytes = kept(look, checked, first, ("output_bytes", OUTPUT_CAP), &mut io::sink())?;
+    let mut output = Vec::new();
+    let bytes = kept(look, checked, first, ("output_bytes", OUTPUT_CAP), &mut output)?;
     kept(look, checked, again, ("again_bytes", OUTPUT_CAP), &mut io::sink())?;
     if checked.verdict == Verdict::Verified && first != again {
         return Err(differs("it is called verified, and its two outputs differ"));
+    }
+    if checked.facts.get("result").is_some_and(|result| *result != reduce_result(&output)) {
+        return Err(differs("what was handed on isn't what was printed"));
     }
     Ok(same(format!("its inputs and {bytes} bytes of output are kept; it isn't run again")))
 }

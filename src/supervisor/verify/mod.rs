@@ -16,7 +16,7 @@ pub(super) use artifact::CAP as ARTIFACT_CAP;
 pub(super) use command::OUTPUT_CAP;
 pub(super) use diff::PATHS_MAX;
 pub(super) use file::open_below;
-pub(super) use reduce::{Reduction, argv as reduce_argv, canonical};
+pub(super) use reduce::{Reduction, argv as reduce_argv, canonical, result as reduce_result};
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -176,15 +176,20 @@ fn judge(
     verified(REDUCE, format!("two runs over the same inputs gave the same {} bytes", first.len()))
 }
 
-/// The result that other tasks read: JSON where it is JSON, else text.
+/// The verdict with the result that other tasks read, unless that is too much for them.
 fn handed_on(checked: Checked, output: &[u8]) -> Checked {
     if output.len() > RESULT_CAP {
         let why = format!("it printed {} bytes, at most {RESULT_CAP} are handed on", output.len());
         let facts = checked.facts;
         return Checked { facts, ..refuted(REDUCE, why) };
     }
+    checked.fact("result", result(output))
+}
+
+/// What other tasks read of this output: JSON where it is JSON, else text.
+pub fn result(output: &[u8]) -> Value {
     let parsed = serde_json::from_slice::<Value>(output).ok();
-    checked.fact("result", parsed.unwrap_or_else(|| String::from_utf8_lossy(output).into_owned().into()))
+    parsed.unwrap_or_else(|| String::from_utf8_lossy(output).into_owned().into())
 }
 
 #[cfg(test)]
