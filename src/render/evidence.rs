@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::table::{Screen, Tone, toned};
 use super::words::{ago, line, parse_time, sentence, time};
-use super::{clean, drift};
+use super::{clean, control, drift};
 use crate::engine::bundle::{Bundle, Decision, Refused, Said};
 use crate::engine::event::{Place, Snapshot};
 use crate::engine::evidence::{Checked, ChildExit, Verdict};
@@ -178,12 +178,25 @@ pub fn text(dossier: &Dossier, screen: Screen) -> String {
 fn conditions(dossier: &Dossier, screen: Screen) -> String {
     let own = dossier.declared.as_ref().map_or(0, Vec::len);
     let entries = dossier.until.iter().enumerate();
-    let entries: String = entries.map(|(n, kind)| entry(dossier, own + n, kind, screen)).collect();
+    let shown = |(n, kind): (usize, &&'static str)| match dossier.bundle.items.get(&(own + n)) {
+        Some((at, checked)) => condition(*at, checked, screen),
+        None => entry(dossier, own + n, kind, screen),
+    };
+    let entries: String = entries.map(shown).collect();
     match dossier.until.len() {
         0 => entries,
         1 => format!("The condition of its loop:\n{entries}"),
         _ => format!("The conditions of its loop:\n{entries}"),
     }
+}
+
+/// A condition of the loop around it, which says nothing about the task itself.
+fn condition(at: Stamp, checked: &Checked, screen: Screen) -> String {
+    let (tone, word) = match checked.verdict {
+        Verdict::Verified => (Tone::Good, "condition met"),
+        Verdict::Refuted | Verdict::Unverifiable => (Tone::Warn, "condition not met"),
+    };
+    format!("  {}  {}", toned(screen, tone, word), details(at, checked, screen))
 }
 
 fn entry(dossier: &Dossier, index: usize, kind: &str, screen: Screen) -> String {
@@ -196,10 +209,22 @@ fn entry(dossier: &Dossier, index: usize, kind: &str, screen: Screen) -> String 
         Verdict::Unverifiable => Tone::Warn,
     };
     let verdict = toned(screen, tone, checked.verdict.word());
+    format!("  {verdict}  {}", details(*at, checked, screen))
+}
+
+/// Its kind and reason, and its facts in lines of their own.
+fn details(at: Stamp, checked: &Checked, screen: Screen) -> String {
     let when = ago(screen.now_ms, at.wall_ms);
-    let mut text = format!("  {verdict}  {}: {} ({when})\n", line(&checked.kind), line(&checked.reason));
+    let mut text = format!("{}: {} ({when})\n", line(&checked.kind), line(&checked.reason));
     for (name, value) in checked.facts.iter() {
-        text.push_str(&format!("    {}: {}\n", line(name), fact(value)));
+        match (name, value) {
+            // Each match on a line: a list of objects is for `--json`.
+            ("bracket", Value::Array(played)) => {
+                let lines = played.iter().map(|one| format!("    match {}\n", control::recorded(one)));
+                text.extend(lines);
+            }
+            (name, value) => text.push_str(&format!("    {}: {}\n", line(name), fact(value))),
+        }
     }
     text
 }
@@ -219,7 +244,8 @@ fn fact(value: &Value) -> String {
 fn report_text(bundle: &Bundle, screen: Screen) -> String {
     let mut text = String::new();
     match &bundle.report {
-        None if bundle.attempt > 0 => text.push_str("No report was accepted.\n"),
+        // A control task has nobody who could report.
+        None if bundle.attempt > 0 && bundle.token.is_some() => text.push_str("No report was accepted.\n"),
         None => {}
         Some(report) => {
             let when = ago(screen.now_ms, report.at.wall_ms);

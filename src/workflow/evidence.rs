@@ -34,6 +34,8 @@ impl Evidence {
 pub const APPROVAL: &str = "approval";
 /// The kind of the items that other tasks answer.
 pub const REVIEW: &str = "review";
+/// The kind of the item that every `reduce` has.
+pub const REDUCE: &str = "reduce";
 
 /// One thing that ilchul checks itself, or asks a person for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +104,8 @@ pub enum Item {
     Views,
     /// An untrusted task's tree is as it was made: the head is the base, and nothing is uncommitted.
     Unchanged,
+    /// ilchul's own run of a `reduce`, over the same inputs, printed the same.
+    Reduced,
     /// What became of its children decides: the one item of a control task.
     Children,
 }
@@ -143,6 +147,7 @@ impl Item {
             Self::Choice { .. } => "choice",
             Self::Views => "views",
             Self::Unchanged => "unchanged",
+            Self::Reduced => REDUCE,
             Self::Children => "children",
         }
     }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::bounds::{Ceiling, Defaults, Failures, Order};
 use super::control::{Loop, Map, Tournament};
-pub use super::evidence::{APPROVAL, Evidence, Item, LogSource, REVIEW};
+pub use super::evidence::{APPROVAL, Evidence, Item, LogSource, REDUCE, REVIEW};
 use super::millis;
 pub use super::trust::Trust;
 
@@ -403,6 +403,7 @@ impl Task {
             | Item::Choice { .. }
             | Item::Views
             | Item::Unchanged
+            | Item::Reduced
             | Item::Children => None,
         })
     }

@@ -7,7 +7,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::world::World;
+use crate::world::World;
 
 /// The evidence and condition of an iteration, as `[kind, verdict]`.
 fn shown(items: &Value) -> Vec<[String; 2]> {
