@@ -9,14 +9,14 @@ use std::io::IsTerminal;
 
 use super::{output, resumed};
 use crate::engine::event::{
-    ClaimStep, Event, PlainMove, ReportStep, RunEvent, TaskStep, WorkerEvent, WorkerStep,
+    ClaimStep, Event, EvidenceEvent, PlainMove, ReportStep, RunEvent, TaskStep, WorkerEvent, WorkerStep,
 };
 use crate::engine::evidence::Verdict;
 use crate::engine::outstanding::asked;
 use crate::engine::state::RunState;
 use crate::engine::task_table::TaskPhase;
 use crate::journal::Recorded;
-use crate::render::{clean, words as said};
+use crate::render::{clean, control, words as said};
 use crate::supervisor::{Listener, Note, Resumed};
 use crate::workflow::{APPROVAL, SessionKind};
 
@@ -156,7 +156,17 @@ fn words(state: &RunState, event: &Event) -> Option<(&'static str, String)> {
         Event::Run(event) => run_words(event),
         Event::Task(event) => {
             let (mark, what) = task_words(&event.step)?;
-            let detail = because(&event.reason);
+            let task = state.task_index(&event.task)?;
+            let is_control = state.planned(task).kind.is_control();
+            if is_control && matches!(event.step, TaskStep::Worked) {
+                // Its own tasks have just said that they ended.
+                return None;
+            }
+            let outcome = control::said(&state.tasks[task].evidence);
+            let detail = match (matches!(event.step, TaskStep::Verified { .. }), outcome) {
+                (true, Some(outcome)) => format!(": {outcome}"),
+                (true | false, _) => because(&event.reason),
+            };
             let alert = if matches!(event.step, TaskStep::Blocked) {
                 hint(state, &event.task)
             } else {
@@ -193,6 +203,8 @@ fn words(state: &RunState, event: &Event) -> Option<(&'static str, String)> {
             let mark = if event.checked.verdict == Verdict::Verified { ">" } else { "x" };
             Some((mark, format!("{}  {}", event.task, event.checked.reason)))
         }
+        // What a loop still lacks is no fault, and is told with the next iteration or at the cap.
+        Event::Evidence(event) if is_condition(state, event) => None,
         Event::Evidence(event) => (event.checked.verdict != Verdict::Verified).then(|| {
             let checked = &event.checked;
             ("x", format!("{}  {} {}: {}", event.task, checked.kind, checked.verdict.word(), checked.reason))
@@ -246,6 +258,10 @@ fn worker_words(state: &RunState, event: &WorkerEvent) -> Option<(&'static str, 
         | WorkerStep::Released { .. } => return None,
     };
     Some((mark, text))
+}
+
+fn is_condition(state: &RunState, event: &EvidenceEvent) -> bool {
+    state.task_index(&event.task).is_some_and(|task| event.item >= state.planned(task).required())
 }
 
 /// What a person is asked about a task, and what to type.
@@ -331,7 +347,16 @@ fn summary(state: &RunState) -> String {
     let running: Vec<String> = state
         .moving
         .iter()
+        // A control task is told by what it has made.
+        .filter(|&&task| {
+            let waits =
+                state.tasks[task].phase == TaskPhase::InProgress && state.tasks[task].open_children > 0;
+            !(waits && state.planned(task).kind.is_control())
+        })
         .map(|&task| {
+            if asked(state, task).is_some() {
+                return format!("{} waits for you", state.planned(task).id);
+            }
             let seconds = state.last_at.moment.since(state.tasks[task].since.moment).as_secs();
             let phase = state.tasks[task].phase;
             let what = if phase == TaskPhase::InProgress { String::new() } else { format!(" {phase}") };

@@ -4,9 +4,9 @@ use super::output::{self, Output};
 use super::place::Place;
 use crate::engine::state::RunState;
 use crate::engine::task_table::TaskPhase;
-use crate::engine::view::RunView;
+use crate::engine::view::{RunView, TaskView};
 use crate::engine::worker_table::WorkerPhase;
-use crate::render::words;
+use crate::render::{control, words};
 use crate::supervisor::close;
 
 /// Prints the record on stdout.
@@ -31,11 +31,13 @@ fn text(view: &RunView, output: Output) -> String {
             "{trees} {noun} {verb} kept: see `ilchul workers`. Evidence: `ilchul evidence TASK`.\n"
         ));
     }
-    if let Some(failed) = view.tasks.iter().find(|task| task.phase == TaskPhase::Failed && !task.removed) {
-        text.push_str(&format!(
-            "Next: `ilchul why {0}`, `ilchul logs {0}`, or `ilchul retry {0}` and `ilchul up`.\n",
-            failed.id
-        ));
+    let failed = |task: &&TaskView| {
+        task.phase == TaskPhase::Failed && !task.removed && !control::is_made_good(view, task)
+    };
+    if let Some(failed) = view.tasks.iter().find(failed) {
+        let id = &failed.id;
+        let logs = if control::is_control(failed) { String::new() } else { format!("`ilchul logs {id}`, ") };
+        text.push_str(&format!("Next: `ilchul why {id}`, {logs}or `ilchul retry {id}` and `ilchul up`.\n"));
     }
     text
 }

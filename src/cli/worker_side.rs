@@ -97,6 +97,12 @@ impl WorkerSide {
         stands(&self.mail) || self.tree.as_ref().is_some_and(|tree| stands(&tree.join(DROP_BOX)))
     }
 
+    /// Where the file `name` belongs, written or not.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.mail.join(name)
+    }
+
     /// Writes `bytes` whole as the file `name`, and answers where.
     ///
     /// # Errors

@@ -14,7 +14,8 @@ use super::review;
 use super::state::{Anchor, KeptReport, RunPhase, RunState, WorkerState, worker_id};
 use super::task_table::{self, TaskPhase};
 use super::{budget, halt, order, ready};
-use crate::workflow::{Item, Trust};
+use crate::workflow::{Item, REDUCE, Trust};
+use serde_json::Map;
 use std::fmt;
 
 mod adopt;
@@ -395,8 +396,19 @@ fn apply_evidence(state: &mut RunState, event: &EvidenceEvent) -> Result<(), Cor
     // Exact: a run holds one such list for each task, for good.
     task.evidence.reserve_exact(items.saturating_sub(task.evidence.len()).max(1));
     task.evidence.push(event.checked.clone());
+    hand_on_result(state, index, &event.checked);
     wake_reviewers(state, index);
     Ok(())
+}
+
+/// What a `reduce` printed twice is its answer, unless its report gave one (law D6).
+fn hand_on_result(state: &mut RunState, index: usize, checked: &Checked) {
+    let is_proven = checked.kind == REDUCE && checked.verdict == Verdict::Verified;
+    let Some(result) = checked.facts.get("result").filter(|_| is_proven) else { return };
+    let worker = state.current_worker(index).and_then(|(_, worker)| worker.report.as_ref());
+    if worker.is_none_or(|report| report.outputs.is_empty()) {
+        state.tasks[index].outputs = Map::from_iter([("result".to_owned(), result.clone())]);
+    }
 }
 
 fn find_task(state: &RunState, id: &str) -> Result<usize, Corrupt> {

@@ -208,6 +208,7 @@ pub fn judge_without_looking(
             | Item::Log { .. }
             | Item::Views
             | Item::Unchanged
+            | Item::Reduced
             | Item::Children => None,
         })
         .collect()

@@ -102,6 +102,7 @@ pub fn asked(state: &RunState, task: usize) -> Option<(usize, &str)> {
         | Item::Choice { .. }
         | Item::Views
         | Item::Unchanged
+        | Item::Reduced
         | Item::Children => None,
     })
 }

@@ -98,6 +98,7 @@ pub fn open(state: &RunState, task: usize) -> impl Iterator<Item = (usize, &str)
         | Item::Choice { .. }
         | Item::Views
         | Item::Unchanged
+        | Item::Reduced
         | Item::Children => None,
     })
 }

@@ -107,6 +107,8 @@ pub struct TaskView {
     pub removed: bool,
     /// What the workflow declares, by kind; the reason, where it is waived.
     pub declared: Result<Vec<&'static str>, String>,
+    /// The conditions of the loop around it, by kind.
+    pub until: Vec<&'static str>,
 }
 
 /// What the gate says of a task that it doesn't let start.
@@ -283,6 +285,7 @@ fn task_view(planned: Task, mut task: TaskState, beside: Beside) -> TaskView {
         evidence,
         conditions,
         removed: task.removed,
+        until: planned.evidence.items().iter().skip(required).map(Item::kind).collect(),
         declared: match planned.evidence {
             Evidence::Items(items) => Ok(items.iter().take(required).map(Item::kind).collect()),
             Evidence::Waived(reason) => Err(reason),

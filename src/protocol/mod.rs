@@ -26,6 +26,8 @@ pub use wire::{Ack, Assignment, ChildFacts, ExitRecord, Heartbeat, Launch, Note,
 
 use serde::de::DeserializeOwned;
 
+/// The variable of a second run of what has been reported on: its reports are nobody's.
+pub const AGAIN: &str = "ILCHUL_AGAIN";
 /// The schema word of every file in mail but the report.
 pub const WORKER_SCHEMA: &str = "ilchul.worker/1";
 /// The schema word of a report.

@@ -4,6 +4,7 @@
 
 pub mod cases;
 pub mod close;
+pub mod control;
 pub mod drift;
 pub mod events;
 pub mod evidence;

@@ -55,6 +55,7 @@ pub(crate) fn task(id: &str, phase: TaskPhase, reason: &str, needs: &[&str]) -> 
         outputs: serde_json::Map::new(),
         evidence: Vec::new(),
         conditions: Vec::new(),
+        until: Vec::new(),
         removed: false,
         declared: Ok(vec!["exit"]),
     }

@@ -2,11 +2,11 @@
 //!
 //! It leaves out where workers are (`workers`) and chains of causes (`why`).
 
-use super::Beside;
 use super::table::{Screen, Table, Tone, toned};
 use super::words::{
     ago, answers, count, line, reason, run_state, short, span, stopped, tally, task_reason, up as up_again,
 };
+use super::{Beside, control};
 use crate::engine::budget::Channel;
 use crate::engine::evidence::{Checked, Verdict};
 use crate::engine::state::RunPhase;
@@ -115,9 +115,12 @@ fn table(view: &RunView, beside: &Beside, screen: Screen) -> String {
     let mut table = Table::new(screen, &head);
     let mut shown = 0;
     // A terminal holds no thousand lines; what wants attention comes from the front.
-    for task in view.tasks.iter().filter(|task| whole || !is_quiet(task)).take(ROWS) {
+    let tasks = control::nested(view).into_iter().filter(|(_, task)| whole || !is_quiet(task));
+    for (depth, task) in tasks.take(ROWS) {
         shown += 1;
-        table.row(row(task, view, beside, screen), 1, task_tone(task.phase));
+        let mut cells = row(task, view, beside, screen);
+        cells[0].insert_str(0, &"  ".repeat(depth));
+        table.row(cells, 1, task_tone(task.phase));
     }
     let mut text = table.text();
     if shown < view.tasks.len() {
@@ -144,7 +147,12 @@ fn row(task: &TaskView, view: &RunView, beside: &Beside, screen: Screen) -> Vec<
         task.id.clone(),
         task.phase.word().to_owned(),
         ago(screen.now_ms, task.since.wall_ms),
-        if task.attempt == 0 { String::new() } else { format!("{} of {}", task.attempt, task.allowed) },
+        // Nobody tries a control task: its own tasks have attempts.
+        if task.attempt == 0 || control::is_control(task) {
+            String::new()
+        } else {
+            format!("{} of {}", task.attempt, task.allowed)
+        },
         verdicts(task),
         why,
     ]
@@ -194,6 +202,7 @@ fn alerts(view: &RunView, held: bool, beside: &Beside, screen: Screen) -> String
                     answers(id, "")
                 ));
             }
+            TaskPhase::Failed if control::is_made_good(view, task) => {}
             TaskPhase::Failed => lines.push(format!("`{id}` failed. See why: ilchul why {id}")),
             TaskPhase::Pending
             | TaskPhase::Ready

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::table::{Screen, toned};
 use super::words::{ago, count, line, list, reason, run_state, sentence, span, stopped, task_reason, time};
-use super::{Beside, drift, restore};
+use super::{Beside, control, drift, restore};
 use crate::engine::task_table::TaskPhase;
 use crate::engine::view::{Gated, RunView, TaskView, WorkerView};
 
@@ -81,7 +81,8 @@ impl<'v> Why<'v> {
         );
         text.push_str(&format!("{}\n", sentence(&reason(&task_reason(task)))));
         text.push_str(&origin(task));
-        if task.attempt > 0 {
+        text.push_str(&control::progress(self.view, task));
+        if task.attempt > 0 && !control::is_control(task) {
             text.push_str(&format!("Attempt {} of at most {}.\n", task.attempt, task.allowed));
         }
         if let Some(gate) = &task.gate {
@@ -239,7 +240,7 @@ impl<'v> Why<'v> {
     fn after_failure(&self, root: &TaskView) -> Vec<String> {
         let id = &root.id;
         let mut next = Vec::new();
-        if root.attempt > 0 {
+        if root.attempt > 0 && !control::is_control(root) {
             next.push(self.command(&format!("logs {id}")));
         }
         if !root.evidence.is_empty() {
@@ -300,6 +301,10 @@ fn cause<'v>(view: &'v RunView, task: &TaskView) -> Option<&'v TaskView> {
                 .chain(reviewed)
                 .filter(|need| need.phase.is_terminal() && need.phase != TaskPhase::Completed);
             unmet.next()
+        }
+        TaskPhase::InProgress if control::is_control(task) => {
+            let own = |child: &&TaskView| child.parent.as_ref() == Some(&task.id) && !child.removed;
+            view.tasks.iter().filter(own).find(|child| !child.phase.is_terminal())
         }
         TaskPhase::Skipped
         | TaskPhase::Ready

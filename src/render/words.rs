@@ -2,7 +2,7 @@
 //!
 //! Every text here is for people. It leaves out layout (`table`) and colour.
 
-use super::clean;
+use super::{clean, control};
 use crate::engine::event::Extended;
 use crate::engine::state::RunPhase;
 use crate::engine::task_table::TaskPhase;
@@ -188,6 +188,7 @@ pub fn task_reason(task: &TaskView) -> String {
         TaskPhase::Blocked => "blocked: its worker waits for an answer".to_owned(),
         TaskPhase::Completed => match &task.declared {
             Err(why) => format!("waived: {why}"),
+            Ok(_) if let Some(outcome) = control::outcome(task) => format!("verified: {outcome}"),
             Ok(items) => format!("verified: {} verified", count(items.len(), "item")),
         },
         TaskPhase::Partial => "partial: a part of it was done".to_owned(),
@@ -238,9 +239,15 @@ pub fn run_state(phase: RunPhase, held: bool) -> &'static str {
 /// How many tasks are in each state, in the order of the contract: `1 completed, 2 pending`.
 #[must_use]
 pub fn tally(view: &RunView) -> String {
+    phases(&view.tasks.iter().collect::<Vec<_>>())
+}
+
+/// The same for some of them.
+#[must_use]
+pub fn phases(tasks: &[&TaskView]) -> String {
     let parts: Vec<String> = TaskPhase::ALL
         .into_iter()
-        .map(|phase| (phase, view.tasks.iter().filter(|task| task.phase == phase).count()))
+        .map(|phase| (phase, tasks.iter().filter(|task| task.phase == phase).count()))
         .filter(|(_, number)| *number > 0)
         .map(|(phase, number)| format!("{number} {phase}"))
         .collect();
@@ -254,6 +261,7 @@ pub fn extended(made: &Extended) -> String {
     let ids = match ids.as_slice() {
         [] => "nothing".to_owned(),
         [one] => line(one),
+        [first, second] => format!("{} and {}", line(first), line(second)),
         [first, .., last] => format!("{} to {}, {} in all", line(first), line(last), ids.len()),
     };
     match &made.submission {

@@ -3,6 +3,7 @@
 //! Pure but for the home's names. It leaves out doing them.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -10,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::launch::{self, Job, PROMPT, TreeSetup};
 use super::repair::{self, Note};
-use super::verify::{self, Case, Git};
+use super::verify::{self, Case, Git, Reduction};
 use super::views::{self, View};
 use super::world::{World, handle};
 use crate::engine::Engine;
@@ -18,7 +19,7 @@ use crate::engine::budget::snapshot::Snapshot;
 use crate::engine::event::Outcome;
 use crate::engine::evidence::ChildExit;
 use crate::engine::state::{RunState, WorkerState};
-use crate::protocol::{Assignment, SubmissionAnswer, WORKER_SCHEMA};
+use crate::protocol::{self, Assignment, SubmissionAnswer, WORKER_SCHEMA};
 use crate::workflow::{Task, TaskKind, Trust, WorkspaceKind};
 
 /// The most characters of a summary that another worker reads.
@@ -86,9 +87,8 @@ pub(super) fn assignment(
     let worker = state.workers.get(id)?;
     let planned = state.planned(worker.task);
     let (argv, agent) = match &planned.kind {
-        TaskKind::Run(line) | TaskKind::Reduce(line) => {
-            (vec!["/bin/sh".to_owned(), "-c".to_owned(), line.clone()], false)
-        }
+        TaskKind::Run(line) => (vec!["/bin/sh".to_owned(), "-c".to_owned(), line.clone()], false),
+        TaskKind::Reduce(line) => (verify::reduce_argv(line, &first_output(world, id)), false),
         TaskKind::Argv(argv) | TaskKind::Worker(argv) => (argv.clone(), false),
         TaskKind::Agent { agent, .. } => {
             (state.workflow().agents.get(agent).map(|agent| agent.argv.clone()).unwrap_or_default(), true)
@@ -148,16 +148,42 @@ pub(super) fn case(world: &World, state: &RunState, id: &str) -> Option<Case> {
         items: planned.evidence.items().to_vec(),
         exit: worker.exit.unwrap_or(ChildExit::Unknown),
         git: git(world, state, id, worker),
+        repository: world.repository.clone(),
         env: verify::environment(launch::environment(world, &job, &tree, &mail), &extras),
         tree,
         mail,
         views: views::of(&world.home, state, id),
+        reduces: reduction(world, state, id, worker),
         log: world.home.log(&world.run, id),
         checks: world.checks(id),
         claims: worker.report.as_ref().map(|report| report.claims.clone()).unwrap_or_default(),
         outputs: worker.report.as_ref().map(|report| report.outputs.clone()).unwrap_or_default(),
         grace: state.workflow().limits.grace,
         program: world.program.clone(),
+    })
+}
+
+/// Where the worker of a `reduce` leaves what it prints: beside its mail, where nobody reads.
+fn first_output(world: &World, id: &str) -> PathBuf {
+    world.home.mail(&world.run, id).join(protocol::TMP_DIR).join("reduced")
+}
+
+fn reduction(world: &World, state: &RunState, id: &str, worker: &WorkerState) -> Option<Reduction> {
+    let planned = state.planned(worker.task);
+    let TaskKind::Reduce(line) = &planned.kind else { return None };
+    let known = planned.needs.iter().filter_map(|need| state.task_index(&need.task));
+    let needs = known.map(|index| {
+        let task = &state.tasks[index];
+        let read = json!({
+            "head": task.head, "outputs": task.outputs, "status": task.phase.word(), "summary": task.summary,
+        });
+        (state.planned(index).id.clone(), read)
+    });
+    Some(Reduction {
+        line: line.clone(),
+        inputs: verify::canonical(needs.collect()),
+        first: first_output(world, id),
+        timeout: planned.timeout,
     })
 }
 

@@ -13,7 +13,7 @@ use ilchul_git_worktree::{DiffStat, GitWorktree};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::verify::{ARTIFACT_CAP, OUTPUT_CAP, PATHS_MAX, open_below};
+use super::verify::{ARTIFACT_CAP, OUTPUT_CAP, PATHS_MAX, open_below, reduce_result};
 use crate::engine::bundle::{Again, Bundle, Rechecked};
 use crate::engine::evidence::{Checked, ChildExit, Verdict, judge_exit};
 use crate::home::Home;
@@ -54,6 +54,7 @@ fn one(look: Look<'_>, bundle: &Bundle, checked: &Checked) -> Seen {
         "artifact" => artifact(look, bundle, checked).unwrap_or_else(|seen| seen),
         "log" => log(look, checked).unwrap_or_else(|seen| seen),
         "review" => review(bundle, checked),
+        "reduce" => reduce(look, checked).unwrap_or_else(|seen| seen),
         // Whatever else keeps bytes names them so; the rest is the journal's word alone.
         _ => match text(checked, "sha256").or_else(|| text(checked, "log_sha256")) {
             Some(sha256) => kept(look, checked, sha256, ("bytes", ARTIFACT_CAP), &mut io::sink())
@@ -168,6 +169,28 @@ fn command(look: Look<'_>, bundle: &Bundle, checked: &Checked) -> Result<Seen, S
         judge(checked, &output)?;
     }
     Ok(same(format!("its {bytes} bytes of output are kept; it isn't run again")))
+}
+
+/// A reduction isn't run a third time: what it read is kept, and so is what both runs printed.
+fn reduce(look: Look<'_>, checked: &Checked) -> Result<Seen, Seen> {
+    let Some(inputs) = text(checked, "inputs_sha256") else { return Ok(same("there was nothing to keep")) };
+    kept(look, checked, inputs, ("inputs_bytes", LOG_CAP), &mut io::sink())?;
+    let (Some(first), Some(again)) = (text(checked, "output_sha256"), text(checked, "again_sha256")) else {
+        return match checked.verdict {
+            Verdict::Verified => Err((Again::Gone, "its output wasn't kept".to_owned())),
+            Verdict::Refuted | Verdict::Unverifiable => Ok(same("it wasn't run again, so nothing was kept")),
+        };
+    };
+    let mut output = Vec::new();
+    let bytes = kept(look, checked, first, ("output_bytes", OUTPUT_CAP), &mut output)?;
+    kept(look, checked, again, ("again_bytes", OUTPUT_CAP), &mut io::sink())?;
+    if checked.verdict == Verdict::Verified && first != again {
+        return Err(differs("it is called verified, and its two outputs differ"));
+    }
+    if checked.facts.get("result").is_some_and(|result| *result != reduce_result(&output)) {
+        return Err(differs("what was handed on isn't what was printed"));
+    }
+    Ok(same(format!("its inputs and {bytes} bytes of output are kept; it isn't run again")))
 }
 
 /// A kept log is searched again by the pattern that it was accepted for.

@@ -218,6 +218,7 @@ impl Sink<'_> {
             | Item::Choice { .. }
             | Item::Views
             | Item::Unchanged
+            | Item::Reduced
             | Item::Children => {}
         }
     }

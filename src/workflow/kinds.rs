@@ -260,7 +260,12 @@ impl Sink<'_> {
             }
         }
         let kind = TaskKind::Reduce(run.unwrap_or_default().to_owned());
-        Some(self.worker(at, (body, kind), site, needs))
+        let mut task = self.worker(at, (body, kind), site, needs);
+        // Also where evidence is waived: what it is doesn't depend on what else is shown.
+        let mut items = task.evidence.items().to_vec();
+        items.push(Item::Reduced);
+        task.evidence = Evidence::Items(items);
+        Some(task)
     }
 
     /// `approve`: the same item as in evidence, and nothing else.

@@ -11,6 +11,7 @@ mod control;
 mod dag;
 mod entrants;
 mod error;
+mod evidence;
 mod fields;
 mod file;
 mod item;
@@ -46,7 +47,8 @@ pub use error::{Errors, Problem, Severity, render, render_problems};
 pub use file::{MAX_BYTES, ReadError, read};
 pub use model::{
     APPROVAL, Agent, Ceiling, Defaults, Evidence, Failures, Heartbeat, Item, Limits, LogSource, Need, OnLost,
-    Order, REVIEW, SessionKind, Setup, Task, TaskBase, TaskKind, Trust, When, Workflow, WorkspaceKind,
+    Order, REDUCE, REVIEW, SessionKind, Setup, Task, TaskBase, TaskKind, Trust, When, Workflow,
+    WorkspaceKind,
 };
 pub use schema::schema;
 pub use settings::{Settings, SettingsError};

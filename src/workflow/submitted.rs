@@ -148,6 +148,7 @@ fn draft(task: &Task, known: &HashSet<&str>) -> Drafted {
         | Item::Choice { .. }
         | Item::Views
         | Item::Unchanged
+        | Item::Reduced
         | Item::Children => None,
     };
     let reviews = task.evidence.items().iter().enumerate().filter_map(of).collect();

@@ -9,6 +9,7 @@ mod adopt;
 mod budget;
 mod bundle;
 mod close;
+mod control;
 mod drift;
 mod evidence;
 mod evidence_approval;

@@ -92,7 +92,8 @@ impl Ledger {
             | Item::Log { .. }
             | Item::Output { .. }
             | Item::Choice { .. }
-            | Item::Views => work.good,
+            | Item::Views
+            | Item::Reduced => work.good,
             Item::Unchanged => work.good && work.unchanged,
             Item::Review { task } => self.has_passed(task, worker),
             // Nobody is sent to look at a control task.

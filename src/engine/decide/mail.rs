@@ -231,6 +231,7 @@ pub(super) fn evidence_events(view: View<'_>, worker: &WorkerState, checked: &[C
                 | Item::Choice { .. }
                 | Item::Views
                 | Item::Unchanged
+                | Item::Reduced
                 | Item::Children,
             )
             | None => checked.clone(),

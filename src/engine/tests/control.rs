@@ -152,7 +152,9 @@ fn d3_an_iteration_reads_which_conditions_the_one_before_didnt_meet() {
     play.iterates("fix-i1.1", Verdict::Refuted);
     let second = play.state().task_index("fix-i2").expect("made");
     let told = |play: &Play| -> Vec<String> {
-        play.state().feedback(second).iter().map(|checked| checked.kind.clone()).collect()
+        let (of, checked) = play.state().feedback(second);
+        assert_eq!(Some(of), play.state().task_index("fix-i1"));
+        checked.iter().map(|checked| checked.kind.clone()).collect()
     };
     assert_eq!(told(&play), ["artifact"]);
     // A later attempt of the same iteration still reads it.
@@ -409,6 +411,42 @@ fn a_map_makes_a_task_for_each_element_and_answers_with_what_they_answered() {
     let outputs = Map::from_iter([("items".to_owned(), json!([{"n": 1}, {"n": 2}]))]);
     assert_eq!((play.phase("check"), &play.task("check").outputs), (T::Completed, &outputs));
     play.complete("sum.1");
+    assert_eq!(play.ended(), Some(true));
+}
+
+/// What a reduction's second run came to.
+fn reduced(verdict: Verdict, result: Value) -> Checked {
+    Checked::new("reduce", verdict, "seen").fact("result", result)
+}
+
+#[test]
+fn d6_what_a_reduction_printed_twice_is_its_answer_unless_its_report_gave_one() {
+    let kind = || TaskKind::Reduce("sum".to_owned());
+    let sum = |id: &str| Task { kind: kind(), ..task(id).shows(vec![Item::Reduced]) };
+    let mut play = Play::new(flow(vec![sum("a"), sum("b"), sum("c").retries(1)]));
+    for worker in ["a.1", "c.1"] {
+        play.begin(worker);
+        play.finish(worker);
+    }
+    play.see("a.1", Seen::Judged { checked: vec![reduced(Verdict::Verified, json!({"n": 7}))] });
+    play.crash();
+    let expected = Map::from_iter([("result".to_owned(), json!({"n": 7}))]);
+    assert_eq!((play.phase("a"), &play.task("a").outputs), (T::Completed, &expected));
+    // A report goes before it.
+    play.begin("b.1");
+    let outputs = Map::from_iter([("own".to_owned(), json!(1))]);
+    let report = Report { outputs: outputs.clone(), ..play.report_of("b.1", ReportStatus::Done) };
+    play.see("b.1", Seen::Reported { report: Box::new(report), sha256: "b".to_owned() });
+    play.exit("b.1", 0);
+    play.see("b.1", Seen::Judged { checked: vec![reduced(Verdict::Verified, json!(7))] });
+    assert_eq!(play.task("b").outputs, outputs);
+    // One that printed something else hands on nothing, and is tried again as it may.
+    play.see("c.1", Seen::Judged { checked: vec![reduced(Verdict::Refuted, json!(7))] });
+    assert_eq!((&play.task("c").outputs, play.task("c").attempt), (&Map::new(), 2));
+    play.begin("c.2");
+    play.finish("c.2");
+    play.see("c.2", Seen::Judged { checked: vec![reduced(Verdict::Verified, json!("8\n"))] });
+    assert_eq!(play.task("c").outputs.get("result"), Some(&json!("8\n")));
     assert_eq!(play.ended(), Some(true));
 }
 

@@ -294,3 +294,37 @@ fn whatever_kind_keeps_bytes_has_them_looked_at_and_the_rest_is_the_journals_wor
         "nothing to keep",
     );
 }
+
+#[test]
+fn d6_e6_a_reduction_is_looked_at_again_by_what_it_read_and_what_both_runs_printed() {
+    let stage = Stage::new();
+    let reduced = |first: &str, again: &str| {
+        verified("reduce")
+            .fact("inputs_sha256", stage.keep("{}"))
+            .fact("inputs_bytes", 2)
+            .fact("output_sha256", stage.keep(first))
+            .fact("output_bytes", first.len())
+            .fact("again_sha256", stage.keep(again))
+            .fact("again_bytes", again.len())
+    };
+    stage.is(
+        reduced("[7]\n", "[7]\n"),
+        "same",
+        "its inputs and 4 bytes of output are kept; it isn't run again",
+    );
+    stage.is(reduced("[7]\n", "[7]\n").fact("result", serde_json::json!([7])), "same", "are kept");
+    stage.is(reduced("7\n", "7\n").fact("result", 8), "differs", "what was handed on isn't what was printed");
+    stage.is(reduced("7\n", "8\n"), "differs", "its two outputs differ");
+    let refuted = Checked { verdict: Verdict::Refuted, ..reduced("7\n", "8\n") };
+    stage.is(refuted, "same", "2 bytes of output are kept");
+    let unrun = Checked::new("reduce", Verdict::Refuted, "the first run failed")
+        .fact("inputs_sha256", stage.keep("{}"));
+    stage.is(unrun.fact("inputs_bytes", 2), "same", "it wasn't run again");
+    stage.is(
+        verified("reduce").fact("inputs_sha256", stage.keep("{}")).fact("inputs_bytes", 2),
+        "gone",
+        "wasn't kept",
+    );
+    let gone = reduced("7\n", "7\n").fact("again_sha256", "0".repeat(64));
+    stage.is(gone, "gone", "isn't there any more");
+}

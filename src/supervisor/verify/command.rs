@@ -1,8 +1,9 @@
 //! `command`: run by ilchul at the judged head, in the worker's environment, under
 //! a shim of its own (law E2).
 
+use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ pub(super) fn check(
 ) -> Checked {
     // Before anything runs there.
     let checked = match case.astray() {
-        Ok(None) => match run(case, number, command, timeout) {
+        Ok(None) => match run(case, number, Order::line(case, command, timeout)) {
             Ok(seen) => judge(case, &seen, matches, timeout),
             Err(why) => unverifiable(KIND, why),
         },
@@ -38,12 +39,35 @@ pub(super) fn check(
     }
 }
 
+/// What is run, where, and for how long at most.
+pub(super) struct Order {
+    pub(super) argv: Vec<String>,
+    pub(super) cwd: PathBuf,
+    pub(super) env: BTreeMap<String, String>,
+    pub(super) timeout: Duration,
+}
+
+impl Order {
+    fn line(case: &Case, line: &str, timeout: Duration) -> Self {
+        let argv = vec!["/bin/sh".to_owned(), "-c".to_owned(), line.to_owned()];
+        Self { argv, cwd: case.tree.clone(), env: case.env.clone(), timeout }
+    }
+}
+
 /// What was seen while the command ran.
-struct Run {
-    outcome: CheckOutcome,
+pub(super) struct Run {
+    pub(super) outcome: CheckOutcome,
     before: Option<State>,
     after: Option<State>,
-    output: std::path::PathBuf,
+    /// Where what it printed is.
+    pub(super) output: PathBuf,
+}
+
+impl Run {
+    /// Whether the tree stood at the end where it had stood at the beginning.
+    pub(super) fn left_the_tree_alone(&self) -> bool {
+        self.before == self.after
+    }
 }
 
 /// Where the tree stood: head and tracked content, and whether it was git's own still.
@@ -54,15 +78,16 @@ struct State {
     tree: String,
 }
 
-fn run(case: &Case, number: usize, command: &str, timeout: Duration) -> Result<Run, String> {
+/// Runs it under a shim of its own, once an older one has ended.
+pub(super) fn run(case: &Case, number: usize, order: Order) -> Result<Run, String> {
     private_dir(&case.checks).map_err(|error| format!("make `{}`: {error}", case.checks.display()))?;
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let file = |suffix: &str| case.checks.join(format!("{number}.{suffix}"));
     let spec = CheckSpec {
-        argv: vec!["/bin/sh".to_owned(), "-c".to_owned(), command.to_owned()],
-        cwd: case.tree.clone(),
-        env: case.env.clone(),
-        timeout_ms: millis(timeout),
+        argv: order.argv,
+        cwd: order.cwd,
+        env: order.env,
+        timeout_ms: millis(order.timeout),
         grace_ms: millis(case.grace),
         output: file("log"),
         output_cap: OUTPUT_CAP,
@@ -147,7 +172,7 @@ fn verdict(
     if let Some(error) = &outcome.error {
         return refuted(KIND, format!("it couldn't be run: {error}"));
     }
-    if seen.before != seen.after {
+    if !seen.left_the_tree_alone() {
         return unverifiable(KIND, "the tree was changed while the command ran");
     }
     if let Some(elsewhere) = elsewhere(case, seen) {
@@ -180,7 +205,8 @@ fn elsewhere(case: &Case, seen: &Run) -> Option<String> {
     (found != judged).then(|| format!("the tree stood at {found}, the judged head is {judged}"))
 }
 
-fn read_output(path: &Path) -> std::io::Result<Vec<u8>> {
+/// The bytes that are kept of what was printed.
+pub(super) fn read_output(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     read_plain(path)?.take(OUTPUT_CAP).read_to_end(&mut bytes)?;
     Ok(bytes)

@@ -9,6 +9,7 @@ mod command;
 mod diff;
 mod file;
 mod log;
+mod reduce;
 mod secrets;
 mod unchanged;
 
@@ -16,6 +17,7 @@ pub(super) use artifact::CAP as ARTIFACT_CAP;
 pub(super) use command::OUTPUT_CAP;
 pub(super) use diff::PATHS_MAX;
 pub(super) use file::open_below;
+pub(super) use reduce::{Reduction, argv as reduce_argv, canonical, result as reduce_result};
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -46,10 +48,14 @@ pub struct Case {
     pub tree: PathBuf,
     /// The tree as a worktree; none for a plain folder.
     pub git: Option<Git>,
+    /// Whose trees a judge compares; it may have none itself.
+    pub repository: Option<Arc<GitWorktree>>,
     /// The mail folder: its assignment is the stamp of the dispatch.
     pub mail: PathBuf,
     /// What a judge compares.
     pub views: Vec<View>,
+    /// What a `reduce` runs, and over what.
+    pub reduces: Option<Reduction>,
     /// Everything that the worker printed, as its shim captured it.
     pub log: PathBuf,
     /// Where commands leave output and results.
@@ -137,7 +143,8 @@ pub fn verify(case: &Case) -> Vec<Checked> {
             Item::Output { name, equals } => judge_output(name, equals, &case.outputs),
             Item::Choice { name, among } => judge_choice(name, among, &case.outputs),
             Item::Unchanged => unchanged::check(case),
-            Item::Views => views::check(&case.views, case.git.as_ref()),
+            Item::Views => views::check(&case.views, case.repository.as_deref()),
+            Item::Reduced => reduce::check(case, number),
             // A control task has no tree; the engine judges it by what it knows of its children.
             Item::Children => unverifiable("children", "judged by what became of its children"),
         })

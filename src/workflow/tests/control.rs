@@ -288,7 +288,7 @@ fn a_reduction_needs_what_it_reads_and_has_no_tree() {
     assert_eq!(task.kind, TaskKind::Reduce("sort".to_owned()));
     assert_eq!(task.needs, [need("b", None), need("a", None)]);
     assert_eq!((task.workspace, task.timeout), (WorkspaceKind::None, Duration::from_secs(60)));
-    assert_eq!(task.evidence, Evidence::Items(vec![Item::Exit(0)]));
+    assert_eq!(task.evidence, Evidence::Items(vec![Item::Exit(0), Item::Reduced]));
     let task = last(
         "  a: { run: x }\n  r: { reduce: { run: sort, over: [a] }, workspace: worktree, base: { task: a } }\n",
     );
