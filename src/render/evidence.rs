@@ -381,7 +381,7 @@ mod tests {
 
     #[test]
     fn e1_waived_evidence_is_said_with_its_reason() {
-        let bundle = Bundle { task: "build".to_owned(), attempt: 1, ..Bundle::default() };
+        let bundle = Bundle { task: "build".to_owned(), attempt: 1, token: Some(1), ..Bundle::default() };
         let waived = Dossier { declared: Err("a spike".to_owned()), until: Vec::new(), bundle, change: None };
         assert_eq!(
             text(&waived, sample::screen()),
