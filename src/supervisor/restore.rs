@@ -61,7 +61,7 @@ pub(super) fn commands(
             commands.push(format!("git -C {beside} symbolic-ref HEAD {}", quoted(&branch)));
         }
         Branch::Elsewhere => {
-            commands.push(format!("git -C {beside} update-ref --no-deref HEAD {}", kept.tip))
+            commands.push(format!("git -C {beside} update-ref --no-deref HEAD {}", kept.tip));
         }
     }
     commands.push(format!("git -C {beside} reset --mixed --quiet"));
