@@ -92,7 +92,7 @@ pub fn progress(view: &RunView, task: &TaskView) -> String {
     let children: Vec<&TaskView> = view.tasks.iter().filter(own).collect();
     match task.kind {
         _ if children.is_empty() => String::new(),
-        "loop" => listed("Iterations", children.iter().map(|child| iteration(child)).collect()),
+        "loop" => listed("Iterations", &children.iter().map(|child| iteration(child)).collect::<Vec<_>>()),
         "tournament" => bracket(task, &children),
         "map" => format!("{}: {}.\n", count(children.len(), "element"), super::words::phases(&children)),
         _ => String::new(),
@@ -108,7 +108,7 @@ fn bracket(task: &TaskView, children: &[&TaskView]) -> String {
     let sort = |sort: char| format!("{}-{sort}", task.id);
     let (judge, entrant) = (sort('j'), sort('e'));
     let matches = children.iter().filter(|child| child.id.starts_with(&judge));
-    let mut text = listed("Matches", matches.map(|judge| played(judge)).collect());
+    let mut text = listed("Matches", &matches.map(|judge| played(judge)).collect::<Vec<_>>());
     let withdrawn: Vec<String> = children
         .iter()
         .filter(|child| child.id.starts_with(&entrant))
@@ -144,7 +144,7 @@ pub fn recorded(played: &Value) -> String {
     format!("{}: {} against {}: {} won", id("judge"), id("left"), id("right"), id("winner"))
 }
 
-fn listed(head: &str, lines: Vec<String>) -> String {
+fn listed(head: &str, lines: &[String]) -> String {
     if lines.is_empty() {
         return String::new();
     }
@@ -258,8 +258,8 @@ mod tests {
 
     #[test]
     fn a_long_loop_is_told_by_its_last_iterations() {
-        let lines = (1..=30).map(|k| format!("fix-i{k}  in_progress")).collect();
-        let text = listed("Iterations", lines);
+        let lines: Vec<String> = (1..=30).map(|k| format!("fix-i{k}  in_progress")).collect();
+        let text = listed("Iterations", &lines);
         assert!(text.starts_with("Iterations:\n  ... 10 before ...\n  fix-i11  "), "{text}");
         assert!(text.ends_with("  fix-i30  in_progress\n"), "{text}");
     }

@@ -166,7 +166,7 @@ pub fn text(dossier: &Dossier, screen: Screen) -> String {
         }
     }
     text.push_str(&conditions(dossier, screen));
-    text.push_str(&report_text(&dossier.bundle, screen));
+    text.push_str(&report_text(dossier, screen));
     if let Some(why) = &dossier.bundle.refuted {
         text.push_str(&format!("{} as a whole: {}\n", toned(screen, Tone::Bad, "Refuted"), line(why)));
     }
@@ -241,11 +241,15 @@ fn fact(value: &Value) -> String {
     }
 }
 
-fn report_text(bundle: &Bundle, screen: Screen) -> String {
+fn report_text(dossier: &Dossier, screen: Screen) -> String {
+    let bundle = &dossier.bundle;
     let mut text = String::new();
+    // A control task has nobody who could report.
+    let is_control =
+        bundle.token.is_none() && matches!(dossier.declared.as_deref(), Ok(["children"] | ["approval"]));
     match &bundle.report {
-        // A control task has nobody who could report.
-        None if bundle.attempt > 0 && bundle.token.is_some() => text.push_str("No report was accepted.\n"),
+        None if is_control => {}
+        None if bundle.attempt > 0 => text.push_str("No report was accepted.\n"),
         None => {}
         Some(report) => {
             let when = ago(screen.now_ms, report.at.wall_ms);

@@ -181,7 +181,7 @@ fn reduction(world: &World, state: &RunState, id: &str, worker: &WorkerState) ->
     });
     Some(Reduction {
         line: line.clone(),
-        inputs: verify::canonical(needs.collect()),
+        inputs: verify::canonical(&needs.collect()),
         first: first_output(world, id),
         timeout: planned.timeout,
     })

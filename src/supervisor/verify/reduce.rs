@@ -48,7 +48,7 @@ pub fn argv(line: &str, output: &Path) -> Vec<String> {
 
 /// What a reduction reads, without what differs from run to run: keys in their order, no
 /// budget, no places, no times. Anybody can make it again and compare digests.
-pub fn canonical(needs: Map<String, Value>) -> Vec<u8> {
+pub fn canonical(needs: &Map<String, Value>) -> Vec<u8> {
     json!({"needs": needs, "schema": "ilchul.reduce/1"}).to_string().into_bytes()
 }
 
@@ -91,7 +91,7 @@ fn compare(case: &Case, number: usize, reduction: &Reduction) -> Result<Checked,
         .fact("exit", seen.outcome.code)
         .fact("signal", seen.outcome.signal)
         .fact("started_at", seen.outcome.started_at.clone())
-        .fact("ended_at", seen.outcome.ended_at.clone());
+        .fact("ended_at", seen.outcome.ended_at);
     Ok(if case.outputs.is_empty() { handed_on(checked, &first) } else { checked })
 }
 
@@ -261,10 +261,10 @@ mod tests {
         let need = |head: &str| json!({"head": head, "outputs": {"b": 1, "a": [2]}, "status": "completed", "summary": "s"});
         let one = Map::from_iter([("x".to_owned(), need("1")), ("a".to_owned(), need("2"))]);
         let other = Map::from_iter([("a".to_owned(), need("2")), ("x".to_owned(), need("1"))]);
-        assert_eq!(canonical(one.clone()), canonical(other));
+        assert_eq!(canonical(&one), canonical(&other));
         let expected = r#"{"needs":{"a":{"head":"2","outputs":{"a":[2],"b":1},"status":"completed","summary":"s"},"x":{"head":"1","outputs":{"a":[2],"b":1},"status":"completed","summary":"s"}},"schema":"ilchul.reduce/1"}"#;
-        assert_eq!(String::from_utf8(canonical(one)).unwrap(), expected);
-        assert_ne!(canonical(Map::from_iter([("a".to_owned(), need("2"))])), expected.as_bytes());
+        assert_eq!(String::from_utf8(canonical(&one)).unwrap(), expected);
+        assert_ne!(canonical(&Map::from_iter([("a".to_owned(), need("2"))])), expected.as_bytes());
     }
 
     #[test]
