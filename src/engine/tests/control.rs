@@ -16,34 +16,34 @@ use crate::protocol::{Report, ReportStatus};
 use crate::workflow::{Evidence, Item, Loop, Map as Fan, Need, Task, TaskBase, TaskKind, Tournament, When};
 
 /// A control task of this kind.
-fn control_task(id: &str, kind: TaskKind) -> Task {
+pub(super) fn control_task(id: &str, kind: TaskKind) -> Task {
     Task { kind, ..task(id).shows(vec![Item::Children]) }
 }
 
 /// A loop around a body that must show nothing of its own, until a file is there.
-fn until_file(id: &str, max: u32) -> Task {
+pub(super) fn until_file(id: &str, max: u32) -> Task {
     until(id, max, vec![artifact()], 1)
 }
 
 /// A loop whose body is looked at for `items`, the last `conditions` of which are the loop's.
-fn until(id: &str, max: u32, items: Vec<Item>, conditions: usize) -> Task {
+pub(super) fn until(id: &str, max: u32, items: Vec<Item>, conditions: usize) -> Task {
     let each = Task { conditions, ..task("").shows(items) };
     control_task(id, TaskKind::Loop(Box::new(Loop { max, each })))
 }
 
-fn cup(id: &str, entrants: usize) -> Task {
+pub(super) fn cup(id: &str, entrants: usize) -> Task {
     let winner = Item::Choice { name: "winner".to_owned(), among: vec!["left".into(), "right".into()] };
     let judge = task("").shows(vec![Item::Exit(0), winner]).retries(1);
     let entrants = vec![task("").tree(); entrants];
     control_task(id, TaskKind::Tournament(Box::new(Tournament { entrants, judge })))
 }
 
-fn fan(id: &str, over: &str, max: u32) -> Task {
+pub(super) fn fan(id: &str, over: &str, max: u32) -> Task {
     let map = Fan { task: over.to_owned(), output: "files".to_owned(), max, each: task("") };
     control_task(id, TaskKind::Map(Box::new(map))).needs(&[over])
 }
 
-fn classifier(id: &str, branches: &[(&str, &[&str])]) -> Task {
+pub(super) fn classifier(id: &str, branches: &[(&str, &[&str])]) -> Task {
     let among = branches.iter().map(|(label, _)| (*label).to_owned()).collect();
     let label = Item::Choice { name: "label".to_owned(), among };
     let owned = |(label, tasks): &(&str, &[&str])| {

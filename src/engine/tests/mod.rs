@@ -12,6 +12,7 @@ mod dag;
 mod drift;
 mod gate;
 mod halt;
+mod large;
 mod launching;
 mod lifecycle;
 mod order;
@@ -33,7 +34,7 @@ mod wide;
 
 use super::effect::Effect;
 use super::event::{Event, Place, Snapshot, Started};
-use super::evidence::{Checked, ChildExit, Verdict};
+use super::evidence::{Checked, ChildExit, Verdict, judge_choice};
 use super::input::{Beat, Input, Request, Seen};
 use super::moment::{Moment, Now, Stamp};
 use super::state::{RunPhase, RunState, TaskState, WorkerState};
@@ -41,7 +42,7 @@ use super::task_table::TaskPhase;
 use super::worker_table::WorkerPhase;
 use super::{Engine, Rejection, fold};
 use crate::protocol::{REPORT_SCHEMA, Report, ReportStatus};
-use crate::workflow::{Task, Workflow, WorkspaceKind};
+use crate::workflow::{Item, Task, Workflow, WorkspaceKind};
 use plan::{Plan, approval, artifact, diff, flow, review, started, task};
 
 /// Runs of more tasks aren't replayed after every step: that would be quadratic by itself.
@@ -200,11 +201,22 @@ impl Play {
         self.see(worker, Seen::Captured { snapshot: Ok(snapshot) })
     }
 
-    /// Every declared item comes out the same.
+    /// Every declared item comes out the same, but for those that the report itself answers.
     fn judge(&mut self, worker: &str, verdict: Verdict) -> Vec<Event> {
-        let items = self.state().planned(self.worker(worker).task).evidence.items();
-        let checked = items.iter().map(|item| Checked::new(item.kind(), verdict, "seen")).collect();
+        let checked = self.looks(worker, verdict);
         self.see(worker, Seen::Judged { checked })
+    }
+
+    fn looks(&self, worker: &str, verdict: Verdict) -> Vec<Checked> {
+        let Some(known) = self.state().workers.get(worker) else { return Vec::new() };
+        let nothing = serde_json::Map::new();
+        let outputs = known.report.as_ref().map_or(&nothing, |report| &report.outputs);
+        let items = self.state().planned(known.task).evidence.items();
+        let look = |item: &Item| match item {
+            Item::Choice { name, among } => judge_choice(name, among, outputs),
+            _ => Checked::new(item.kind(), verdict, "seen"),
+        };
+        items.iter().map(look).collect()
     }
 
     fn start_work(&mut self, worker: &str) {

@@ -4,15 +4,19 @@ use std::time::Duration;
 
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::{collection, sample};
+use serde_json::{Map, Value, json};
 
+use super::control::{classifier, control_task, cup, fan, until, until_file};
 use super::{Plan, Play, approval, artifact, flow, place, review, started, task};
 use crate::engine::event::{Snapshot, Started};
-use crate::engine::evidence::{Checked, ChildExit, Verdict};
+use crate::engine::evidence::{ChildExit, Verdict};
 use crate::engine::input::{Beat, Choice, Input, Remnant, Request, Seen};
 use crate::engine::reshape::{self, Fate};
 use crate::engine::state::TaskState;
 use crate::protocol::{ReportStatus, Usage};
-use crate::workflow::{Ceiling, Evidence, Failures, Item, Limits, OnLost, Task, TaskBase, TaskKind, When};
+use crate::workflow::{
+    Ceiling, Evidence, Failures, Item, Limits, Map as Fan, OnLost, Task, TaskBase, TaskKind, When,
+};
 
 const TASKS_MAX: usize = 12;
 
@@ -47,6 +51,8 @@ pub(super) enum Edit {
     Reverse,
     /// Another cap of tokens, or none.
     Cap(Option<u64>),
+    /// Of a loop or a map.
+    Bound(u8, u32),
 }
 
 /// What is seen of a worker; `off` makes the token another one.
@@ -90,6 +96,7 @@ fn edits() -> impl Strategy<Value = Vec<Edit>> {
         1 => (any::<u8>(), 0..4_u32).prop_map(|(task, retries)| Edit::Retries(task, retries)),
         1 => Just(Edit::Reverse),
         2 => proptest::option::of(1..200_u64).prop_map(Edit::Cap),
+        1 => (any::<u8>(), 1..4_u32).prop_map(|(task, most)| Edit::Bound(task, most)),
     ];
     collection::vec(one, 0..4)
 }
@@ -107,6 +114,15 @@ fn edited(mut tasks: Vec<Task>, edits: &[Edit]) -> Vec<Task> {
                 let gone = tasks.remove(at(*n)).id;
                 tasks.iter_mut().for_each(|task| task.needs.retain(|need| need.task != gone));
                 tasks.iter_mut().for_each(|task| forget_reviewer(task, &gone));
+                // A `map` over what nobody plans any more, and a label for it, aren't valid.
+                for lost in &mut tasks {
+                    if matches!(&lost.kind, TaskKind::Map(map) if map.task == gone) {
+                        let plain = task(&lost.id);
+                        (lost.kind, lost.evidence) = (plain.kind, plain.evidence);
+                    }
+                }
+                let branches = tasks.iter_mut().flat_map(|task| task.branches.values_mut());
+                branches.for_each(|branch| branch.retain(|task| *task != gone));
                 let lost = Some(TaskBase::Task(gone));
                 tasks.iter_mut().filter(|task| task.base == lost).for_each(|task| task.base = None);
             }
@@ -123,6 +139,11 @@ fn edited(mut tasks: Vec<Task>, edits: &[Edit]) -> Vec<Task> {
             Edit::Retries(n, retries) => tasks[at(*n)].retries = *retries,
             Edit::Reverse => tasks.reverse(),
             Edit::Cap(_) => {}
+            Edit::Bound(n, most) => match &mut tasks[at(*n)].kind {
+                TaskKind::Loop(body) => body.max = *most,
+                TaskKind::Map(map) => map.max = *most,
+                _ => {}
+            },
         }
     }
     tasks
@@ -167,9 +188,11 @@ fn limits() -> impl Strategy<Value = Limits> {
         .prop_map(|(max, seconds)| Failures { max, within: Duration::from_secs(seconds) });
     let usd = sample::select(vec![0.05, 1.0, 5.0]);
     let wall = sample::select(vec![30, 300, 2_000]).prop_map(Duration::from_secs);
-    (or(0.2, 1..20_u32), or(0.5, 1..150_u64), or(0.4, usd), or(0.2, wall), or(0.2, failures)).prop_map(
-        |(attempts, tokens, usd, wall, failures)| Limits {
+    let attempts = (or(0.2, 1..20_u32), or(0.1, 10..30_u32));
+    (attempts, or(0.5, 1..150_u64), or(0.4, usd), or(0.2, wall), or(0.2, failures)).prop_map(
+        |((attempts, tasks), tokens, usd, wall, failures)| Limits {
             attempts,
+            tasks,
             tokens,
             usd,
             wall,
@@ -253,8 +276,8 @@ fn one_task(n: usize) -> impl Strategy<Value = Task> {
         vec![Item::Exit(0), approval()],
         vec![approval()],
     ]);
-    (needs, policy(), 0..3_u32, any::<bool>(), shows, any::<bool>(), spends()).prop_map(
-        move |(needs, when, retries, tree, shows, behind, (speaks, budget))| {
+    (needs, policy(), 0..3_u32, any::<bool>(), shows, any::<bool>(), (spends(), 0..16_u8)).prop_map(
+        move |(needs, when, retries, tree, shows, behind, ((speaks, budget), sort))| {
             let mut task = task(&format!("t{n}")).when(when).retries(retries).timeout(300);
             for (need, own) in needs.into_iter().filter(|_| n > 0) {
                 let id = format!("t{need}");
@@ -273,17 +296,20 @@ fn one_task(n: usize) -> impl Strategy<Value = Task> {
             if speaks {
                 task.kind = TaskKind::Worker(vec!["own".to_owned()]);
             }
-            if tree { task.tree() } else { task }
+            let task = if tree { task.tree() } else { task };
+            of_sort(sort, n, task)
         },
     )
 }
 
 /// The same, and for some of them a reviewer of their own, which may have needs of its own.
+/// What makes tasks, asks a person or chooses a branch has no head to be judged.
 fn reviewed(mut tasks: Vec<Task>, wanted: &[(usize, u32, bool)]) -> Vec<Task> {
     for &(n, retries, needs_first) in wanted {
         let index = n % tasks.len();
         let id = format!("r{index}");
-        if tasks[index].id.starts_with('r') || tasks.iter().any(|task| task.id == id) {
+        let unfit = tasks[index].kind.is_control() || !tasks[index].branches.is_empty();
+        if unfit || tasks[index].id.starts_with('r') || tasks.iter().any(|task| task.id == id) {
             continue;
         }
         let mut reviewer = task(&id).tree().retries(retries);
@@ -299,20 +325,80 @@ fn reviewed(mut tasks: Vec<Task>, wanted: &[(usize, u32, bool)]) -> Vec<Task> {
     tasks
 }
 
+/// The same task as one of the control kinds, or as it is.
+fn of_sort(sort: u8, n: usize, plain: Task) -> Task {
+    let id = format!("t{n}");
+    let over = plain.needs.first().map(|need| need.task.clone());
+    let shaped = match (sort, over) {
+        (0, _) => until_file(&id, 3),
+        (1, _) => until(&id, 2, vec![Item::Exit(0), artifact(), approval()], 1),
+        (2, _) => cup(&id, 2),
+        (3, _) => cup(&id, 3 + n % 3),
+        (4, Some(over)) => fan(&id, &over, 2),
+        (5, Some(over)) => {
+            let Task { kind: TaskKind::Loop(body), .. } = until_file("", 2) else { return plain };
+            let each = control_task("", TaskKind::Loop(body));
+            let map = Fan { task: over, output: "files".to_owned(), max: 3, each };
+            control_task(&id, TaskKind::Map(Box::new(map)))
+        }
+        (6, _) => control_task(&id, TaskKind::Approve("Well?".to_owned())).shows(vec![approval()]),
+        // Which tasks are behind its labels is said once all are there.
+        (7 | 8, _) => classifier(&id, &[("a", &[]), ("b", &[])]),
+        (_, _) => return plain,
+    };
+    let mut shaped = shaped;
+    work_as(&mut shaped, &plain);
+    let Task { needs, when, retries, .. } = plain;
+    Task { needs, when, retries, ..shaped }
+}
+
+/// Whoever works for this task does what `plain` does, and may use as much.
+fn work_as(task: &mut Task, plain: &Task) {
+    match &mut task.kind {
+        TaskKind::Loop(body) => work_as(&mut body.each, plain),
+        TaskKind::Map(map) => work_as(&mut map.each, plain),
+        TaskKind::Tournament(cup) => {
+            let all = cup.entrants.iter_mut().chain([&mut cup.judge]);
+            all.for_each(|body| work_as(body, plain));
+        }
+        TaskKind::Approve(_) => {}
+        _ => (task.kind, task.budget) = (plain.kind.clone(), plain.budget),
+    }
+}
+
+/// Those that need a classifier are behind its labels in turn; one may be behind both.
+fn with_branches(mut tasks: Vec<Task>) -> Vec<Task> {
+    for n in 0..tasks.len() {
+        let id = tasks[n].id.clone();
+        let needs_it = |task: &&Task| task.needs.iter().any(|need| need.task == id);
+        let behind: Vec<String> = tasks.iter().filter(needs_it).map(|task| task.id.clone()).collect();
+        for (k, branch) in tasks[n].branches.values_mut().enumerate() {
+            let mine = behind.iter().enumerate().filter(|(place, _)| place % 3 == k || place % 3 == 2);
+            branch.extend(mine.map(|(_, task)| task.clone()));
+        }
+    }
+    tasks
+}
+
 pub(super) fn runs() -> impl Strategy<Value = Started> {
-    let tasks = (1..=TASKS_MAX).prop_flat_map(|count| (0..count).map(one_task).collect::<Vec<_>>());
+    runs_of(1..=TASKS_MAX)
+}
+
+pub(super) fn runs_of(counts: std::ops::RangeInclusive<usize>) -> impl Strategy<Value = Started> {
+    let most = *counts.end();
+    let tasks = counts.prop_flat_map(|count| (0..count).map(one_task).collect::<Vec<_>>());
+    let tasks = tasks.prop_map(with_branches);
     let lost = sample::select(vec![OnLost::Ask, OnLost::Retry, OnLost::Fail]);
-    let wanted = collection::vec((0..TASKS_MAX, 0..3_u32, any::<bool>()), 0..3);
+    let wanted = collection::vec((0..most, 0..3_u32, any::<bool>()), 0..(most / 4).max(3));
     let tasks = (tasks, wanted).prop_map(|(tasks, wanted)| reviewed(tasks, &wanted));
-    (tasks, lost, limits(), 1..5_u32, proptest::option::weighted(0.2, 0..TASKS_MAX)).prop_map(
-        |(tasks, lost, limits, workers, only)| {
-            let only = only.and_then(|n| tasks.get(n)).map(|task| task.id.clone()).into_iter().collect();
-            let mut workflow = flow(tasks);
-            workflow.heartbeat.on_lost = lost;
-            workflow.limits = limits;
-            Started { workers, only, ..started(workflow) }
-        },
-    )
+    let only = proptest::option::weighted(0.2, 0..TASKS_MAX);
+    (tasks, lost, limits(), 1..5_u32, only).prop_map(|(tasks, lost, limits, workers, only)| {
+        let only = only.and_then(|n| tasks.get(n)).map(|task| task.id.clone()).into_iter().collect();
+        let mut workflow = flow(tasks);
+        workflow.heartbeat.on_lost = lost;
+        workflow.limits = limits;
+        Started { workers, only, ..started(workflow) }
+    })
 }
 
 impl Play {
@@ -373,7 +459,10 @@ impl Play {
     /// What is kept keeps everything but how often it may be tried.
     fn edit(&mut self, edits: &[Edit]) {
         let planned = &self.state().workflow().tasks;
-        let there = |(task, known): (&Task, &TaskState)| (!known.removed).then(|| task.clone());
+        let there = |(task, known): (&Task, &TaskState)| {
+            // What was made isn't in the file.
+            (!known.removed && task.parent.is_none()).then(|| task.clone())
+        };
         let tasks = planned.iter().zip(&self.state().tasks).filter_map(there).collect();
         let mut workflow = self.state().workflow().clone();
         workflow.tasks = edited(tasks, edits);
@@ -417,10 +506,9 @@ impl Play {
             }
             Said::Reported { off, status, hash, usage } => {
                 let Some(token) = known.map(|_| token(*off)) else { return };
-                let mut report =
-                    crate::protocol::Report { token, usage: *usage, ..self.report_of(worker, *status) };
-                let answer = ["pass", "pass", "pass", "pass", "fail", "perhaps"].get(usize::from(hash % 8));
-                report.outputs.extend(answer.map(|answer| ("verdict".to_owned(), (*answer).into())));
+                let outputs = answers(*hash);
+                let report = self.report_of(worker, *status);
+                let report = crate::protocol::Report { token, outputs, usage: *usage, ..report };
                 Seen::Reported { report: Box::new(report), sha256: format!("{}", hash % 8) }
             }
             Said::BadFile(hash) => Seen::BadFile {
@@ -445,17 +533,9 @@ impl Play {
                 },
             },
             Said::Judged(verdict, whole) => {
-                let items = known.map_or(0, |known| self.state().planned(known.task).evidence.items().len());
-                let count = if *whole { items } else { items / 2 };
-                let kind = known.map_or("exit", |known| {
-                    self.state()
-                        .planned(known.task)
-                        .evidence
-                        .items()
-                        .first()
-                        .map_or("exit", |item| item.kind())
-                });
-                Seen::Judged { checked: vec![Checked::new(kind, *verdict, "seen"); count] }
+                let mut checked = self.looks(worker, *verdict);
+                checked.truncate(if *whole { checked.len() } else { checked.len() / 2 });
+                Seen::Judged { checked }
             }
         };
         self.see(worker, seen);
@@ -466,4 +546,21 @@ impl Play {
 fn snapshot(worker: &str, start: &str) -> Snapshot {
     let commit = format!("head of {worker}");
     Snapshot { commit, tip: start.to_owned(), uncommitted: Vec::new(), changed: Vec::new() }
+}
+
+/// What a worker may answer: words, winners, verdicts and lists; also none, and wrong ones.
+pub(super) fn answers(number: u8) -> Map<String, Value> {
+    let of = |values: &[Value]| values[usize::from(number) % values.len()].clone();
+    let mut outputs = Map::new();
+    outputs.insert("label".to_owned(), of(&["a", "b", "a", "b", "stranger"].map(Value::from)));
+    outputs.insert(
+        "winner".to_owned(),
+        of(&["left", "right", "right", "left", "both", "left"].map(Value::from)),
+    );
+    let verdicts = ["pass", "pass", "pass", "pass", "fail", "perhaps"].map(Value::from);
+    let verdict = verdicts.get(usize::from(number % 8));
+    outputs.extend(verdict.map(|verdict| ("verdict".to_owned(), verdict.clone())));
+    let lists = [json!([1, 2]), json!(["x"]), json!([]), json!({"n": [1]}), json!([1, 2, 3]), json!([3])];
+    outputs.insert("files".to_owned(), of(&lists));
+    if number.is_multiple_of(13) { Map::new() } else { outputs }
 }
