@@ -40,6 +40,7 @@ pub fn rows(state: &RunState, into: &mut Vec<u64>) {
             RunPhase::Ended { success } => 2 + u64::from(success),
         },
         state.stopping.map_or(0, |force| 1 + u64::from(force)),
+        state.tasks.len() as u64,
         state.last_token,
         state.attempts_spent as u64,
         state.workers.len() as u64,
@@ -68,6 +69,8 @@ fn task(state: &TaskState, into: &mut Vec<u64>) {
         state.refuted.len() as u64,
         u64::from(state.found) << 1 | u64::from(state.recovers.is_some()),
         state.unended as u64,
+        state.open_children as u64,
+        u64::from(state.by_design) << 1 | u64::from(state.outputs.is_empty()),
     ]);
 }
 

@@ -11,7 +11,7 @@ use ilchul::workflow::OnLost;
 use stateright::Property;
 
 use crate::machine::Machine;
-use crate::plan::{LOST_STEPS, Plan};
+use crate::plan::{LOST_STEPS, Plan, Shape};
 use crate::state::{State, Whom};
 use crate::world::Shim;
 
@@ -72,6 +72,12 @@ pub const KEPT: &str = "r2: what is recorded as kept is kept";
 pub const SEEN: &str = "e5: nothing is refuted that is there and could be seen";
 /// See [`ONE_CLAIM`].
 pub const CAN_END: &str = "d1: every run can still end";
+/// See [`ONE_CLAIM`].
+pub const ITERATES: &str = "d3: an iteration follows one that finished without its condition";
+/// See [`ONE_CLAIM`].
+pub const LOOPS: &str = "d3: a loop ends as its last iteration tells";
+/// See [`ONE_CLAIM`].
+pub const CHOOSES: &str = "d4: only the chosen branch starts, the other is pruned";
 
 /// See [`ONE_CLAIM`].
 pub const RECORDED: &str = "law 1: recorded, then done";
@@ -100,20 +106,35 @@ pub fn properties(plan: &Plan) -> Vec<Property<Machine>> {
         Property::always(SEEN, |_, state: &State| !state.broke(Law::RefutedTruth)),
         Property::always(RECORDED, |_, state: &State| !state.broke(Law::ActedFirst)),
         Property::always(CAN_END, Machine::can_end),
-        Property::sometimes("every task completes", |_, state: &State| {
-            state.engine.state().tasks.iter().all(|task| task.phase == TaskPhase::Completed)
-        }),
+        Property::sometimes("every task completes", |_, state: &State| done(state)),
     ];
+    match plan.shape {
+        Shape::Plain => {}
+        Shape::Loop => {
+            all.push(Property::always(ITERATES, iterates));
+            all.push(Property::always(LOOPS, loops));
+            all.push(Property::sometimes("a loop ends by its second iteration", |_, state: &State| {
+                state.engine.state().tasks.len() == 3 && done(state)
+            }));
+            all.push(Property::sometimes("a loop ends by its cap", |_, state: &State| {
+                let reason = &state.engine.state().tasks[0].reason;
+                reason.starts_with("loop_cap")
+            }));
+        }
+        Shape::Choice => {
+            all.push(Property::always(CHOOSES, chooses));
+            all.push(Property::sometimes("the other branch is chosen", |_, state: &State| {
+                state.engine.state().tasks[2].phase == TaskPhase::Completed
+            }));
+        }
+    }
     // Such a check proves nothing where what it is about never happens.
     if plan.budget.crashes > 0 {
         all.push(Property::sometimes(
             "a worker outlives its supervisor and completes",
             |_, state: &State| {
                 let one_run = state.world.iter().all(|worker| worker.executions == 1);
-                state.life > 1
-                    && state.world.len() == state.engine.state().tasks.len()
-                    && one_run
-                    && done(state)
+                state.life > 1 && state.world.len() == at_work(state) && one_run && done(state)
             },
         ));
     }
@@ -136,7 +157,62 @@ fn plan_retries_lost(state: &State) -> bool {
 }
 
 fn done(state: &State) -> bool {
-    state.engine.state().tasks.iter().all(|task| task.phase == TaskPhase::Completed)
+    let well = |phase, by_design| match phase {
+        TaskPhase::Completed => true,
+        TaskPhase::Skipped => by_design,
+        _ => false,
+    };
+    state.engine.state().tasks.iter().all(|task| well(task.phase, task.by_design))
+}
+
+/// How many tasks a worker was, or will be, needed for.
+fn at_work(state: &State) -> usize {
+    let run = state.engine.state();
+    let works =
+        |task: &usize| run.tasks[*task].phase != TaskPhase::Skipped && !run.planned(*task).kind.is_control();
+    (0..run.tasks.len()).filter(works).count()
+}
+
+/// What a task's last attempt really did.
+fn did(state: &State, task: usize) -> Option<bool> {
+    let attempt = state.engine.state().tasks[task].attempt;
+    state.worker((task, attempt)).map(|worker| worker.artifact)
+}
+
+/// The iterations stand behind the loop, in their order.
+fn iterates(_: &Machine, state: &State) -> bool {
+    let tasks = &state.engine.state().tasks;
+    let finished = |task: usize| tasks[task].phase == TaskPhase::Completed;
+    // An iteration that nobody could see counts as one without its condition.
+    let unseen = |task| state.world.iter().any(|worker| worker.task == task && worker.murky > 1);
+    let unmet = |task| did(state, task) == Some(false) || unseen(task);
+    tasks.len() <= 3 && (2..tasks.len()).all(|task| finished(task - 1) && unmet(task - 1))
+}
+
+fn loops(_: &Machine, state: &State) -> bool {
+    let tasks = &state.engine.state().tasks;
+    let last = tasks.len() - 1;
+    let finished = tasks[last].phase == TaskPhase::Completed;
+    match tasks[0].phase {
+        TaskPhase::Completed => finished && did(state, last) == Some(true),
+        TaskPhase::Failed => tasks[last].phase.is_terminal() && (!finished || tasks.len() == 3),
+        _ => true,
+    }
+}
+
+fn chooses(_: &Machine, state: &State) -> bool {
+    let tasks = &state.engine.state().tasks;
+    let out = |task: usize| {
+        let began = state.world.iter().any(|worker| worker.task == task);
+        let pruned = matches!(tasks[task].phase, TaskPhase::Pending | TaskPhase::Skipped);
+        let by_design = tasks[task].phase != TaskPhase::Skipped || tasks[task].by_design;
+        !began && tasks[task].attempt == 0 && pruned && by_design
+    };
+    match (tasks[0].phase, did(state, 0)) {
+        (TaskPhase::Completed, Some(true)) => out(2),
+        (TaskPhase::Completed, Some(false)) => out(1),
+        _ => tasks.iter().skip(1).all(|task| task.attempt == 0),
+    }
 }
 
 /// The most workers of any one task of which `is` holds.
@@ -154,11 +230,18 @@ fn explained(machine: &Machine, state: &State) -> bool {
     let runs = |task| -> u8 {
         state.world.iter().filter(|worker| worker.task == task).map(|worker| worker.executions).sum()
     };
-    (0..usize::from(plan.tasks)).all(|task| runs(task) <= 1 + excuses)
+    (0..state.engine.state().tasks.len()).all(|task| runs(task) <= 1 + excuses)
 }
 
 fn truthful(_: &Machine, state: &State) -> bool {
-    state.engine.state().tasks.iter().enumerate().all(|(index, task)| {
+    let run = state.engine.state();
+    // A condition that isn't met, and a label that the truth wouldn't choose, complete a task too;
+    // what they lead to has laws of its own.
+    let shown = |index: usize| {
+        let planned = run.planned(index);
+        planned.required() > 0 && planned.branches.is_empty() && !planned.kind.is_control()
+    };
+    run.tasks.iter().enumerate().filter(|(index, _)| shown(*index)).all(|(index, task)| {
         let there = || state.worker((index, task.attempt)).is_some_and(|worker| worker.artifact);
         task.phase != TaskPhase::Completed || there()
     })
@@ -200,6 +283,8 @@ pub fn audit(state: &mut State, plan: &Plan, before: &Engine, events: &[Event]) 
             }
             Event::Task(event) => {
                 let Some(index) = state.engine.state().task_index(&event.task) else { continue };
+                // It may have been made by the same input.
+                attempts.resize(attempts.len().max(index + 1), 0);
                 if let TaskStep::Claimed { attempt, .. } = &event.step {
                     attempts[index] = *attempt;
                 }

@@ -214,7 +214,7 @@ impl Machine {
         }
         if state.up && left.decisions > 0 {
             let choices = [Choice::Rerun, Choice::Skip, Choice::Accept];
-            for task in (0..usize::from(self.plan.tasks)).filter(|task| in_doubt(state, *task)) {
+            for task in (0..state.engine.state().tasks.len()).filter(|task| in_doubt(state, *task)) {
                 actions.extend(choices.map(|choice| Action::Decide(task, choice)));
             }
         }

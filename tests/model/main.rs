@@ -57,7 +57,7 @@ use stateright::{Checker, HasDiscoveries, Model};
 
 use machine::{Action, Machine};
 use mutants::Mutant;
-use plan::{Budget, Plan};
+use plan::{Budget, Plan, Shape};
 use state::State;
 
 /// Nothing goes wrong.
@@ -189,6 +189,18 @@ fn two_tasks_in_a_row_with_one_place_for_both() {
 }
 
 #[test]
+fn d3_a_loop_of_two_ends_by_its_condition_its_cap_or_a_failed_iteration() {
+    let budget = Budget { crashes: 1, lies: 2, deaths: up_to(0, 1), murk: up_to(1, 2), ..NONE };
+    holds("loop", Plan { shape: Shape::Loop, retries: 0, budget, ..Plan::quiet() });
+}
+
+#[test]
+fn d4_a_classifier_opens_one_branch_whoever_crashes_meanwhile() {
+    let budget = Budget { crashes: 1, lies: 1, deaths: up_to(1, 2), ..NONE };
+    holds("choice", Plan { shape: Shape::Choice, retries: 0, budget, ..Plan::quiet() });
+}
+
+#[test]
 fn mutant_without_a_fence_is_caught() {
     let budget = Budget { silences: 1, clock: 2, ..NONE };
     catches(Mutant::NoFence, laws::FENCED, &Plan { on_lost: OnLost::Retry, budget, ..Plan::quiet() });
@@ -235,6 +247,14 @@ fn mutant_that_takes_trouble_for_an_answer_is_caught() {
     let plan = |budget| Plan { budget, ..Plan::quiet() };
     catches(Mutant::ErrorIsAbsence, laws::PATIENT, &plan(NONE));
     catches(Mutant::NoBurial, laws::ALONE, &plan(Budget { deaths: 1, ..NONE }));
+}
+
+#[test]
+fn mutant_that_loops_or_chooses_by_something_else_than_the_truth_is_caught() {
+    let plan = |shape, budget| Plan { shape, retries: 0, budget, ..Plan::quiet() };
+    catches(Mutant::BelieveReport, laws::LOOPS, &plan(Shape::Loop, Budget { lies: 1, ..NONE }));
+    catches(Mutant::OneLook, laws::ITERATES, &plan(Shape::Loop, Budget { murk: 1, ..NONE }));
+    catches(Mutant::OtherLabel, laws::CHOOSES, &plan(Shape::Choice, NONE));
 }
 
 #[test]

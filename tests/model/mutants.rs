@@ -40,4 +40,6 @@ pub enum Mutant {
     SwallowStop,
     /// Stopping is told before the session has ended.
     StopUnproven,
+    /// A classifier's label is heard as the other one.
+    OtherLabel,
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use ilchul::engine::event::Started;
 use ilchul::workflow::{
-    Defaults, Evidence, Heartbeat, Item, Limits, Need, OnLost, Order, SessionKind, Task, TaskKind, Workflow,
-    WorkspaceKind,
+    Defaults, Evidence, Heartbeat, Item, Limits, Loop, Need, OnLost, Order, SessionKind, Task, TaskKind,
+    Workflow, WorkspaceKind,
 };
 
 use crate::mutants::Mutant;
@@ -67,10 +67,23 @@ impl Budget {
     }
 }
 
+/// What kind of tasks a plan has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Tasks that a worker does.
+    Plain,
+    /// One loop of at most two iterations, until what an iteration reports is there.
+    Loop,
+    /// A classifier before two branches: the truth chooses `x`, a lie `y`.
+    Choice,
+}
+
 /// What one check is about.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// How many tasks.
+    /// What the tasks are.
+    pub shape: Shape,
+    /// How many tasks, where they are plain.
     pub tasks: u8,
     /// Each needs the one before it.
     pub chained: bool,
@@ -94,6 +107,7 @@ impl Plan {
     /// One task, two attempts, one worker more than needed, nothing goes wrong.
     pub fn quiet() -> Self {
         Self {
+            shape: Shape::Plain,
             tasks: 1,
             chained: false,
             retries: 1,
@@ -144,8 +158,29 @@ impl Plan {
             setup: None,
             agents: BTreeMap::new(),
             defaults: Defaults::default(),
-            tasks: (0..self.tasks).map(|number| self.task(number)).collect(),
+            tasks: match self.shape {
+                Shape::Plain => (0..self.tasks).map(|number| self.task(number)).collect(),
+                Shape::Loop => vec![self.looped()],
+                Shape::Choice => self.choice(),
+            },
         }
+    }
+
+    fn looped(&self) -> Task {
+        let each = Task { id: String::new(), conditions: 1, ..self.task(0) };
+        let kind = TaskKind::Loop(Box::new(Loop { max: 2, each }));
+        Task { kind, evidence: Evidence::Items(vec![Item::Children]), ..self.task(0) }
+    }
+
+    fn choice(&self) -> Vec<Task> {
+        let labels = ["x", "y"].map(str::to_owned);
+        let label = Item::Choice { name: "label".to_owned(), among: labels.to_vec() };
+        let behind = ["b", "c"].map(|task| vec![task.to_owned()]);
+        let branches = labels.into_iter().zip(behind).collect();
+        let first = Task { branches, evidence: Evidence::Items(vec![label]), ..self.task(0) };
+        let needs = vec![Need { task: first.id.clone(), when: None }];
+        let other = |number| Task { needs: needs.clone(), ..self.task(number) };
+        vec![first, other(1), other(2)]
     }
 
     fn task(&self, number: u8) -> Task {

@@ -166,6 +166,7 @@ impl State {
         let fenced = dead && token.is_some() && matches!(file, File::Ack | File::Report | File::Beat);
         let before = self.rows();
         let seen = contents(self, whom, &worker, file);
+        let seen = if plan.mutant == Some(Mutant::OtherLabel) { other_label(seen) } else { seen };
         let (holder, seen) = self.unfence(plan, whom, seen);
         if matches!(file, File::Ready | File::Beat) && !fenced {
             self.hear(whom);
@@ -433,7 +434,7 @@ fn contents(state: &State, (task, attempt): Whom, worker: &Worker, file: File) -
                 summary: String::new(),
                 reason: None,
                 evidence: Vec::new(),
-                outputs: serde_json::Map::new(),
+                outputs: outputs(state, task, worker),
                 usage: None,
             };
             Seen::Reported { report: Box::new(report), sha256: worker.id.to_string() }
@@ -443,6 +444,22 @@ fn contents(state: &State, (task, attempt): Whom, worker: &Worker, file: File) -
             Seen::Ended { token, exit, survivors: Vec::new(), error: None }
         }
     }
+}
+
+fn other_label(mut seen: Seen) -> Seen {
+    if let Seen::Reported { report, .. } = &mut seen
+        && let Some(label) = report.outputs.get_mut("label")
+    {
+        *label = if *label == "x" { "y".into() } else { "x".into() };
+    }
+    seen
+}
+
+/// A classifier's label: who did the work says `x`.
+fn outputs(state: &State, task: usize, worker: &Worker) -> serde_json::Map<String, serde_json::Value> {
+    let asked = !state.engine.state().planned(task).branches.is_empty();
+    let label = if worker.artifact { "x" } else { "y" };
+    asked.then(|| ("label".to_owned(), label.into())).into_iter().collect()
 }
 
 fn place(id: &str) -> Place {
