@@ -180,7 +180,7 @@ pub fn ask(stage: &mut Stage<'_>, n: u64, request: Request) -> Result<(), Broken
     }
     let rows: Vec<_> = engine.take_events().into_iter().map(|event| (now.stamp, event)).collect();
     stage.laws.decided(&rows, &engine)?;
-    world.disk.journal.extend(rows.iter().cloned());
+    world.write(&rows);
     stage.laws.committed(&rows, world)?;
     let open = engine.state().phase != RunPhase::Running;
     if open && matches!(request, Request::Retry { .. }) {

@@ -7,6 +7,7 @@
 //! out how a breach is shown (`shrink.rs`).
 
 mod book;
+mod control;
 mod journal;
 mod purse;
 mod time;
@@ -141,6 +142,7 @@ impl Laws {
 
     /// A turn is over.
     pub fn turned(&self, state: &RunState, world: &World) -> Result<(), Broken> {
+        self.j4_derived_fields(state)?;
         self.l1_no_wait_outlives_its_worker(Moment(world.now), state)
     }
 

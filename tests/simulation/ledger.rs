@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ilchul::engine::evidence::{Checked, ChildExit, Verdict};
 use ilchul::workflow::Item;
+use serde_json::{Map, Value};
 
 /// One time that a task's body really ran.
 #[derive(Debug, Clone)]
@@ -49,6 +50,8 @@ pub struct Ledger {
     pub reports: BTreeSet<(String, u64, String)>,
     /// How often the supervisor died.
     pub crashes: u64,
+    /// What each worker answers, whatever else it says.
+    pub answers: BTreeMap<String, Map<String, Value>>,
     /// Tasks that a person said yes to.
     pub approved: BTreeSet<String>,
     /// The commit that each worker's tree started at.
@@ -81,21 +84,27 @@ impl Ledger {
         })
     }
 
+    /// What a worker really answered under a name.
+    pub fn answer(&self, worker: &str, name: &str) -> Option<&Value> {
+        self.answers.get(worker)?.get(name)
+    }
+
     /// What an honest look at one item finds.
     pub fn look(&self, worker: &str, item: &Item) -> Checked {
         let work = self.works.get(worker).cloned().unwrap_or_default();
         let holds = match item {
             Item::Exit(code) => work.exit == Some(ChildExit::Code(*code)),
             Item::Diff { allow_none, .. } => work.good && (*allow_none || !work.unchanged),
-            Item::Command { .. }
-            | Item::Artifact { .. }
-            | Item::Log { .. }
-            | Item::Output { .. }
-            | Item::Choice { .. }
-            | Item::Views
-            | Item::Reduced => work.good,
+            Item::Command { .. } | Item::Artifact { .. } | Item::Log { .. } | Item::Views | Item::Reduced => {
+                work.good
+            }
             Item::Unchanged => work.good && work.unchanged,
             Item::Review { task } => self.has_passed(task, worker),
+            Item::Output { name, equals } => self.answer(worker, name) == Some(equals),
+            Item::Choice { name, among } => {
+                let word = self.answer(worker, name).and_then(Value::as_str);
+                word.is_some_and(|word| among.iter().any(|known| known == word))
+            }
             // Nobody is sent to look at a control task.
             Item::Children => false,
             Item::Approval { .. } => {

@@ -15,6 +15,7 @@ mod ledger;
 mod mutants;
 mod perform;
 mod plan;
+mod planted;
 mod shell;
 mod shrink;
 mod sim;
@@ -62,8 +63,19 @@ const MUST_HAPPEN: &[&str] = &[
     "claim.settled",
     "evidence.refuted",
     "evidence.unverifiable",
+    "control: loop completed",
+    "control: loop iteration_failed",
+    "control: loop loop_cap",
+    "control: map completed",
+    "control: map element_failed",
+    "control: map map_cap",
+    "control: map not_a_list",
+    "control: pruned",
+    "control: tournament completed",
+    "control: tournament no_champion",
     "input.ignored",
     "report.refused",
+    "run.extended",
     "run.halted",
     "run.interrupted",
     "run.reopened",
@@ -100,7 +112,7 @@ fn every_seed_keeps_the_laws_and_every_healed_run_ends() {
         let order = Order { seed, ..Order::default() };
         let outcome = play(&order);
         if let Some(broken) = outcome.broken {
-            panic!("{}", shrink::words(&shrink::shrink(&order, broken.law)));
+            panic!("{}", shrink::words(&shrink::shrink(&order, broken.law, shrink::RUNS_MAX)));
         }
         steps += outcome.steps;
         crashes += outcome.crashes;

@@ -40,10 +40,41 @@ pub enum Defect {
     NeverVerifies,
     /// Commits a decision's events one by one, and dies in between.
     CommitsByHalves,
+    /// Gives a loop one iteration more than was planned.
+    LoopsOnceMore,
+    /// Lets a loop end by itself, whatever its conditions are.
+    OverlooksConditions,
+    /// Never takes a condition for met.
+    IsNeverContent,
+    /// Opens the branch of another label.
+    SwapsBranches,
+    /// Takes any label.
+    TakesAnyLabel,
+    /// Forgets the last entrant.
+    LeavesAnEntrantOut,
+    /// Hears the other winner.
+    MishearsJudges,
+    /// Lets an entrant compete with itself.
+    JudgesOneAlone,
+    /// Makes a task for an element that nobody answered.
+    AddsAnElement,
+    /// Makes the same tasks twice.
+    MakesThemTwice,
+    /// Cancels a task, and not what it made.
+    LeavesChildrenBehind,
+    /// Opens a child again, and not who made it.
+    ReopensAChildAlone,
+    /// Says the contrary of how the run went.
+    TwistsTheEnd,
+    /// Loses count of what is open.
+    MiscountsChildren,
 }
 
 /// Seeds among which a planted defect must be found.
 const SEEDS: u64 = 3_000;
+/// Runs that shrinking its report may cost: enough to see that it gets smaller. One that never
+/// ends costs the most, and gets a quarter.
+const SHRINKING: usize = 120;
 
 /// The defect is found, by one of the laws that it breaks, and the report of it shrinks.
 fn must_break(defect: Defect, laws: &[&str]) {
@@ -56,7 +87,7 @@ fn must_break(defect: Defect, laws: &[&str]) {
         assert!(laws.contains(&broken.law), "{defect:?}: seed {seed} breaks {broken}, not one of {laws:?}");
         let sound = Order { seed, ..Order::default() };
         assert!(play(&sound).broken.is_none(), "seed {seed} breaks without the defect, too");
-        let shrunk = shrink(&order, broken.law);
+        let shrunk = shrink(&order, broken.law, if for_end { SHRINKING / 4 } else { SHRINKING });
         let left = shrunk.outcome.broken.map(|broken| broken.law);
         assert_eq!(left, Some(broken.law), "{defect:?}: the shrunk run breaks the same law");
         assert!(shrunk.outcome.deviations.len() <= outcome.deviations.len());
@@ -156,4 +187,77 @@ fn l5_breaks_where_a_claim_is_committed_by_halves() {
 #[test]
 fn l9_breaks_where_a_failed_look_counts_as_an_absence() {
     must_break(Defect::UnknownIsAbsent, &["l9_death_is_attested"]);
+}
+
+#[test]
+fn d3_breaks_where_a_loop_outlives_its_cap() {
+    must_break(Defect::LoopsOnceMore, &["d3_the_cap_holds"]);
+}
+
+#[test]
+fn d3_breaks_where_conditions_are_overlooked() {
+    must_break(Defect::OverlooksConditions, &["d3_a_loop_ends_as_its_last_iteration_tells"]);
+}
+
+#[test]
+fn d3_breaks_where_a_condition_that_is_met_leads_to_another_iteration() {
+    must_break(
+        Defect::IsNeverContent,
+        &["d3_an_iteration_follows_an_unmet_one", "d3_a_loop_ends_as_its_last_iteration_tells"],
+    );
+}
+
+#[test]
+fn d3_breaks_where_tasks_are_made_twice() {
+    must_break(Defect::MakesThemTwice, &["d3_nothing_is_made_twice"]);
+}
+
+#[test]
+fn d3_d5_break_where_a_child_goes_on_without_its_maker() {
+    must_break(Defect::ReopensAChildAlone, &["d3_d5_a_child_goes_on_only_under_its_maker"]);
+}
+
+#[test]
+fn d4_breaks_where_another_branch_is_opened() {
+    must_break(Defect::SwapsBranches, &["d4_only_the_chosen_branch_starts", "d4_pruned_by_design"]);
+}
+
+#[test]
+fn d4_breaks_where_any_label_is_taken() {
+    must_break(Defect::TakesAnyLabel, &["d4_exactly_one_known_label"]);
+}
+
+#[test]
+fn d5_breaks_where_an_entrant_is_left_out() {
+    must_break(Defect::LeavesAnEntrantOut, &["d5_every_entrant_takes_part"]);
+}
+
+#[test]
+fn d5_breaks_where_a_judge_is_misheard() {
+    must_break(Defect::MishearsJudges, &["d5_the_champion_won", "d5_matches_follow_the_bracket"]);
+}
+
+#[test]
+fn d5_breaks_where_an_entrant_meets_itself() {
+    must_break(Defect::JudgesOneAlone, &["d5_no_judge_is_an_entrant"]);
+}
+
+#[test]
+fn a_map_breaks_where_an_element_is_added() {
+    must_break(Defect::AddsAnElement, &["map_makes_one_child_an_element"]);
+}
+
+#[test]
+fn d1_breaks_where_what_a_cancelled_task_made_goes_on() {
+    must_break(Defect::LeavesChildrenBehind, &["d1_a_maker_ends_after_what_it_made"]);
+}
+
+#[test]
+fn d1_breaks_where_the_end_is_twisted() {
+    must_break(Defect::TwistsTheEnd, &["d1_success_counts_children_through_their_maker"]);
+}
+
+#[test]
+fn j4_breaks_where_open_children_are_miscounted() {
+    must_break(Defect::MiscountsChildren, &["j4_derived_fields_equal_a_recount"]);
 }

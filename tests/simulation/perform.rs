@@ -5,9 +5,10 @@
 
 use ilchul::engine::effect::Effect;
 use ilchul::engine::event::Snapshot;
-use ilchul::engine::evidence::{Checked, Verdict};
+use ilchul::engine::evidence::{Checked, Verdict, judge_choice, judge_output};
 use ilchul::engine::input::Seen;
 use ilchul::workflow::{Item, WorkspaceKind};
+use serde_json::{Map, Value};
 
 use crate::disk::Folder;
 use crate::laws::Broken;
@@ -55,7 +56,11 @@ impl Shell {
             Effect::Verify { .. } if self.defect == Some(Defect::NeverVerifies) => Ok(()),
             Effect::Verify { .. } => {
                 let ms = stage.world.chance.span("verify takes", about, (1, 4_000));
-                self.thread(stage.world, ms, Job::Verify(effect));
+                // What the report itself answers is known before anybody looks.
+                let worker = self.state().workers.get(effect.worker());
+                let report = worker.and_then(|worker| worker.report.as_ref());
+                let outputs = report.map(|report| report.outputs.clone()).unwrap_or_default();
+                self.thread(stage.world, ms, Job::Verify(effect, outputs));
                 Ok(())
             }
         }
@@ -136,8 +141,8 @@ pub fn step(life: u64, job: Job, defect: Option<Defect>, stage: &mut Stage<'_>) 
             let snapshot = capture(world, life, effect.worker());
             done(life, effect, Seen::Captured { snapshot }, world);
         }
-        Job::Verify(effect) => {
-            let checked = verify(world, life, effect.worker(), defect);
+        Job::Verify(effect, outputs) => {
+            let checked = verify(world, life, (effect.worker(), &outputs), defect);
             done(life, effect, Seen::Judged { checked }, world);
         }
         Job::Probe(whose) => {
@@ -183,7 +188,7 @@ fn make_tree(life: u64, launch: Launch, world: &mut World) {
         return;
     }
     let id = launch.effect.worker().to_owned();
-    let worktree = planned(world, &id).is_some_and(|task| task.workspace == WorkspaceKind::Worktree);
+    let worktree = world.planned(&id).is_some_and(|task| task.workspace == WorkspaceKind::Worktree);
     if worktree {
         world.disk.trees.insert(id.clone());
     }
@@ -250,8 +255,13 @@ fn reviews(world: &World, id: &str) -> bool {
 }
 
 /// What our own checks find: the truth, where they can see it.
-fn verify(world: &mut World, life: u64, id: &str, defect: Option<Defect>) -> Vec<Checked> {
-    let items: Vec<Item> = planned(world, id).map(|task| task.evidence.items().to_vec()).unwrap_or_default();
+fn verify(
+    world: &mut World,
+    life: u64,
+    (id, outputs): (&str, &Map<String, Value>),
+    defect: Option<Defect>,
+) -> Vec<Checked> {
+    let items: Vec<Item> = world.planned(id).map(|task| task.evidence.items().to_vec()).unwrap_or_default();
     let about = (who(id), life);
     if world.chance.rarely("check answers in part", about, 15) {
         return Vec::new();
@@ -259,6 +269,8 @@ fn verify(world: &mut World, life: u64, id: &str, defect: Option<Defect>) -> Vec
     let blind = world.chance.rarely("check can't see", about, 80);
     let look = |item: &Item| match item {
         Item::Exit(_) => world.ledger.look(id, item),
+        Item::Choice { name, among } => judge_choice(name, among, outputs),
+        Item::Output { name, equals } => judge_output(name, equals, outputs),
         _ if defect == Some(Defect::BelievesReports) => {
             Checked::new(item.kind(), Verdict::Verified, "it said so")
         }
@@ -271,9 +283,4 @@ fn verify(world: &mut World, life: u64, id: &str, defect: Option<Defect>) -> Vec
 fn observe(world: &mut World, life: u64, id: &str) -> Observed {
     let about = (who(id) * 1_000 + life, world.now);
     if world.chance.rarely("probe fails", about, 30) { Observed::Unknown } else { world.observe(id) }
-}
-
-fn planned<'a>(world: &'a World, id: &str) -> Option<&'a ilchul::workflow::Task> {
-    let task = id.rsplit_once('.').map_or(id, |(task, _)| task);
-    world.started.workflow.tasks.iter().find(|planned| planned.id == task)
 }

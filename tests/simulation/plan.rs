@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use ilchul::engine::event::Started;
 use ilchul::workflow::{
-    Ceiling, Defaults, Evidence, Failures, Heartbeat, Item, Limits, Need, OnLost, Order, SessionKind, Task,
-    TaskBase, TaskKind, When, Workflow, WorkspaceKind,
+    Ceiling, Defaults, Evidence, Failures, Heartbeat, Item, Limits, Loop, Map, Need, OnLost, Order,
+    SessionKind, Task, TaskBase, TaskKind, Tournament, When, Workflow, WorkspaceKind,
 };
 
 use crate::chance::Chance;
@@ -28,6 +28,7 @@ pub fn started(chance: &mut Chance) -> Started {
             tasks.push(task);
         }
     }
+    let mut tasks = with_branches(tasks);
     review_some(chance, &mut tasks);
     let only = chance.rarely("only", (0, 0), 120).then(|| {
         let index = chance.pick("only which", (0, 0), tasks.len() as u64);
@@ -114,15 +115,19 @@ fn one(chance: &mut Chance, n: u64, before: &[Task]) -> Task {
     }
     let worktree = chance.pick("worktree", (n, 0), 3) != 0;
     let behind = worktree && !needs.is_empty() && chance.rarely("behind", (n, 0), 250);
-    let (kind, evidence) = body(chance, n, worktree);
+    let plain = body(chance, n, worktree);
+    let over = needs.first().map(|need| need.task.clone());
+    let (mut kind, evidence, branches) = control(chance, n, over, plain);
+    let budget = fund(&mut kind, ceiling(chance, n));
     Task {
         when,
+        branches,
         base: behind.then(|| TaskBase::Task(needs[0].task.clone())),
         needs,
         workspace: if worktree { WorkspaceKind::Worktree } else { WorkspaceKind::None },
         timeout: Duration::from_secs([60, 30, 20][index(chance.pick("timeout", (n, 0), 3))]),
         retries: u32::try_from(chance.pick("retries", (n, 0), 4)).unwrap_or_default(),
-        budget: ceiling(chance, n),
+        budget,
         evidence,
         retain: chance.pick("free", (n, 0), 4) != 1,
         ..Task::new(format!("t{n}"), kind)
@@ -135,6 +140,101 @@ fn ceiling(chance: &mut Chance, n: u64) -> Ceiling {
     let tokens = tokens.then(|| 1 + chance.pick("ceiling", (n, 0), 80));
     let usd = chance.rarely("ceiling of money", (n, 0), 400).then_some(0.75);
     Ceiling { tokens, usd }
+}
+
+/// Gives a ceiling to the bodies of a task that makes some; else it is the task's own.
+fn fund(kind: &mut TaskKind, budget: Ceiling) -> Ceiling {
+    let give = |each: &mut Task| each.budget = fund(&mut each.kind, budget);
+    match kind {
+        TaskKind::Loop(body) => give(&mut body.each),
+        TaskKind::Map(map) => give(&mut map.each),
+        TaskKind::Tournament(cup) => cup.entrants.iter_mut().chain([&mut cup.judge]).for_each(give),
+        TaskKind::Approve(_) => {}
+        TaskKind::Run(_)
+        | TaskKind::Argv(_)
+        | TaskKind::Worker(_)
+        | TaskKind::Agent { .. }
+        | TaskKind::Reduce(_) => return budget,
+    }
+    Ceiling::default()
+}
+
+/// Made of it: the task itself, or a task that makes some.
+fn control(
+    chance: &mut Chance,
+    n: u64,
+    over: Option<String>,
+    (kind, evidence): (TaskKind, Evidence),
+) -> (TaskKind, Evidence, BTreeMap<String, Vec<String>>) {
+    let none = BTreeMap::new();
+    let children = || Evidence::Items(vec![Item::Children]);
+    let fan =
+        |over, each| TaskKind::Map(Box::new(Map { task: over, output: "files".to_owned(), max: 2, each }));
+    match (chance.pick("control", (n, 0), 14), over) {
+        (1, _) => {
+            let most = 1 + chance.pick("iterations", (n, 0), 3);
+            (TaskKind::Loop(Box::new(until(most))), children(), none)
+        }
+        (2, Some(over)) => {
+            let each = Task { kind, evidence, ..child() };
+            (fan(over, each), children(), none)
+        }
+        (3, Some(over)) => {
+            let each = Task { kind: TaskKind::Loop(Box::new(until(2))), evidence: children(), ..child() };
+            (fan(over, each), children(), none)
+        }
+        (4 | 5, _) => {
+            let entrants = 2 + chance.pick("entrants", (n, 0), 4);
+            let entrant = |_| Task { kind: kind.clone(), evidence: evidence.clone(), ..child() };
+            let cup = Tournament { entrants: (0..entrants).map(entrant).collect(), judge: judge() };
+            (TaskKind::Tournament(Box::new(cup)), children(), none)
+        }
+        (6, _) => {
+            let asks = Item::Approval { message: "Ship it?".to_owned() };
+            (TaskKind::Approve("Ship it?".to_owned()), Evidence::Items(vec![asks]), none)
+        }
+        (7 | 8, _) => {
+            let label = choice("label", ["a", "b"]);
+            let branches = ["a", "b"].map(|label| (label.to_owned(), Vec::new()));
+            (kind, Evidence::Items(vec![Item::Exit(0), label]), BTreeMap::from(branches))
+        }
+        (_, _) => (kind, evidence, none),
+    }
+}
+
+/// A body; its id is given when it is made.
+fn child() -> Task {
+    Task { timeout: Duration::from_secs(60), ..Task::new("", TaskKind::Run("true".to_owned())) }
+}
+
+/// It goes on until an iteration answers that it is done.
+fn until(max: u64) -> Loop {
+    let done = Item::Output { name: "done".to_owned(), equals: true.into() };
+    let each = Task { conditions: 1, evidence: Evidence::Items(vec![Item::Exit(0), done]), ..child() };
+    Loop { max: u32::try_from(max).unwrap_or(1), each }
+}
+
+/// Asked once more where it names neither.
+fn judge() -> Task {
+    let winner = choice("winner", ["left", "right"]);
+    Task { retries: 1, evidence: Evidence::Items(vec![Item::Exit(0), winner]), ..child() }
+}
+
+fn choice(name: &str, among: [&str; 2]) -> Item {
+    Item::Choice { name: name.to_owned(), among: among.map(str::to_owned).into() }
+}
+
+/// Those that need a classifier are behind its labels in turn, some behind both, some behind none.
+fn with_branches(mut tasks: Vec<Task>) -> Vec<Task> {
+    for n in 0..tasks.len() {
+        let needs_it = |task: &&Task| task.needs.iter().any(|need| need.task == tasks[n].id);
+        let behind: Vec<String> = tasks.iter().filter(needs_it).map(|task| task.id.clone()).collect();
+        for (k, branch) in tasks[n].branches.values_mut().enumerate() {
+            let mine = |place: usize| place % 4 == k || place % 4 == 2;
+            branch.extend(behind.iter().enumerate().filter(|(at, _)| mine(*at)).map(|(_, id)| id.clone()));
+        }
+    }
+    tasks
 }
 
 fn body(chance: &mut Chance, n: u64, worktree: bool) -> (TaskKind, Evidence) {
@@ -157,12 +257,16 @@ fn body(chance: &mut Chance, n: u64, worktree: bool) -> (TaskKind, Evidence) {
     (kind, if chance.pick("asks a person", (n, 0), 5) == 1 { with_approval(evidence) } else { evidence })
 }
 
-/// Some tasks with a worktree get a reviewer, before or behind them in the file.
+/// Some tasks with a worktree get a reviewer, before or behind them in the file. What makes tasks
+/// or chooses a branch has none.
 fn review_some(chance: &mut Chance, tasks: &mut Vec<Task>) {
     for n in 0..TASKS_MAX {
         let id = format!("t{n}");
-        let known = tasks.iter().position(|task| task.id == id && task.workspace == WorkspaceKind::Worktree);
-        let Some(index) = known else { continue };
+        let fit = |task: &Task| {
+            let plain = !task.kind.is_control() && task.branches.is_empty();
+            plain && task.workspace == WorkspaceKind::Worktree
+        };
+        let Some(index) = tasks.iter().position(|task| task.id == id && fit(task)) else { continue };
         let Evidence::Items(items) = &mut tasks[index].evidence else { continue };
         if chance.pick("reviewed", (n, 0), 6) != 1 {
             continue;

@@ -19,6 +19,7 @@ use ilchul::workflow::TaskKind;
 use crate::disk::{Body, File};
 use crate::laws::{Broken, Laws};
 use crate::mutants::Defect;
+use crate::planted;
 use crate::world::{Happening, Job, Message, Observed, Session, World, who};
 
 /// How often everything is looked at, whatever rang.
@@ -69,7 +70,7 @@ impl Shell {
     pub fn start(life: u64, stage: &mut Stage<'_>, defect: Option<Defect>) -> Result<(Self, Fate), Broken> {
         let line = (stage.world.mono(), Moment(0));
         let turn = now(stage.world, line, (life, 0), defect);
-        let engine = Engine::start(stage.world.started.clone(), turn.stamp);
+        let engine = Engine::start(planted::plan(stage.world.started.clone(), defect), turn.stamp);
         let mut shell = Self::over(life, engine, line, (turn, defect));
         stage.world.life = Some(life);
         shell.handle(&Input::Tick);
@@ -187,7 +188,8 @@ impl Shell {
         let (worker, seen) = match self.defect {
             Some(Defect::DropsTheFence) => unfenced(self.state(), worker, seen),
             Some(Defect::TakesAnyEcho) => (worker.to_owned(), any_echo(&self.engine, worker, seen)),
-            _ => (worker.to_owned(), seen),
+            Some(defect) => (worker.to_owned(), planted::hear(self.state(), worker, seen, defect)),
+            None => (worker.to_owned(), seen),
         };
         if let Seen::Beat(beat) = &seen {
             stage.laws.beat(&worker, *beat, stage.world);
@@ -240,6 +242,11 @@ impl Shell {
         }
         if (!owed.is_empty() || !self.may_wait()) && self.commit(stage)? == Fate::Crashed {
             return Ok(Fate::Crashed);
+        }
+        if self.defect == Some(Defect::MiscountsChildren) {
+            let mut wrong = self.engine.state().clone();
+            wrong.tasks.iter_mut().for_each(|task| task.open_children = 0);
+            stage.laws.turned(&wrong, stage.world)?;
         }
         stage.laws.turned(self.engine.state(), stage.world)?;
         if self.is_over() {
@@ -298,11 +305,14 @@ impl Shell {
             return Ok(Fate::Crashed);
         }
         let mut rows = rows;
+        if let Some(defect) = self.defect {
+            planted::write(&mut rows, self.engine.state(), defect);
+        }
         let halved = self.defect == Some(Defect::CommitsByHalves) && halve(&mut rows, world, about);
         for (at, event) in &rows {
             world.say(|| format!("commits at {}: {}", at.moment.0, brief(event)));
         }
-        world.disk.journal.extend(rows.iter().cloned());
+        world.write(&rows);
         stage.laws.committed(&rows, world)?;
         if halved || crashes(world, "commit fails, rows there", about) {
             return Ok(Fate::Crashed);

@@ -8,6 +8,7 @@ use ilchul::engine::evidence::ChildExit;
 use ilchul::engine::input::Beat;
 use ilchul::protocol::{REPORT_SCHEMA, Report, ReportStatus, SETUP_FAILED, Usage};
 use ilchul::workflow::TaskKind;
+use serde_json::{Map, Value, json};
 
 use crate::disk::{Body, File};
 use crate::world::{Happening, Session, World, who};
@@ -170,9 +171,7 @@ pub fn spawn(world: &mut World, id: &str) {
         .get(usize::try_from(world.chance.pick("manner", about, 37)).unwrap_or_default())
         .copied()
         .unwrap_or(Manner::Honest);
-    let task = id.rsplit_once('.').map_or(id, |(task, _)| task);
-    let planned = world.started.workflow.tasks.iter().find(|planned| planned.id == task);
-    let kind = match planned.map(|planned| &planned.kind) {
+    let kind = match world.planned(id).map(|planned| &planned.kind) {
         Some(TaskKind::Agent { .. }) => Kind::Agent,
         Some(TaskKind::Worker(_)) => Kind::Own,
         Some(
@@ -409,6 +408,33 @@ fn murmur(world: &mut World, id: &str) {
     plan(world, id, work, Deed::Finish);
 }
 
+/// What it answers: words, winners and lists; wrong ones, too. It never says two things.
+fn answers(world: &mut World, id: &str) -> Map<String, Value> {
+    if let Some(known) = world.ledger.answers.get(id) {
+        return known.clone();
+    }
+    let mut answers = Map::new();
+    let words = |words: [&str; 5]| words.map(Value::from);
+    let lists = [json!([1]), json!([1, {"n": 2}]), json!([]), json!("no list"), json!([1, 2, 3])];
+    let done = [true, false, false, true, false].map(Value::from);
+    let all = [
+        ("label", words(["a", "b", "b", "a", "stranger"])),
+        ("winner", words(["left", "right", "right", "left", "both"])),
+        ("files", lists),
+        ("done", done),
+    ];
+    for (site, values) in all {
+        let n = world.chance.pick(site, (who(id), 0), 12);
+        let chosen = usize::try_from(n).unwrap_or_default();
+        // One in twelve says nothing at all.
+        if chosen < 11 {
+            answers.insert(site.to_owned(), values[chosen % values.len()].clone());
+        }
+    }
+    world.ledger.answers.insert(id.to_owned(), answers.clone());
+    answers
+}
+
 fn report(world: &mut World, id: &str, token: u64, status: ReportStatus) {
     let (task, attempt) = id.rsplit_once('.').unwrap_or((id, "1"));
     let reason = world.chance.pick("reason given", (who(id), token), 4) != 1;
@@ -418,6 +444,8 @@ fn report(world: &mut World, id: &str, token: u64, status: ReportStatus) {
     if answer == "pass" {
         world.ledger.passed.insert(id.to_owned());
     }
+    let mut outputs = answers(world, id);
+    outputs.insert("verdict".to_owned(), answer.into());
     let report = Report {
         schema: REPORT_SCHEMA.to_owned(),
         task: task.to_owned(),
@@ -427,7 +455,7 @@ fn report(world: &mut World, id: &str, token: u64, status: ReportStatus) {
         summary: "as asked".to_owned(),
         reason: reason.then(|| "because".to_owned()),
         evidence: Vec::new(),
-        outputs: [("verdict".to_owned(), answer.into())].into_iter().collect(),
+        outputs,
         usage: usage(world, id, token),
     };
     let sha256 = format!("{id} under {token}: {}", status.as_str());

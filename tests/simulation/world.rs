@@ -6,8 +6,11 @@
 use std::collections::BTreeMap;
 
 use ilchul::engine::effect::Effect;
-use ilchul::engine::event::Started;
+use ilchul::engine::event::{Event, RunEvent, Started};
 use ilchul::engine::input::Seen;
+use ilchul::engine::moment::Stamp;
+use ilchul::workflow::Task;
+use serde_json::{Map, Value};
 
 use crate::chance::Chance;
 use crate::disk::{Body, Disk, File};
@@ -63,7 +66,7 @@ pub enum Job {
     /// Waits for a session that was asked to end, until then.
     Await(Effect, u64),
     Capture(Effect),
-    Verify(Effect),
+    Verify(Effect, Map<String, Value>),
     Probe(Vec<String>),
     /// Ends what a dead shim left, then tells of the death.
     Bury(String, String),
@@ -107,6 +110,8 @@ pub struct World {
     queue: BTreeMap<(u64, u64), Happening>,
     tie: u64,
     pub disk: Disk,
+    /// Tasks that were made while the run went on, by id.
+    pub made: BTreeMap<String, Task>,
     pub sessions: BTreeMap<String, Session>,
     pub actors: BTreeMap<String, Actor>,
     pub ledger: Ledger,
@@ -135,6 +140,7 @@ impl World {
             queue: BTreeMap::new(),
             tie: 0,
             disk: Disk::default(),
+            made: BTreeMap::new(),
             sessions: BTreeMap::new(),
             actors: BTreeMap::new(),
             ledger: Ledger::default(),
@@ -237,6 +243,23 @@ impl World {
         }
     }
 
+    /// Rows are committed: they are what the run is from now on.
+    pub fn write(&mut self, rows: &[(Stamp, Event)]) {
+        for (_, event) in rows {
+            if let Event::Run(RunEvent::Extended(extended)) = event {
+                self.made.extend(extended.tasks.iter().map(|task| (task.id.clone(), task.clone())));
+            }
+        }
+        self.disk.journal.extend(rows.iter().cloned());
+    }
+
+    /// What a worker's task is planned to be.
+    pub fn planned(&self, worker: &str) -> Option<&Task> {
+        let id = worker.rsplit_once('.').map_or(worker, |(task, _)| task);
+        let authored = self.started.workflow.tasks.iter().find(|planned| planned.id == id);
+        authored.or_else(|| self.made.get(id))
+    }
+
     /// A session is ended with everything in it.
     pub fn kill(&mut self, worker: &str, left: Option<Session>) {
         let now = self.now;
@@ -264,7 +287,12 @@ impl World {
 /// A worker as a number, for choices about it.
 pub fn who(worker: &str) -> u64 {
     let (task, attempt) = worker.rsplit_once('.').unwrap_or((worker, "0"));
-    let task: u64 = task.trim_start_matches(['t', 'r']).parse().unwrap_or_default();
-    let task = if worker.starts_with('r') { task + 50 } else { task };
+    // One that was made has letters behind its number.
+    let digit = |number: u64, byte: u8| number.wrapping_mul(131).wrapping_add(u64::from(byte));
+    let reviewer = if task.starts_with('r') { 50 } else { 0 };
+    let task = match task.trim_start_matches(['t', 'r']).parse::<u64>() {
+        Ok(task) => task + reviewer,
+        Err(_) => task.bytes().fold(7, digit) % 1_000_000_007,
+    };
     task * 100 + attempt.parse::<u64>().unwrap_or_default()
 }

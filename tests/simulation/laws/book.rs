@@ -2,9 +2,10 @@
 //!
 //! It leaves out every judgement.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ilchul::engine::event::{Started, TaskStep};
+use ilchul::engine::evidence::Verdict;
 use ilchul::engine::input::Beat;
 use ilchul::engine::moment::Moment;
 use ilchul::workflow::Workflow;
@@ -51,6 +52,14 @@ pub struct Held {
 pub struct Tried {
     pub attempt: u32,
     pub outcome: Option<Outcome>,
+    /// It was skipped, and nothing was wrong with that.
+    pub by_design: bool,
+    /// How often a person's retry opened it again.
+    pub reopened: u32,
+    /// Of the last look, by item.
+    pub verdicts: Vec<Verdict>,
+    /// The child that a control task named as its own.
+    pub chosen: Option<String>,
 }
 
 /// The book.
@@ -68,6 +77,8 @@ pub struct Book {
     pub spent: usize,
     pub workers: BTreeMap<String, Held>,
     pub tasks: BTreeMap<String, Tried>,
+    /// Workers whose report was accepted.
+    pub heard: BTreeSet<String>,
     /// When the supervisor could last look again after a gap.
     pub regained: Moment,
     /// When it last began a turn.
@@ -92,6 +103,7 @@ impl Book {
             spent: 0,
             workers: BTreeMap::new(),
             tasks,
+            heard: BTreeSet::new(),
             regained: Moment(0),
             looked: Moment(0),
             purse: Purse::default(),

@@ -36,20 +36,28 @@ impl Laws {
         *self.book.kinds.entry(event.kind()).or_default() += 1;
         let at = Moment(world.now);
         match event {
-            Event::Run(event) => self.run_row(event),
+            Event::Run(event) => {
+                self.d1_success(event)?;
+                self.run_row(event, world)
+            }
             Event::Task(event) => {
                 self.d1_ends_are_sticky(event)?;
+                self.controls(event, world)?;
                 self.task_row(event, world)
             }
             Event::Worker(event) => self.worker_row(at, event, world),
             Event::Claim(event) => self.claim_row(at, event),
             Event::Report(event) => self.l7_a_report_counts_from_its_own_worker(event, world),
-            Event::Evidence(event) => self.e5_evidence_binds_to_its_attempt(event),
+            Event::Evidence(event) => {
+                self.e5_evidence_binds_to_its_attempt(event)?;
+                self.note_evidence(event);
+                Ok(())
+            }
             Event::Ignored(_) => Ok(()),
         }
     }
 
-    fn run_row(&mut self, event: &RunEvent) -> Result<(), Broken> {
+    fn run_row(&mut self, event: &RunEvent, world: &World) -> Result<(), Broken> {
         match event {
             RunEvent::Started(_) => self.book.roots += 1,
             RunEvent::Ended { .. } => self.book.ended = true,
@@ -59,8 +67,8 @@ impl Laws {
             | RunEvent::Interrupted { .. }
             | RunEvent::Stopping { .. }
             | RunEvent::Adopted(_)
-            | RunEvent::Drifted(_)
-            | RunEvent::Extended(_) => {}
+            | RunEvent::Drifted(_) => {}
+            RunEvent::Extended(extended) => self.extended(extended, world)?,
         }
         hold("j2_one_root", self.book.roots == 1, || format!("{} roots", self.book.roots))
     }
@@ -101,8 +109,20 @@ impl Laws {
             | TaskStep::Withdrawn => {}
         }
         if let Some(tried) = self.book.tasks.get_mut(id) {
-            if let TaskStep::Claimed { attempt, .. } = event.step {
-                tried.attempt = attempt;
+            match &event.step {
+                TaskStep::Claimed { attempt, .. } => {
+                    tried.attempt = *attempt;
+                    tried.verdicts.clear();
+                }
+                TaskStep::Opened | TaskStep::Asked => {
+                    tried.attempt += 1;
+                    tried.verdicts.clear();
+                    tried.chosen = None;
+                }
+                TaskStep::Reopened => tried.reopened += 1,
+                TaskStep::NeedsImpossible { by_design, .. } => tried.by_design = *by_design,
+                TaskStep::DecidedSkip => tried.by_design = false,
+                _ => {}
             }
             tried.outcome = outcome(&event.step);
         }
@@ -246,6 +266,10 @@ impl Laws {
                 asked.extend(task.needs.iter().map(|need| (need.task.clone(), true)));
                 asked.extend(task.reviewers().map(|by| (by.to_owned(), true)));
             }
+        }
+        // What was made is asked for with who made it.
+        for (task, parent) in tasks.iter().filter_map(|task| Some((task, task.parent.as_ref()?))) {
+            asked.insert(task.id.clone(), asked[parent]);
         }
         asked
     }

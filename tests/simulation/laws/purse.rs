@@ -21,7 +21,8 @@ pub struct Purse {
     settled: BTreeMap<String, Charge>,
     /// Somebody used something without saying how much: by channel.
     closed: [bool; 2],
-    halted: Option<Halt>,
+    /// What stopped the run, unless a person went on with it.
+    pub(super) halted: Option<Halt>,
 }
 
 impl Purse {

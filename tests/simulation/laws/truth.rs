@@ -26,23 +26,26 @@ impl Laws {
         let Some(attempt) = self.book.tasks.get(id).map(|task| task.attempt) else { return Ok(()) };
         let worker = format!("{id}.{attempt}");
         let planned = self.book.workflow.tasks.iter().find(|task| task.id == id);
-        for item in planned.into_iter().flat_map(|task| task.evidence.items()) {
+        let is_control = planned.is_some_and(|task| task.kind.is_control());
+        let own = planned.into_iter().flat_map(|task| task.evidence.items().iter().take(task.required()));
+        for item in own.filter(|item| Self::is_looked_at(item)) {
             let truth = world.ledger.look(&worker, item);
             hold(law, truth.verdict == Verdict::Verified, || {
                 format!("`{id}` completed, and `{}` of `{worker}` doesn't hold", item.kind())
             })?;
         }
         let ran = world.ledger.executions.iter().any(|execution| execution.worker == worker);
-        hold(law, ran, || format!("`{worker}` completed and never ran"))
+        hold(law, ran || is_control, || format!("`{worker}` completed and never ran"))
     }
 
     /// A report is accepted only from who wrote it, under the token that it was written under.
     pub(super) fn l7_a_report_counts_from_its_own_worker(
-        &self,
+        &mut self,
         event: &ReportEvent,
         world: &World,
     ) -> Result<(), Broken> {
         let ReportStep::Accepted { sha256, .. } = &event.step else { return Ok(()) };
+        self.book.heard.insert(event.worker.clone());
         let Some(held) = self.book.workers.get(&event.worker) else { return Ok(()) };
         let own = world.ledger.reports.contains(&(event.worker.clone(), held.token, sha256.clone()));
         hold("l7_a_report_counts_from_its_own_worker", own && held.live, || {
@@ -53,7 +56,10 @@ impl Laws {
     /// Evidence is of the attempt that is judged, after its claim was closed.
     pub(super) fn e5_evidence_binds_to_its_attempt(&self, event: &EvidenceEvent) -> Result<(), Broken> {
         let attempt = self.book.tasks.get(&event.task).map(|task| task.attempt);
-        let closed = self.book.holder(&event.task).is_some_and(|held| !held.live && held.over);
+        let planned = self.book.workflow.tasks.iter().find(|task| task.id == event.task);
+        // A control task has no worker whose end could be waited for.
+        let closed = planned.is_some_and(|task| task.kind.is_control())
+            || self.book.holder(&event.task).is_some_and(|held| !held.live && held.over);
         hold("e5_evidence_binds_to_its_attempt", attempt == Some(event.attempt) && closed, || {
             format!("`{}.{}`, now at {attempt:?}", event.task, event.attempt)
         })
