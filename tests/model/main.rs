@@ -35,7 +35,8 @@
 //! **Sizes** (tasks, attempts, crashes and what else goes wrong; states): crashes 1,3,2 13 k ·
 //! silence 1,1,1 7 k · lost, fail and retry 1,2,0 7 k, 7 k and 13 k · doubt 1,1,0 8 k ·
 //! timeout 1,2,1 13 k · deaths 1,3,1 and evidence 1,2,1 3 k and 4 k · two side by side 2,2,1
-//! 13 k · two in a row 2,2,1 20 k · a journal put back 1,1,1 78 k. All of it takes some 10 s
+//! 13 k · two in a row 2,2,1 20 k · a journal put back 1,1,1 78 k ·
+//! a loop of two 3 k · a classifier and two branches 4 k. All of it takes some 10 s
 //! of two cores, unoptimised.
 //! `ILCHUL_MODEL_SIZE=large` takes up to 400 k each, and minutes.
 
