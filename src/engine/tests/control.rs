@@ -727,3 +727,22 @@ fn a_retry_of_a_need_wakes_no_iteration_of_a_loop_that_has_ended() {
     play.iterates("fix-i2.1", Verdict::Verified);
     assert_eq!(play.ended(), Some(true));
 }
+
+#[test]
+fn a_retry_of_what_a_nested_task_made_opens_the_outermost_first() {
+    let Task { kind: TaskKind::Loop(body), .. } = until_file("", 3) else { panic!("a loop") };
+    let each = control_task("", TaskKind::Loop(body));
+    let map = Fan { task: "list".to_owned(), output: "files".to_owned(), max: 9, each };
+    let outer = control_task("fix", TaskKind::Map(Box::new(map))).needs(&["list"]);
+    let mut play = Play::new(flow(vec![task("list"), outer]));
+    play.answers("list.1", json!({"files": [1]}));
+    play.fail("fix-m1-i1.1");
+    assert_eq!((play.phase("fix"), play.ended()), (T::Failed, Some(false)));
+    let events = play.ask(Request::Retry { task: "fix-m1-i1".to_owned() }).expect("granted");
+    let opened = |event: &Event| match event {
+        Event::Task(event) => Some(event.task.clone()),
+        _ => None,
+    };
+    let opened: Vec<String> = events.iter().filter_map(opened).take(3).collect();
+    assert_eq!(opened, ["fix", "fix-m1", "fix-m1-i1"]);
+}
