@@ -9,12 +9,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::life::{self, JOURNAL_CALLS};
 use super::oracle;
 use super::plan::Plan;
+use super::world::World;
 
 /// Points at once: they wait for each other's disk more than for a processor.
 const LANES: usize = 2;
 
-/// Kills a fresh run at `first`, `first + stride`, ...; answers how many points there were.
-fn at_every_point(plan: &Plan, first: u32, stride: u32) -> u32 {
+/// Kills a fresh run, `prepared` before, at `first`, `first + stride`, ...; answers how many points
+/// there were.
+pub fn at_every_point(plan: &Plan, (first, stride): (u32, u32), prepared: fn(&World)) -> u32 {
     let next = AtomicU32::new(first);
     let beyond = AtomicU32::new(u32::MAX);
     std::thread::scope(|scope| {
@@ -26,6 +28,7 @@ fn at_every_point(plan: &Plan, first: u32, stride: u32) -> u32 {
                         return;
                     }
                     let world = plan.world();
+                    prepared(&world);
                     let files = life::journal_files(&world);
                     if !life::killed_at(&world, &plan.up(), (JOURNAL_CALLS, &files), point) {
                         beyond.fetch_min(point, Ordering::SeqCst);
@@ -41,7 +44,7 @@ fn at_every_point(plan: &Plan, first: u32, stride: u32) -> u32 {
 
 #[test]
 fn j6_j12_killed_at_any_syscall_of_the_journal_a_run_ends_as_if_nothing_had_happened() {
-    let points = at_every_point(&Plan::three("subprocess"), 1, 1);
+    let points = at_every_point(&Plan::three("subprocess"), (1, 1), |_| {});
     assert!(points >= 60, "only {points} points: strace didn't see the journal being written");
 }
 
@@ -49,7 +52,7 @@ fn j6_j12_killed_at_any_syscall_of_the_journal_a_run_ends_as_if_nothing_had_happ
 fn j6_j12_the_same_in_tmux() {
     // Each stride of its own finds other points; the long form takes them all.
     let stride = life::setting("ILCHUL_CRASH_STRIDE", 5);
-    let points = at_every_point(&Plan::three("tmux"), 1, u32::try_from(stride).unwrap());
+    let points = at_every_point(&Plan::three("tmux"), (1, u32::try_from(stride).unwrap()), |_| {});
     assert!(points >= 40, "only {points} points: strace didn't see the journal being written");
 }
 

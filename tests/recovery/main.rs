@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of a test may panic as the test may")]
 
 mod children;
+mod control;
 mod journal;
 mod life;
 mod oracle;

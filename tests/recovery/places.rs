@@ -21,12 +21,12 @@ fn lines(world: &World, name: &str) -> usize {
     fs::read_to_string(world.root().join(name)).unwrap_or_default().lines().count()
 }
 
-fn events(world: &World, kind: &str) -> usize {
+pub fn events(world: &World, kind: &str) -> usize {
     world.events().iter().filter(|event| event.kind() == kind).count()
 }
 
 /// Starts `up` five times, and kills it each time once `reached` holds for that life.
-fn killed_in_a_row(world: &World, plan: &Plan, reached: impl Fn(usize) -> bool) {
+pub fn killed_in_a_row(world: &World, plan: &Plan, reached: impl Fn(usize) -> bool) {
     for life in 1..=TIMES {
         let mut up = world.start(&plan.up());
         wait_until(&format!("the place in life {life}"), || {
