@@ -119,7 +119,7 @@ fn work(play: &mut Play, dice: &mut Dice) {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 6, max_shrink_iters: 0, failure_persistence: None, ..ProptestConfig::default()
+        cases: 4, max_shrink_iters: 0, failure_persistence: None, ..ProptestConfig::default()
     })]
 
     #[test]
