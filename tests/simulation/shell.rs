@@ -425,7 +425,9 @@ impl Shell {
         }
         let open = |id: &&String| {
             let worker = &self.state().workers[*id];
-            worker.phase.is_live() && worker.exit.is_none() && !worker.stopped && worker.session.is_some()
+            let at_work = worker.phase.is_live() && worker.exit.is_none() && !worker.stopped;
+            // What couldn't be ended is looked at until it is gone, whatever it recorded meanwhile.
+            (worker.at_large || at_work) && worker.session.is_some()
         };
         let whose: Vec<String> = self.state().active.iter().filter(open).cloned().collect();
         if whose.is_empty() {
@@ -447,11 +449,11 @@ impl Shell {
         // What it wrote before its end comes first: an end on record is no death.
         self.read_mail(id, None, stage)?;
         let Some(worker) = self.state().workers.get(id) else { return Ok(()) };
-        if worker.exit.is_some() || !worker.phase.is_live() {
+        if !worker.at_large && (worker.exit.is_some() || !worker.phase.is_live()) {
             return Ok(());
         }
         let own = matches!(self.state().planned(worker.task).kind, TaskKind::Worker(_));
-        if let (true, Some(code)) = (own, code) {
+        if let (true, Some(code), false) = (own, code, worker.at_large) {
             let exit = ChildExit::Code(code);
             return self.see(
                 id,
