@@ -176,7 +176,6 @@ impl Laws {
             WorkerStep::Moved { to: PlainMove::WentStale }
             | WorkerStep::Stopped
             | WorkerStep::Departed
-            | WorkerStep::SubmissionRefused { .. }
             | WorkerStep::Ended { .. } => {
                 held.over = true;
             }
@@ -185,6 +184,7 @@ impl Laws {
             | WorkerStep::Found { .. }
             | WorkerStep::Moved { .. }
             | WorkerStep::Stopping { .. }
+            | WorkerStep::SubmissionRefused { .. }
             | WorkerStep::Released { .. } => {}
         }
         Ok(())
