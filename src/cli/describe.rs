@@ -198,6 +198,7 @@ pub fn item(item: &Item) -> String {
             format!("answers {} as `outputs.{name}`", brief(&equals.to_string()))
         }
         Item::Choice { name, among } => format!("answers one of {} as `outputs.{name}`", list(among, 5)),
+        Item::Unchanged => "leaves its tree as it is, because it is untrusted".to_owned(),
         Item::Views => "leaves the heads that it compares as they are".to_owned(),
         Item::Reduced => "prints the same when ilchul runs it again".to_owned(),
         Item::Children => "is judged by what becomes of its own tasks".to_owned(),

@@ -78,7 +78,7 @@ fn show(
     let bundle = bundles.remove(&task.id, attempt(task, wanted)?);
     // Only scripts get the whole record: comparing large trees takes longer than a person waits.
     let change = if output.json { change(read, &bundle) } else { None };
-    let dossier = Dossier { declared: task.declared.clone(), bundle, change };
+    let dossier = Dossier { declared: task.declared.clone(), until: task.until.clone(), bundle, change };
     output.result(|| evidence::json(&dossier), || evidence::text(&dossier, read::screen(output)));
     Ok(Exit::Done)
 }
@@ -105,7 +105,9 @@ fn again(
     let bundle = bundles.remove(&task.id, attempt);
     let look = Look { home: &read.place.home, repository: &read.place.repository, run: &read.view.id };
     let found = recheck(look, &bundle);
-    output.result(|| words::json(&bundle, &found), || words::text(&bundle, &found, read::screen(output)));
+    let dossier =
+        Dossier { declared: task.declared.clone(), until: task.until.clone(), bundle, change: None };
+    output.result(|| words::json(&dossier, &found), || words::text(&dossier, &found, read::screen(output)));
     let holds = found.iter().all(|one| one.again == Again::Same);
     Ok(if holds { Exit::Done } else { Exit::Wrong })
 }

@@ -57,7 +57,8 @@ pub fn run(
     let suites: Vec<Suite> = all
         .map(|task| {
             let bundle = bundles.remove(&task.id, task.attempt);
-            cases::suite(task, Dossier { declared: task.declared.clone(), bundle, change: None })
+            let (declared, until) = (task.declared.clone(), task.until.clone());
+            cases::suite(task, Dossier { declared, until, bundle, change: None })
         })
         .collect();
     let (mut documents, without) = documents(&frame, &suites);

@@ -47,6 +47,7 @@ mod setup;
 mod setup_plan;
 mod start;
 mod status;
+mod submit;
 mod unrecorded;
 mod up;
 mod validate;
@@ -162,6 +163,8 @@ enum Command {
     Cleanup(cleanup::CleanupArgs),
     /// Write a worker's report, or check one.
     Report(report::ReportArgs),
+    /// Add tasks to the run, from inside a worker: all of them or none.
+    Submit(submit::SubmitArgs),
     /// Leave a note for a worker's next heartbeat.
     Heartbeat(heartbeat::HeartbeatArgs),
 }
@@ -236,6 +239,7 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, CliError> {
         Command::Retain(args) => retain::run(&cli.global, args, output),
         Command::Cleanup(args) => cleanup::run(&cli.global, args, output),
         Command::Report(args) => report::run(&cli.global, args, output),
+        Command::Submit(args) => submit::run(&cli.global, args, output),
         Command::Heartbeat(args) => heartbeat::run(&cli.global, args, output),
     }
 }

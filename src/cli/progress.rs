@@ -242,6 +242,10 @@ fn worker_words(state: &RunState, event: &WorkerEvent) -> Option<(&'static str, 
             ("!", format!("{worker}  {why}; {next}{}", hint(state, worker)))
         }
         WorkerStep::Found { lives: false, .. } => ("!", format!("{worker}  {why}; it is kept and listed")),
+        WorkerStep::SubmissionRefused { n, index, .. } => (
+            "!",
+            format!("{worker}  submission {n} is refused at its task {index}{}", because(&event.reason)),
+        ),
         WorkerStep::Departed => (">", format!("{worker}  has ended")),
         WorkerStep::Provisioning { .. }
         | WorkerStep::Launched { .. }

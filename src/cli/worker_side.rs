@@ -90,6 +90,13 @@ impl WorkerSide {
         mail::read_bounded(&self.mail, name).ok().flatten().or_else(dropped)
     }
 
+    /// Whether something stands under that name in mail or in the drop box, whatever it is.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        let stands = |folder: &Path| std::fs::symlink_metadata(folder.join(name)).is_ok();
+        stands(&self.mail) || self.tree.as_ref().is_some_and(|tree| stands(&tree.join(DROP_BOX)))
+    }
+
     /// Where the file `name` belongs, written or not.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {

@@ -14,7 +14,7 @@ use super::review;
 use super::state::{Anchor, KeptReport, RunPhase, RunState, WorkerState, worker_id};
 use super::task_table::{self, TaskPhase};
 use super::{budget, halt, order, ready};
-use crate::workflow::{Item, REDUCE};
+use crate::workflow::{Item, REDUCE, Trust};
 use serde_json::Map;
 use std::fmt;
 
@@ -230,7 +230,10 @@ fn follow_attempt(
         }
     }
     if let TaskStep::Refuted = step {
-        task.restart_at = worker.captured.clone().flatten().map(|snapshot| snapshot.commit);
+        let untrusted = state.started.workflow.tasks[index].trust == Trust::Untrusted;
+        let snapshot = worker.captured.clone().flatten().filter(|_| !untrusted);
+        // What somebody changed who may change nothing isn't handed on to anybody.
+        task.restart_at = snapshot.map(|snapshot| snapshot.commit);
         task.refuted = refuted(&task.evidence, &task.reason);
     }
 }

@@ -18,6 +18,13 @@ pub enum Effect {
         /// The live token.
         token: u64,
     },
+    /// Put the answer to a submission into its mail: the same each time it is asked for.
+    Reply {
+        /// `<task>.<attempt>`.
+        worker: String,
+        /// The number of the submission.
+        n: u32,
+    },
     /// End its session's process tree.
     Stop {
         /// `<task>.<attempt>`.
@@ -44,6 +51,7 @@ impl Effect {
         match self {
             Self::Provision { worker }
             | Self::Deliver { worker, .. }
+            | Self::Reply { worker, .. }
             | Self::Stop { worker, .. }
             | Self::Capture { worker }
             | Self::Verify { worker } => worker,

@@ -24,7 +24,7 @@ mod worker;
 
 pub use adopted::Adopted;
 pub use drift::{Drift, DriftChange, Drifted};
-pub use extended::Extended;
+pub use extended::{Answered, Extended, Outcome, Submitted};
 pub use setup::SetupApproval;
 pub use worker::{ClaimEvent, ClaimStep, Place, PlainMove, Snapshot, WorkerEvent, WorkerStep};
 

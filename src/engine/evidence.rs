@@ -207,6 +207,7 @@ pub fn judge_without_looking(
             | Item::Artifact { .. }
             | Item::Log { .. }
             | Item::Views
+            | Item::Unchanged
             | Item::Reduced
             | Item::Children => None,
         })

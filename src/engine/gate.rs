@@ -299,7 +299,7 @@ fn deepest(state: &RunState) -> u32 {
     made.map(|task| depth(state, task)).max().unwrap_or(0)
 }
 
-fn too_deep(depth: u32, limit: Option<u32>) -> Option<String> {
+pub(super) fn too_deep(depth: u32, limit: Option<u32>) -> Option<String> {
     let limit = limit.filter(|limit| depth > *limit)?;
     Some(format!("it was submitted at depth {depth}, and at most {limit} is allowed"))
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Drift, Place, Snapshot};
 use super::evidence::{Checked, ChildExit};
-use crate::protocol::Report;
+use crate::protocol::{Report, Submission};
 
 /// One thing that reached us.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,6 +101,15 @@ pub enum Seen {
     Reported {
         /// What it says.
         report: Box<Report>,
+        /// SHA-256 of the bytes, in hex.
+        sha256: String,
+    },
+    /// It wrote `submit-<n>.json`, and the file reads as a submission.
+    Submitted {
+        /// Its number, from 1.
+        n: u32,
+        /// The token, and the tasks as they were written.
+        submission: Submission,
         /// SHA-256 of the bytes, in hex.
         sha256: String,
     },

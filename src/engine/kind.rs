@@ -116,6 +116,7 @@ fn worker(step: &WorkerStep) -> &'static str {
         WorkerStep::Found { .. } => W::StaleRegistry.word(),
         WorkerStep::Departed => "departed",
         WorkerStep::Captured { .. } => "captured",
+        WorkerStep::SubmissionRefused { .. } => "submission-refused",
         WorkerStep::Released { .. } => W::SafeToClose.word(),
         WorkerStep::Moved { to } => match to {
             PlainMove::BeatWaiting => W::Ready.word(),

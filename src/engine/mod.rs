@@ -266,6 +266,7 @@ impl Engine {
             | WorkerStep::Stopping { .. }
             | WorkerStep::Found { .. }
             | WorkerStep::Departed
+            | WorkerStep::SubmissionRefused { .. }
             | WorkerStep::Released { .. } => {}
         }
     }

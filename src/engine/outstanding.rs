@@ -44,6 +44,8 @@ fn for_worker(state: &RunState, id: &str, worker: &WorkerState, owed: &mut Vec<E
     if worker.phase == WorkerPhase::Busy && !worker.acknowledged && worker.token_live {
         owed.push(Effect::Deliver { worker: id.to_owned(), token: worker.token });
     }
+    let reply = |n: &u32| Effect::Reply { worker: id.to_owned(), n: *n };
+    owed.extend(worker.submissions.keys().map(reply));
     // Without a known session too: a crash may have lost the launch, and the mark still finds it.
     if let (Some(force), true) = (worker.stop, worker.owes_stop()) {
         owed.push(Effect::Stop { worker: id.to_owned(), force });
@@ -99,6 +101,7 @@ pub fn asked(state: &RunState, task: usize) -> Option<(usize, &str)> {
         | Item::Output { .. }
         | Item::Choice { .. }
         | Item::Views
+        | Item::Unchanged
         | Item::Reduced
         | Item::Children => None,
     })

@@ -97,6 +97,7 @@ pub fn open(state: &RunState, task: usize) -> impl Iterator<Item = (usize, &str)
         | Item::Output { .. }
         | Item::Choice { .. }
         | Item::Views
+        | Item::Unchanged
         | Item::Reduced
         | Item::Children => None,
     })

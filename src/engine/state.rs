@@ -315,19 +315,19 @@ impl RunState {
         self.planned(parent).kind.is_control().then_some(parent)
     }
 
-    /// What the next attempt of a task is told: what was refuted of its last one, or which
-    /// conditions the iteration before it didn't meet.
+    /// What the next attempt of a task is told, and of whose last attempt that was: what was
+    /// refuted of its own, or which conditions the iteration before it didn't meet.
     #[must_use]
-    pub fn feedback(&self, task: usize) -> Vec<&Checked> {
+    pub fn feedback(&self, task: usize) -> (usize, Vec<&Checked>) {
         let own = &self.tasks[task].refuted;
         if !own.is_empty() {
-            return own.iter().collect();
+            return (task, own.iter().collect());
         }
-        let Some(TaskBase::Task(before)) = &self.planned(task).base else { return Vec::new() };
+        let Some(TaskBase::Task(before)) = &self.planned(task).base else { return (task, Vec::new()) };
         let before = self.task_index(before).filter(|before| {
             self.planned(*before).conditions > 0 && self.planned(*before).parent == self.planned(task).parent
         });
-        before.map_or_else(Vec::new, |before| control::unmet(self, before))
+        before.map_or_else(|| (task, Vec::new()), |before| (before, control::unmet(self, before)))
     }
 
     /// The policy that applies to one need of a task.

@@ -17,7 +17,7 @@ use super::review::{self, Gate};
 use super::state::{RunPhase, RunState, TaskState, WorkerState};
 use super::task_table::TaskPhase;
 use super::worker_table::WorkerPhase;
-use crate::workflow::{Evidence, Item, Task};
+use crate::workflow::{Evidence, Item, Task, Trust};
 
 /// One run, as readers see it.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,6 +63,10 @@ pub struct TaskView {
     pub kind: &'static str,
     /// The task that made or submitted it.
     pub parent: Option<String>,
+    /// Its parent is no control task: a worker submitted it.
+    pub submitted: bool,
+    /// What it changes refutes it, and what it answers is somebody's word.
+    pub untrusted: bool,
     /// The ids of what it needs.
     pub needs: Vec<String>,
     /// Where it is.
@@ -103,6 +107,8 @@ pub struct TaskView {
     pub removed: bool,
     /// What the workflow declares, by kind; the reason, where it is waived.
     pub declared: Result<Vec<&'static str>, String>,
+    /// The conditions of the loop around it, by kind.
+    pub until: Vec<&'static str>,
 }
 
 /// What the gate says of a task that it doesn't let start.
@@ -223,6 +229,7 @@ struct Beside {
     reviewed_by: Vec<String>,
     reviews: Option<String>,
     held: bool,
+    submitted: bool,
     worker: Option<String>,
 }
 
@@ -237,13 +244,14 @@ impl Beside {
             reviewed_by: reviews(state, task).into_iter().map(|(by, _)| by).collect(),
             reviews: state.reviews.get(&task).map(|reviewed| state.planned(*reviewed).id.clone()),
             held: state.tasks[task].phase == TaskPhase::Ready && state.held_by(task).is_some(),
+            submitted: state.planned(task).parent.is_some() && state.control_parent(task).is_none(),
             worker: state.current_worker(task).map(|(id, _)| id),
         }
     }
 }
 
 fn task_view(planned: Task, mut task: TaskState, beside: Beside) -> TaskView {
-    let Beside { gate, waits_for, asks, reviewed_by, reviews, held, worker } = beside;
+    let Beside { gate, waits_for, asks, reviewed_by, reviews, held, submitted, worker } = beside;
     let required = planned.required();
     let conditions = task.evidence.split_off(required.min(task.evidence.len()));
     let evidence = std::mem::take(&mut task.evidence);
@@ -255,6 +263,8 @@ fn task_view(planned: Task, mut task: TaskState, beside: Beside) -> TaskView {
     TaskView {
         kind: planned.word(),
         id: planned.id,
+        submitted,
+        untrusted: planned.trust == Trust::Untrusted,
         parent: planned.parent,
         needs: planned.needs.into_iter().map(|need| need.task).collect(),
         phase: task.phase,
@@ -275,6 +285,7 @@ fn task_view(planned: Task, mut task: TaskState, beside: Beside) -> TaskView {
         evidence,
         conditions,
         removed: task.removed,
+        until: planned.evidence.items().iter().skip(required).map(Item::kind).collect(),
         declared: match planned.evidence {
             Evidence::Items(items) => Ok(items.iter().take(required).map(Item::kind).collect()),
             Evidence::Waived(reason) => Err(reason),

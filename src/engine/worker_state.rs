@@ -2,13 +2,14 @@
 //!
 //! Only `apply` writes it. It leaves out heartbeats (`pulse.rs`).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::budget::Amounts;
-use super::event::{Drift, Place, Snapshot};
+use super::event::{Answered, Drift, Place, Snapshot};
 use super::evidence::ChildExit;
 use super::moment::{Moment, Stamp};
 use super::worker_table::WorkerPhase;
@@ -86,6 +87,9 @@ pub struct WorkerState {
     /// SHA-256 of every report seen, accepted or not: the same again is no news.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seen_reports: Vec<String>,
+    /// What it submitted, by number, and what it was answered.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub submissions: BTreeMap<u32, Answered>,
     /// How its child ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<ChildExit>,
@@ -169,6 +173,7 @@ impl WorkerState {
             acknowledged: false,
             report: None,
             seen_reports: Vec::new(),
+            submissions: BTreeMap::new(),
             exit: None,
             stop: None,
             stopped: false,

@@ -12,6 +12,7 @@ mod report;
 mod schema;
 mod setup;
 mod shape;
+mod submission;
 mod wire;
 mod words;
 
@@ -20,6 +21,7 @@ pub use problem::Problem;
 pub use report::{Claim, EVIDENCE_KINDS, Report, ReportStatus, Usage};
 pub use schema::{report_schema, worker_schema};
 pub use setup::{SETUP, SETUP_FAILED, SetupSpec};
+pub use submission::{Submission, SubmissionAnswer, submission_number};
 pub use wire::{Ack, Assignment, ChildFacts, ExitRecord, Heartbeat, Launch, Note, Progress, Ready, Stop};
 
 use serde::de::DeserializeOwned;
@@ -34,6 +36,8 @@ pub const REPORT_SCHEMA: &str = "ilchul.report/1";
 pub const MAX_BYTES: usize = 1 << 20;
 /// The most evidence entries that a report may carry.
 pub const MAX_CLAIMS: usize = 1_000;
+/// The most submissions of one worker, counted from 1.
+pub const MAX_SUBMISSIONS: u32 = 1_000;
 /// The deepest nesting of arrays and objects that is read.
 pub const MAX_DEPTH: usize = 64;
 

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::shape::{Field, Kind};
+use super::submission::{SubmissionAnswer, SubmissionFile};
 use super::wire::{Ack, Assignment, ExitRecord, Heartbeat, Launch, Note, Ready, Stop};
 use super::{Report, WORKER_SCHEMA, Wire};
 
@@ -33,6 +34,8 @@ pub fn worker_schema() -> Value {
         ("exit", document::<ExitRecord>()),
         ("stop", document::<Stop>()),
         ("note", document::<Note>()),
+        ("submit", document::<SubmissionFile>()),
+        ("submit-result", document::<SubmissionAnswer>()),
     ];
     let any: Vec<Value> = files.iter().map(|(name, _)| json!({"$ref": format!("#/$defs/{name}")})).collect();
     let definitions: Map<String, Value> =

@@ -157,7 +157,12 @@ pub(super) mod tests {
         let checks = [Checked::new("exit", Verdict::Verified, "exit code 0"), kept, ran];
         let mut bundle = Bundle { task: "build".into(), attempt: 1, ..Bundle::default() };
         bundle.items = checks.into_iter().map(|checked| (sample::at(60), checked)).enumerate().collect();
-        let dossier = Dossier { declared: Ok(vec!["exit", "artifact", "command"]), bundle, change: None };
+        let dossier = Dossier {
+            declared: Ok(vec!["exit", "artifact", "command"]),
+            until: Vec::new(),
+            bundle,
+            change: None,
+        };
         suite(&of_phase(TaskPhase::Completed), dossier)
     }
 
@@ -181,7 +186,7 @@ pub(super) mod tests {
         let mut bundle = Bundle { task: "build".into(), attempt: 1, ..Bundle::default() };
         let checks = verdicts.iter().map(|verdict| (sample::at(60), Checked::new("exit", *verdict, "why")));
         bundle.items = checks.enumerate().collect();
-        let dossier = Dossier { declared: Ok(vec!["exit", "exit"]), bundle, change: None };
+        let dossier = Dossier { declared: Ok(vec!["exit", "exit"]), until: Vec::new(), bundle, change: None };
         suite(&of_phase(phase), dossier).cases.into_iter().map(|case| (case.name, case.outcome)).collect()
     }
 

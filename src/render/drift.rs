@@ -45,7 +45,7 @@ fn change(change: &DriftChange) -> String {
 /// The place of a kind of change; a newer program's kind stands for itself.
 fn place(kind: &str) -> String {
     match kind {
-        "checkout" => "files of the main checkout".to_owned(),
+        "files" => "files of the main checkout".to_owned(),
         "refs" => "references".to_owned(),
         "settings" => "shared files of the git dir".to_owned(),
         "worktrees" => "other worktrees".to_owned(),
@@ -83,7 +83,7 @@ mod tests {
         };
         Drift {
             changes: vec![
-                change("checkout", &["README", "src/\u{1b}[1mx"], 3),
+                change("files", &["README", "src/\u{1b}[1mx"], 3),
                 change("refs", &["refs/heads/main (1 to 2)"], 0),
             ],
             unseen: None,

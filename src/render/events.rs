@@ -83,7 +83,13 @@ fn run(event: &RunEvent) -> Value {
             "workers": adopted.workers, "tasks": adopted.workflow.tasks.len(),
         }),
         RunEvent::Extended(extended) => {
-            json!({"by": extended.by, "why": extended.why, "tasks": tasks(&extended.tasks)})
+            let submission = extended
+                .submission
+                .as_ref()
+                .map(|submitted| json!({"worker": submitted.worker, "n": submitted.n}));
+            json!({
+                "by": extended.by, "why": extended.why, "tasks": tasks(&extended.tasks), "submission": submission,
+            })
         }
         RunEvent::Resumed { .. }
         | RunEvent::Interrupted { .. }
@@ -122,6 +128,7 @@ fn worker(found: &WorkerStep) -> Value {
         | WorkerStep::Found { .. }
         | WorkerStep::Departed
         | WorkerStep::Captured { .. }
+        | WorkerStep::SubmissionRefused { .. }
         | WorkerStep::Released { .. } => step(found),
     }
 }
@@ -253,6 +260,7 @@ fn worker_words(step: &WorkerStep) -> String {
         WorkerStep::Captured { snapshot: Some(snapshot) } => {
             format!("commit {}", line(super::words::short(&snapshot.commit)))
         }
+        WorkerStep::SubmissionRefused { n, index, .. } => format!("submission {n}, at its task {index}"),
         WorkerStep::Released { observations } => line(&super::words::list(observations)),
         WorkerStep::Captured { snapshot: None }
         | WorkerStep::Stopped

@@ -21,10 +21,21 @@ const FACT_MAX: usize = 200;
 pub struct Dossier {
     /// What the workflow declares, by kind; the reason, where it is waived.
     pub declared: Result<Vec<&'static str>, String>,
+    /// The conditions of the loop around an iteration, by kind; they stand behind its own items.
+    pub until: Vec<&'static str>,
     /// What the journal holds.
     pub bundle: Bundle,
     /// What the attempt changed, where its commits can be compared.
     pub change: Option<Change>,
+}
+
+impl Dossier {
+    /// Whether what was checked as the `index`th is a condition of the loop around the task.
+    #[must_use]
+    pub fn is_condition(&self, index: usize) -> bool {
+        let own = self.declared.as_ref().map_or(0, Vec::len);
+        !self.until.is_empty() && index >= own
+    }
 }
 
 /// What an attempt changed, counted between the commit that its tree started at and the
@@ -44,8 +55,11 @@ pub struct Change {
 /// The data of `evidence --json`.
 #[must_use]
 pub fn json(dossier: &Dossier) -> Value {
-    let Dossier { declared, bundle, change } = dossier;
-    let items: Vec<Value> = bundle.items.values().map(|(at, checked)| item(*at, checked)).collect();
+    let Dossier { declared, until: _, bundle, change } = dossier;
+    let shown = |conditions: bool| -> Vec<Value> {
+        let these = bundle.items.iter().filter(|(index, _)| dossier.is_condition(**index) == conditions);
+        these.map(|(_, (at, checked))| item(*at, checked)).collect()
+    };
     json!({
         "task": bundle.task,
         "attempt": bundle.attempt,
@@ -60,7 +74,8 @@ pub fn json(dossier: &Dossier) -> Value {
         "snapshot": bundle.snapshot.as_ref().map(snapshot),
         "change": change.as_ref().map(changed),
         "waived": declared.as_ref().err(),
-        "items": items,
+        "items": shown(false),
+        "conditions": shown(true),
         "report": bundle.report.as_ref().map(said),
         "refuted": bundle.refuted,
         "refused": bundle.refused.iter().map(refused).collect::<Vec<_>>(),
@@ -148,16 +163,31 @@ pub fn text(dossier: &Dossier, screen: Screen) -> String {
             for (index, kind) in kinds.iter().enumerate() {
                 text.push_str(&entry(dossier, index, kind, screen));
             }
-            let conditions = dossier.bundle.items.range(kinds.len()..);
-            text.extend(conditions.map(|(_, (at, checked))| condition(*at, checked, screen)));
         }
     }
+    text.push_str(&conditions(dossier, screen));
     text.push_str(&report_text(dossier, screen));
     if let Some(why) = &dossier.bundle.refuted {
         text.push_str(&format!("{} as a whole: {}\n", toned(screen, Tone::Bad, "Refuted"), line(why)));
     }
     text.push_str(&drift::text(&dossier.bundle.worker_id(), &dossier.bundle.drift));
     text
+}
+
+/// What its loop asked of an iteration; one that wasn't met is no failure of it.
+fn conditions(dossier: &Dossier, screen: Screen) -> String {
+    let own = dossier.declared.as_ref().map_or(0, Vec::len);
+    let entries = dossier.until.iter().enumerate();
+    let shown = |(n, kind): (usize, &&'static str)| match dossier.bundle.items.get(&(own + n)) {
+        Some((at, checked)) => condition(*at, checked, screen),
+        None => entry(dossier, own + n, kind, screen),
+    };
+    let entries: String = entries.map(shown).collect();
+    match dossier.until.len() {
+        0 => entries,
+        1 => format!("The condition of its loop:\n{entries}"),
+        _ => format!("The conditions of its loop:\n{entries}"),
+    }
 }
 
 /// A condition of the loop around it, which says nothing about the task itself.
@@ -287,7 +317,7 @@ mod tests {
             }],
             ..Bundle::default()
         };
-        Dossier { declared: Ok(vec!["exit", "artifact", "diff"]), bundle, change: None }
+        Dossier { declared: Ok(vec!["exit", "artifact", "diff"]), until: Vec::new(), bundle, change: None }
     }
 
     #[test]
@@ -355,8 +385,8 @@ mod tests {
 
     #[test]
     fn e1_waived_evidence_is_said_with_its_reason() {
-        let bundle = Bundle { task: "build".to_owned(), attempt: 1, ..Bundle::default() };
-        let waived = Dossier { declared: Err("a spike".to_owned()), bundle, change: None };
+        let bundle = Bundle { task: "build".to_owned(), attempt: 1, token: Some(1), ..Bundle::default() };
+        let waived = Dossier { declared: Err("a spike".to_owned()), until: Vec::new(), bundle, change: None };
         assert_eq!(
             text(&waived, sample::screen()),
             "Evidence of `build`, attempt 1:\n  waived by the workflow: a spike\nNo report was accepted.\n"

@@ -77,6 +77,7 @@ pub fn task(task: &TaskView) -> Value {
         "worker": task.worker,
         "head": task.head,
         "evidence": task.evidence.iter().map(verdict).collect::<Vec<_>>(),
+        "conditions": task.conditions.iter().map(verdict).collect::<Vec<_>>(),
     })
 }
 
@@ -118,8 +119,8 @@ mod tests {
             [&found["run"], &found["tasks"][0], &found["tasks"][3], &found["workers"][0], &found["budget"]];
         insta::assert_snapshot!(parts.map(Value::to_string).join("\n"), @r#"
         {"base":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","ended_at":null,"halted":null,"id":"20231114-221320-ab12","started_at":"2023-11-14T22:13:20Z","state":"running","workflow":"nightly"}
-        {"attempt":1,"evidence":[{"kind":"exit","reason":"exit code 0","verdict":"verified"},{"kind":"artifact","reason":"a regular file","verdict":"verified"}],"head":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","id":"build","kind":"run","parent":null,"reason":"verified: 2 items verified","since":"2023-11-14T22:13:30Z","state":"completed","worker":"build.1"}
-        {"attempt":0,"evidence":[],"head":null,"id":"pack","kind":"run","parent":null,"reason":"waits: task `fix`, which is in_progress","since":"2023-11-14T22:13:30Z","state":"pending","worker":null}
+        {"attempt":1,"conditions":[],"evidence":[{"kind":"exit","reason":"exit code 0","verdict":"verified"},{"kind":"artifact","reason":"a regular file","verdict":"verified"}],"head":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","id":"build","kind":"run","parent":null,"reason":"verified: 2 items verified","since":"2023-11-14T22:13:30Z","state":"completed","worker":"build.1"}
+        {"attempt":0,"conditions":[],"evidence":[],"head":null,"id":"pack","kind":"run","parent":null,"reason":"waits: task `fix`, which is in_progress","since":"2023-11-14T22:13:30Z","state":"pending","worker":null}
         {"attempt":1,"branch":"ilchul/r1/build.1","close":null,"id":"build.1","last_heartbeat_at":"2023-11-14T22:13:50Z","pid":41,"reason":"retained: its work is over, its tree and session are kept","restore":[],"session":{"id":"%3","kind":"tmux"},"state":"completed-retained","task":"build","tree":"/h/t/build.1"}
         {"attempts":{"left":5,"reserved":0,"total":10,"used":5},"tasks":null,"tokens":null,"usd":null,"wall":null,"workers":{"left":2,"reserved":0,"total":4,"used":2}}
         "#);

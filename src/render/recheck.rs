@@ -4,28 +4,41 @@
 
 use serde_json::{Value, json};
 
+use super::evidence::Dossier;
 use super::table::{Screen, Tone, toned};
 use super::words::line;
-use crate::engine::bundle::{Again, Bundle, Rechecked};
+use crate::engine::bundle::{Again, Rechecked};
+use crate::engine::evidence::Checked;
 
 /// The data of `evidence --recheck --json`.
 #[must_use]
-pub fn json(bundle: &Bundle, found: &[Rechecked]) -> Value {
-    let items = found.iter().filter_map(|one| {
-        let (_, checked) = bundle.items.get(&one.item)?;
-        Some(json!({
-            "kind": checked.kind,
-            "recorded": checked.verdict.word(),
-            "recheck": one.again.word(),
-            "reason": one.reason,
-        }))
-    });
-    json!({"task": bundle.task, "attempt": bundle.attempt, "items": items.collect::<Vec<_>>()})
+pub fn json(dossier: &Dossier, found: &[Rechecked]) -> Value {
+    let bundle = &dossier.bundle;
+    let shown = |conditions: bool| -> Vec<Value> {
+        let these = found.iter().filter(|one| dossier.is_condition(one.item) == conditions);
+        these.filter_map(|one| Some(item(one, &bundle.items.get(&one.item)?.1))).collect()
+    };
+    json!({
+        "task": bundle.task,
+        "attempt": bundle.attempt,
+        "items": shown(false),
+        "conditions": shown(true),
+    })
+}
+
+fn item(one: &Rechecked, checked: &Checked) -> Value {
+    json!({
+        "kind": checked.kind,
+        "recorded": checked.verdict.word(),
+        "recheck": one.again.word(),
+        "reason": one.reason,
+    })
 }
 
 /// The words for people.
 #[must_use]
-pub fn text(bundle: &Bundle, found: &[Rechecked], screen: Screen) -> String {
+pub fn text(dossier: &Dossier, found: &[Rechecked], screen: Screen) -> String {
+    let bundle = &dossier.bundle;
     let mut text = format!("The record of `{}`, attempt {}, looked at again:\n", bundle.task, bundle.attempt);
     for one in found {
         let Some((_, checked)) = bundle.items.get(&one.item) else { continue };
@@ -34,8 +47,9 @@ pub fn text(bundle: &Bundle, found: &[Rechecked], screen: Screen) -> String {
             Again::Differs | Again::Gone => Tone::Bad,
             Again::Unknown => Tone::Warn,
         };
+        let of_loop = if dossier.is_condition(one.item) { "condition " } else { "" };
         text.push_str(&format!(
-            "  {}  {} ({}): {}\n",
+            "  {}  {of_loop}{} ({}): {}\n",
             toned(screen, tone, one.again.word()),
             line(&checked.kind),
             checked.verdict.word(),
@@ -52,21 +66,31 @@ pub fn text(bundle: &Bundle, found: &[Rechecked], screen: Screen) -> String {
 mod tests {
     use super::super::sample;
     use super::*;
-    use crate::engine::evidence::{Checked, Verdict};
+    use crate::engine::bundle::Bundle;
+    use crate::engine::evidence::Verdict;
 
     #[test]
     fn each_item_shows_what_was_recorded_and_what_is_there_now() {
         let mut bundle = Bundle { task: "build".into(), attempt: 2, ..Bundle::default() };
         bundle.items.insert(1, (sample::at(60), Checked::new("artifact", Verdict::Verified, "kept")));
         let gone = Rechecked { item: 1, again: Again::Gone, reason: "the blob\u{1b}[2J is gone".into() };
-        let data = json(&bundle, std::slice::from_ref(&gone));
+        let of_loop = Checked::new("exit", Verdict::Refuted, "exit code 1");
+        bundle.items.insert(2, (sample::at(60), of_loop));
+        let (declared, until) = (Ok(vec!["exit", "artifact"]), vec!["exit"]);
+        let dossier = Dossier { declared, until, bundle, change: None };
+        let unmet = Rechecked { item: 2, again: Again::Same, reason: "exit code 1".into() };
+        let found = [gone.clone(), unmet];
+        let data = json(&dossier, &found);
         let item =
             json!({"kind": "artifact", "recorded": "verified", "recheck": "gone", "reason": gone.reason});
-        assert_eq!(data, json!({"task": "build", "attempt": 2, "items": [item]}));
+        let unmet =
+            json!({"kind": "exit", "recorded": "refuted", "recheck": "same", "reason": "exit code 1"});
+        assert_eq!(data, json!({"task": "build", "attempt": 2, "items": [item], "conditions": [unmet]}));
         assert_eq!(
-            text(&bundle, &[gone], sample::screen()),
-            "The record of `build`, attempt 2, looked at again:\n  gone  artifact (verified): the blob\\u{1b}[2J is gone\n"
+            text(&dossier, &found, sample::screen()),
+            "The record of `build`, attempt 2, looked at again:\n  gone  artifact (verified): the blob\\u{1b}[2J is gone\n  \
+             same  condition exit (refuted): exit code 1\n"
         );
-        assert!(text(&bundle, &[], sample::screen()).contains("No item was checked"));
+        assert!(text(&dossier, &[], sample::screen()).contains("No item was checked"));
     }
 }

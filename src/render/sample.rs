@@ -35,6 +35,8 @@ pub(crate) fn task(id: &str, phase: TaskPhase, reason: &str, needs: &[&str]) -> 
         id: id.to_owned(),
         kind: "run",
         parent: None,
+        submitted: false,
+        untrusted: false,
         needs: needs.iter().map(|need| (*need).to_owned()).collect(),
         phase,
         reason: reason.to_owned(),
@@ -53,6 +55,7 @@ pub(crate) fn task(id: &str, phase: TaskPhase, reason: &str, needs: &[&str]) -> 
         outputs: serde_json::Map::new(),
         evidence: Vec::new(),
         conditions: Vec::new(),
+        until: Vec::new(),
         removed: false,
         declared: Ok(vec!["exit"]),
     }

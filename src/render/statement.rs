@@ -80,8 +80,10 @@ fn subjects(frame: &Frame, suite: &Suite) -> Vec<Value> {
         let name = format!("refs/ilchul/{}/{}", frame.run, bundle.worker_id());
         json!({"name": name, "digest": {"gitCommit": snapshot.commit}})
     });
-    let artifacts = bundle.items.values().filter(|(_, checked)| checked.kind == "artifact");
-    let artifacts = artifacts.filter_map(|(_, checked)| {
+    // What met its loop's condition is no work of the iteration's that its own items name.
+    let own = bundle.items.iter().filter(|(index, _)| !suite.dossier.is_condition(**index));
+    let artifacts = own.map(|(_, (_, checked))| checked).filter(|checked| checked.kind == "artifact");
+    let artifacts = artifacts.filter_map(|checked| {
         let (path, sha256) = (checked.facts.get("path")?, checked.facts.get("sha256")?);
         Some(json!({"name": path, "digest": {"sha256": sha256}}))
     });

@@ -28,6 +28,19 @@ pub struct Why<'v> {
     of_run: String,
 }
 
+/// Where it comes from, where no file says it, and whether its word counts.
+fn origin(task: &TaskView) -> String {
+    let mut text = String::new();
+    if let Some(parent) = &task.parent {
+        let how = if task.submitted { "submitted" } else { "made" };
+        text.push_str(&format!("It was {how} by `{}`.\n", line(parent)));
+    }
+    if task.untrusted {
+        text.push_str("It is untrusted: what it changes refutes it, and what it answers is labelled so.\n");
+    }
+    text
+}
+
 /// What would change a state, and the commands to type.
 struct Way {
     change: String,
@@ -67,6 +80,7 @@ impl<'v> Why<'v> {
             task.id
         );
         text.push_str(&format!("{}\n", sentence(&reason(&task_reason(task)))));
+        text.push_str(&origin(task));
         text.push_str(&control::progress(self.view, task));
         if task.attempt > 0 && !control::is_control(task) {
             text.push_str(&format!("Attempt {} of at most {}.\n", task.attempt, task.allowed));
@@ -134,6 +148,9 @@ impl<'v> Why<'v> {
             "attempts_allowed": task.allowed,
             "worker": task.worker,
             "waits_for": task.waits_for,
+            "parent": task.parent,
+            "submitted": task.submitted,
+            "trust": if task.untrusted { "untrusted" } else { "trusted" },
             "gate": task.gate.as_ref().map(gate),
             "chain": self.chain.iter().map(link).collect::<Vec<_>>(),
             "observed": {"by": what, "at": time(at)},

@@ -264,7 +264,12 @@ pub fn extended(made: &Extended) -> String {
         [first, second] => format!("{} and {}", line(first), line(second)),
         [first, .., last] => format!("{} to {}, {} in all", line(first), line(last), ids.len()),
     };
-    format!("{} made {ids}: {}", line(&made.by), line(&made.why))
+    match &made.submission {
+        Some(from) => {
+            format!("{} submitted {ids}: submission {} of {}", line(&made.by), from.n, line(&from.worker))
+        }
+        None => format!("{} made {ids}: {}", line(&made.by), line(&made.why)),
+    }
 }
 
 #[cfg(test)]

@@ -2,11 +2,13 @@
 //!
 //! What lies there is hostile until proven otherwise: no links, regular files
 //! only, bounded. While the child runs only a whole and valid report for this
-//! attempt is relayed; at the end whatever is there is, so that the supervisor can
+//! attempt is relayed, and what it submits; at the end whatever is there is, so that the supervisor can
 //! refuse it by name and show it. It leaves out judging; nothing is removed.
 
 use crate::mail::{self, MailError};
-use crate::protocol::{Assignment, DROP_BOX, NOTE, Note, REPORT, Report, parse};
+use crate::protocol::{
+    Assignment, DROP_BOX, MAX_SUBMISSIONS, NOTE, Note, REPORT, Report, Submission, parse, submit_name,
+};
 use std::path::{Path, PathBuf};
 
 /// Characters of a note that are passed on.
@@ -21,16 +23,19 @@ pub(super) struct DropBox {
     seen: Option<Vec<u8>>,
     /// Whether what we relayed last was a question, which a later report may follow.
     asked: bool,
+    /// The number of the submission that is looked for: each is relayed once.
+    next: u32,
 }
 
 impl DropBox {
     /// That of `tree`, relayed to `mail`.
     pub(super) fn new(tree: &Path, mail: &Path) -> Self {
-        Self { dir: tree.join(DROP_BOX), mail: mail.to_owned(), seen: None, asked: false }
+        Self { dir: tree.join(DROP_BOX), mail: mail.to_owned(), seen: None, asked: false, next: 1 }
     }
 
-    /// Relays a valid report, if there is a new one.
+    /// Relays what was submitted, and then a valid report, if there is a new one.
     pub(super) fn look(&mut self, assignment: &Assignment) {
+        while self.relay_submission(assignment) {}
         let Ok(Some(bytes)) = mail::read_in_untrusted(&self.dir, REPORT) else { return };
         if self.seen.as_ref() == Some(&bytes) {
             return;
@@ -54,6 +59,27 @@ impl DropBox {
         if matches!(written, Ok(()) | Err(MailError::Exists(_))) {
             self.seen = Some(bytes);
         }
+    }
+
+    /// Relays the next submission of this attempt, under its number. False when there is none.
+    fn relay_submission(&mut self, assignment: &Assignment) -> bool {
+        let name = submit_name(self.next);
+        if self.next > MAX_SUBMISSIONS {
+            return false;
+        }
+        if let Ok(Some(bytes)) = mail::read_in_untrusted(&self.dir, &name) {
+            let mine = Submission::parse(&bytes).is_ok_and(|it| it.token == assignment.token);
+            // One that mail has already came from the worker itself.
+            if !mine
+                || matches!(mail::write_new_bytes(&self.mail, &name, &bytes, false), Err(MailError::Io(..)))
+            {
+                return false;
+            }
+        } else if !std::fs::symlink_metadata(self.mail.join(&name)).is_ok_and(|found| found.is_file()) {
+            return false;
+        }
+        self.next += 1;
+        true
     }
 
     /// Relays what is there at the end, valid or not, unless mail has a report.

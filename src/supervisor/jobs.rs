@@ -16,10 +16,11 @@ use super::views::{self, View};
 use super::world::{World, handle};
 use crate::engine::Engine;
 use crate::engine::budget::snapshot::Snapshot;
+use crate::engine::event::Outcome;
 use crate::engine::evidence::ChildExit;
 use crate::engine::state::{RunState, WorkerState};
-use crate::protocol::{self, Assignment, WORKER_SCHEMA};
-use crate::workflow::{Task, TaskKind, WorkspaceKind};
+use crate::protocol::{self, Assignment, SubmissionAnswer, WORKER_SCHEMA};
+use crate::workflow::{Task, TaskKind, Trust, WorkspaceKind};
 
 /// The most characters of a summary that another worker reads.
 const QUOTED_MAX: usize = 2_000;
@@ -114,6 +115,25 @@ pub(super) fn assignment(
     })
 }
 
+/// What a worker is told of its `n`th submission.
+pub(super) fn answer(state: &RunState, id: &str, n: u32) -> Option<SubmissionAnswer> {
+    let worker = state.workers.get(id)?;
+    let (tasks, refused) = match &worker.submissions.get(&n)?.outcome {
+        Outcome::Accepted(tasks) => (tasks.clone(), None),
+        Outcome::Refused { index, reason } => (Vec::new(), Some((*index, reason.clone()))),
+    };
+    let (index, reason) = refused.unzip();
+    Some(SubmissionAnswer {
+        schema: WORKER_SCHEMA.to_owned(),
+        token: worker.token,
+        n,
+        accepted: index.is_none(),
+        tasks,
+        index: index.and_then(|index| u32::try_from(index).ok()),
+        reason,
+    })
+}
+
 /// Everything that the checks of an attempt may look at.
 pub(super) fn case(world: &World, state: &RunState, id: &str) -> Option<Case> {
     let worker = state.workers.get(id)?;
@@ -128,6 +148,7 @@ pub(super) fn case(world: &World, state: &RunState, id: &str) -> Option<Case> {
         items: planned.evidence.items().to_vec(),
         exit: worker.exit.unwrap_or(ChildExit::Unknown),
         git: git(world, state, id, worker),
+        repository: world.repository.clone(),
         env: verify::environment(launch::environment(world, &job, &tree, &mail), &extras),
         tree,
         mail,
@@ -229,6 +250,9 @@ struct Needed<'s> {
     status: &'static str,
     summary: &'s str,
     tree: Option<&'s str>,
+    /// Said of untrusted tasks alone: what they answer is somebody's word.
+    #[serde(skip_serializing_if = "Trust::is_trusted")]
+    trust: Trust,
 }
 
 #[derive(Serialize)]
@@ -287,6 +311,7 @@ fn needed(state: &RunState, index: usize) -> Needed<'_> {
         outputs: &task.outputs,
         status: task.phase.word(),
         summary: &task.summary,
+        trust: state.planned(index).trust,
         tree: place.and_then(|place| place.fields.get("path")).map(String::as_str),
     }
 }

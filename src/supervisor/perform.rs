@@ -46,6 +46,10 @@ impl Supervisor {
                 let worker = worker.clone();
                 self.deliver(&worker);
             }
+            Effect::Reply { worker, n } => {
+                let (worker, n) = (worker.clone(), *n);
+                self.reply(&worker, n, &effect);
+            }
             Effect::Stop { worker, force } => {
                 let (worker, force) = (worker.clone(), *force);
                 self.stop(&worker, force, effect);
@@ -133,6 +137,21 @@ impl Supervisor {
                 let seen =
                     Seen::LaunchFailed { step: "dispatch", detail: words(&error), host: !error.is_gone() };
                 self.see(id, seen);
+            }
+        }
+    }
+
+    /// The answer to a submission, whole or not at all; one that is there says the same.
+    fn reply(&mut self, id: &str, n: u32, effect: &Effect) {
+        let Some(answer) = jobs::answer(self.engine.state(), id, n) else { return };
+        let folder = self.world.home.mail(&self.world.run, id);
+        match mail::write_json(&folder, &protocol::submit_result_name(n), &answer, false) {
+            Ok(()) => {}
+            // Nobody reads there any more.
+            Err(error) if error.is_gone() => {}
+            Err(error) => {
+                tracing::warn!(%error, "the answer to a submission can't be written");
+                self.doing.remove(effect);
             }
         }
     }

@@ -40,10 +40,13 @@ pub(super) struct Note {
 /// What the attempt before this one failed to show; empty where there is nothing to repair.
 pub(super) fn notes(world: &World, state: &RunState, task: usize, attempt: u32) -> Vec<Note> {
     let mut left = EXCERPTS_MAX;
-    let items = state.feedback(task).into_iter().take(ITEMS_MAX);
+    let (of, items) = state.feedback(task);
+    // Of another task, every attempt came before this one.
+    let before = if of == task { attempt } else { state.tasks[of].attempt.saturating_add(1) };
+    let items = items.into_iter().take(ITEMS_MAX);
     items
         .map(|checked| {
-            let log = log(world, checked, || printed(world, state, (task, attempt)));
+            let log = log(world, checked, || printed(world, state, (of, before)));
             let log = log.filter(|text| text.len() <= left);
             left -= log.as_ref().map_or(0, String::len);
             let fact = |name: &str| checked.facts.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -70,11 +73,11 @@ fn log(world: &World, checked: &Checked, printed: impl FnOnce() -> Option<String
     kept.and_then(Value::as_str).and_then(|sha256| tail(&blobs::path(&world.home, sha256)))
 }
 
-/// The end of what the last attempt that ran has printed.
-fn printed(world: &World, state: &RunState, (task, attempt): (usize, u32)) -> Option<String> {
+/// The end of what the last attempt of a task before `before` that ran has printed.
+fn printed(world: &World, state: &RunState, (task, before): (usize, u32)) -> Option<String> {
     let id = &state.planned(task).id;
     let ran = |worker: &String| state.workers.get(worker).is_some_and(|worker| worker.exit.is_some());
-    let last = (1..attempt).rev().map(|ordinal| worker_id(id, ordinal)).find(ran)?;
+    let last = (1..before).rev().map(|ordinal| worker_id(id, ordinal)).find(ran)?;
     tail(&world.home.log(&world.run, &last))
 }
 

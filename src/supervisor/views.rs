@@ -10,7 +10,7 @@ use ilchul_git_worktree::{GitWorktree, WorktreeSpec};
 use ilchul_substrate::{ErrorKind, Mark, Substrate};
 
 use super::launch::{Failure, words};
-use super::verify::{Git, refuted, unverifiable, verified};
+use super::verify::{refuted, unverifiable, verified};
 use super::world::World;
 use crate::engine::evidence::Checked;
 use crate::engine::state::RunState;
@@ -74,13 +74,15 @@ pub fn make(world: &World, views: &[View]) -> Result<(), Failure> {
 
 /// Whether both are as they were made.
 #[must_use]
-pub fn check(views: &[View], git: Option<&Git>) -> Checked {
-    let Some(git) = git else { return unverifiable(KIND, "there is no repository to look at") };
+pub fn check(views: &[View], repository: Option<&GitWorktree>) -> Checked {
+    let Some(repository) = repository else {
+        return unverifiable(KIND, "there is no repository to look at");
+    };
     if views.is_empty() {
         return unverifiable(KIND, "the entrants left no commits to compare");
     }
     for view in views {
-        match changed(&git.repository, view) {
+        match changed(repository, view) {
             Ok(None) => {}
             Ok(Some(how)) => {
                 return refuted(KIND, format!("the judge changed the {} tree: {how}", view.side));

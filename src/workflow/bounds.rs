@@ -1,12 +1,55 @@
-//! What bounds attempts and orders them: ceilings, failures that are borne, which task is first.
+//! What bounds attempts and orders them: ceilings, failures that are borne, which task is first,
+//! and what a task has that says nothing of it.
 //!
 //! It leaves out the limits of the whole run (`model.rs`) and what follows from any of them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::millis;
+use super::model::WorkspaceKind;
+
+/// How long an attempt may take that names no time of its own. Source: contract 3.
+const TASK_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
+/// What holds for every task that doesn't say otherwise. Merged into the tasks of the file; kept
+/// for those that are submitted later.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Defaults {
+    /// What hosts their files.
+    pub workspace: WorkspaceKind,
+    /// An attempt's time.
+    #[serde(with = "millis")]
+    pub timeout: Duration,
+    /// Attempts after the first.
+    pub retries: u32,
+    /// Tasks add to these, and win.
+    pub env: BTreeMap<String, Option<String>>,
+    /// For agents and workers alone: a command line spends nothing unless it says so.
+    pub budget: Ceiling,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            workspace: WorkspaceKind::Worktree,
+            timeout: TASK_TIMEOUT,
+            retries: 0,
+            env: BTreeMap::new(),
+            budget: Ceiling::default(),
+        }
+    }
+}
+
+impl Defaults {
+    /// Whether the file sets none.
+    #[must_use]
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
 
 /// More failed attempts than `max` within such a time stop the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -134,18 +134,19 @@ fn makes(kind: &TaskKind, ending: &str) -> bool {
     child(kind, letter, number).is_some_and(|inner| rest.is_empty() || makes(inner, rest))
 }
 
-/// Checks the ids of all tasks against those that will be made.
-pub(super) fn check(sink: &mut Sink<'_>, drafts: &[Drafted]) {
+/// Checks the ids of all tasks against those that will be made. The first `planned` of them are
+/// there already, with what they made: only what is new beside them is judged.
+pub(super) fn check(sink: &mut Sink<'_>, drafts: &[Drafted], planned: usize) {
     let tasks = Path::ROOT.key("tasks");
-    let mut makers: HashMap<&str, &TaskKind> = HashMap::new();
-    for draft in drafts {
+    let mut makers: HashMap<&str, usize> = HashMap::new();
+    for (index, draft) in drafts.iter().enumerate() {
         let (id, kind) = (draft.task.id.as_str(), &draft.task.kind);
         let ending = longest(kind);
         if ending.is_empty() {
             continue;
         }
-        makers.insert(id, kind);
-        if id.len() <= MAX_SLUG && id.len() + ending.len() > MAX_SLUG {
+        makers.insert(id, index);
+        if index >= planned && id.len() <= MAX_SLUG && id.len() + ending.len() > MAX_SLUG {
             let room = MAX_SLUG.saturating_sub(ending.len());
             let message =
                 format!("the tasks that `{id}` makes would have ids of more than {MAX_SLUG} characters");
@@ -156,15 +157,20 @@ pub(super) fn check(sink: &mut Sink<'_>, drafts: &[Drafted]) {
     if makers.is_empty() {
         return;
     }
-    for draft in drafts {
+    for (index, draft) in drafts.iter().enumerate() {
         let id = draft.task.id.as_str();
         // Slugs are ASCII and short; what isn't was refused already.
         let cuts = id.char_indices().filter(|(_, it)| *it == '-').take(MAX_SLUG);
         for (cut, _) in cuts {
             let (maker, ending) = id.split_at(cut);
-            if makers.get(maker).is_some_and(|kind| makes(kind, ending)) {
+            let Some(&by) = makers.get(maker).filter(|by| **by >= planned || index >= planned) else {
+                continue;
+            };
+            if makes(&drafts[by].task.kind, ending) {
+                // Whichever of the two came later is the one to change.
+                let at = if index >= planned { draft } else { &drafts[by] };
                 let message = format!("`{maker}` makes a task of this id itself: `{id}`");
-                sink.error_with(&tasks.key(id), draft.span, message, "give one of the two another id");
+                sink.error_with(&tasks.key(&at.task.id), at.span, message, "give one of the two another id");
             }
         }
     }

@@ -10,9 +10,9 @@ use super::fields::{Field, Fields};
 use super::items::Rule;
 use super::keys::{self, ENTRANTS, NESTED_KINDS};
 use super::kinds::{ask, made};
-use super::model::{Task, TaskKind, WorkspaceKind};
+use super::model::{Defaults, Task, TaskKind, WorkspaceKind};
 use super::place::Path;
-use super::tasks::{Defaults, Needs, Scope};
+use super::tasks::{Needs, Scope};
 use super::tree::{Node, Value};
 
 /// Entrants of one tournament.

@@ -217,6 +217,7 @@ impl Sink<'_> {
             | Item::Output { .. }
             | Item::Choice { .. }
             | Item::Views
+            | Item::Unchanged
             | Item::Reduced
             | Item::Children => {}
         }

@@ -107,9 +107,6 @@ pub(super) const MAX_TASKS: usize = 200_000;
 /// The most tokens that anything can be bounded to.
 const MAX_TOKENS: u64 = 1_000_000_000_000;
 
-/// What follows the name of a refused key that is neither.
-const LATER_KEY: &str = "is not supported by this version";
-
 pub(super) static WORKFLOW: Table = Table {
     doc: "A workflow of ilchul: tasks, what they need, and the evidence each must show.",
     keys: &[

@@ -11,6 +11,7 @@ mod control;
 mod dag;
 mod entrants;
 mod error;
+mod evidence;
 mod fields;
 mod file;
 mod item;
@@ -26,10 +27,12 @@ mod scalar;
 mod schema;
 mod settings;
 mod setup;
+mod submitted;
 mod take;
 mod tasks;
 mod template;
 mod tree;
+mod trust;
 
 #[cfg(test)]
 mod tests;
@@ -43,11 +46,13 @@ pub use control::{Loop, Map, Tournament};
 pub use error::{Errors, Problem, Severity, render, render_problems};
 pub use file::{MAX_BYTES, ReadError, read};
 pub use model::{
-    APPROVAL, Agent, Ceiling, Evidence, Failures, Heartbeat, Item, Limits, LogSource, Need, OnLost, Order,
-    REDUCE, REVIEW, SessionKind, Setup, Task, TaskBase, TaskKind, When, Workflow, WorkspaceKind,
+    APPROVAL, Agent, Ceiling, Defaults, Evidence, Failures, Heartbeat, Item, Limits, LogSource, Need, OnLost,
+    Order, REDUCE, REVIEW, SessionKind, Setup, Task, TaskBase, TaskKind, Trust, When, Workflow,
+    WorkspaceKind,
 };
 pub use schema::schema;
 pub use settings::{Settings, SettingsError};
+pub use submitted::{Batch, Wrong, submitted};
 
 /// A workflow that may be run, and what has no effect in its file.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,16 +3,19 @@
 //! Everything here has passed every check of [`super::load`]: ids are slugs,
 //! needs exist and form no cycle, paths stay inside the repository, patterns
 //! compile. It leaves out how it was written (spans, defaults, shorthands): a
-//! run's journal keeps this form, so that a later start needs no YAML.
+//! run's journal keeps this form, so that a later start needs no YAML. What a task
+//! must show has a file of its own (`evidence`).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use super::bounds::{Ceiling, Failures, Order};
+pub use super::bounds::{Ceiling, Defaults, Failures, Order};
 use super::control::{Loop, Map, Tournament};
+pub use super::evidence::{APPROVAL, Evidence, Item, LogSource, REDUCE, REVIEW};
 use super::millis;
+pub use super::trust::Trust;
 
 /// A whole workflow, frozen when its run starts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +38,9 @@ pub struct Workflow {
     pub order: Order,
     /// Adapters that tasks may name, by name.
     pub agents: BTreeMap<String, Agent>,
+    /// What submitted tasks have that don't say otherwise; those of the file have it already.
+    #[serde(default, skip_serializing_if = "Defaults::is_usual")]
+    pub defaults: Defaults,
     /// In the order of the file; `needs` and `base` refer to ids in this list.
     pub tasks: Vec<Task>,
 }
@@ -215,6 +221,9 @@ pub struct Task {
     pub evidence: Evidence,
     /// Keep worktree and session until they are released. Default true.
     pub retain: bool,
+    /// Whether what it does may change anything. Default trusted.
+    #[serde(default, skip_serializing_if = "Trust::is_trusted")]
+    pub trust: Trust,
     /// The control task that made it, or the task that submitted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
@@ -322,6 +331,7 @@ impl Task {
             budget: Ceiling::default(),
             evidence: Evidence::Items(vec![Item::Exit(0)]),
             retain: true,
+            trust: Trust::Trusted,
             parent: None,
             conditions: 0,
             branches: BTreeMap::new(),
@@ -378,16 +388,6 @@ pub enum TaskBase {
     Task(String),
 }
 
-/// What a task must show.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Evidence {
-    /// Every item, at least one.
-    Items(Vec<Item>),
-    /// Nothing, for this reason: journaled and shown.
-    Waived(String),
-}
-
 impl Task {
     /// The ids of the tasks that review it, in the order of its evidence.
     pub fn reviewers(&self) -> impl Iterator<Item = &str> {
@@ -402,140 +402,10 @@ impl Task {
             | Item::Output { .. }
             | Item::Choice { .. }
             | Item::Views
+            | Item::Unchanged
             | Item::Reduced
             | Item::Children => None,
         })
-    }
-}
-
-impl Evidence {
-    /// The declared items; none when waived.
-    #[must_use]
-    pub fn items(&self) -> &[Item] {
-        match self {
-            Self::Items(items) => items,
-            Self::Waived(_) => &[],
-        }
-    }
-}
-
-/// The kind of the one item that a person answers.
-pub const APPROVAL: &str = "approval";
-/// The kind of the items that other tasks answer.
-pub const REVIEW: &str = "review";
-/// The kind of the item that every `reduce` has.
-pub const REDUCE: &str = "reduce";
-
-/// One thing that ilchul checks itself, or asks a person for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Item {
-    /// The child ended by itself with this code.
-    Exit(i32),
-    /// A command run by ilchul at the judged commit ended with 0 (and its output matched).
-    Command {
-        /// For `sh -c`.
-        command: String,
-        /// A regular expression that its output must contain.
-        matches: Option<String>,
-        /// Its own time. Default 10 min.
-        #[serde(with = "millis")]
-        timeout: Duration,
-    },
-    /// What changed between the task's base and its head.
-    Diff {
-        /// Globs; each changed path must match one. Empty: any path.
-        paths: Vec<String>,
-        /// The most added and removed lines together.
-        max_lines: Option<u64>,
-        /// Nothing may be left uncommitted.
-        clean: bool,
-        /// An empty diff is allowed.
-        allow_none: bool,
-    },
-    /// A new regular file inside the tree.
-    Artifact {
-        /// Relative to the tree.
-        path: String,
-    },
-    /// Text that was written while the attempt worked.
-    Log {
-        /// A regular expression that the text must contain.
-        pattern: String,
-        /// Which text. Default: the worker's output.
-        source: LogSource,
-    },
-    /// Another task of the workflow judges this one's head, once everything else is verified.
-    Review {
-        /// Its id: it does nothing else, and nothing needs it.
-        task: String,
-    },
-    /// A person says yes, once everything else is verified.
-    Approval {
-        /// What they are asked.
-        message: String,
-    },
-    /// A condition of a loop: the report's output of this name has this value.
-    Output {
-        /// The output's name.
-        name: String,
-        /// What it must be.
-        equals: serde_json::Value,
-    },
-    /// The report's output of this name is one of these words: a classifier's label, a judge's winner.
-    Choice {
-        /// The output's name.
-        name: String,
-        /// What may be chosen.
-        among: Vec<String>,
-    },
-    /// A judge's views of the two heads are as they were made.
-    Views,
-    /// ilchul's own run of a `reduce`, over the same inputs, printed the same.
-    Reduced,
-    /// What became of its children decides: the one item of a control task.
-    Children,
-}
-
-/// Where a `log` item looks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LogSource {
-    /// Everything that the worker printed, as ilchul captured it.
-    Worker,
-    /// A new regular file inside the tree, relative to it.
-    File(String),
-}
-
-impl LogSource {
-    /// As the workflow file names it.
-    #[must_use]
-    pub fn word(&self) -> &str {
-        match self {
-            Self::Worker => "worker",
-            Self::File(path) => path,
-        }
-    }
-}
-
-impl Item {
-    /// The word of `evidence` that declares it.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Exit(_) => "exit",
-            Self::Command { .. } => "command",
-            Self::Diff { .. } => "diff",
-            Self::Artifact { .. } => "artifact",
-            Self::Log { .. } => "log",
-            Self::Review { .. } => REVIEW,
-            Self::Approval { .. } => APPROVAL,
-            Self::Output { .. } => "output",
-            Self::Choice { .. } => "choice",
-            Self::Views => "views",
-            Self::Reduced => REDUCE,
-            Self::Children => "children",
-        }
     }
 }
 

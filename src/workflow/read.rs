@@ -10,11 +10,11 @@ use super::dag;
 use super::error::Sink;
 use super::fields::{Field, Fields};
 use super::keys::{self, ADAPTERS, LATER_ADAPTERS};
-use super::model::{Agent, Ceiling, Failures, Heartbeat, Limits, OnLost, Order, Workflow};
+use super::model::{Agent, Ceiling, Defaults, Failures, Heartbeat, Limits, OnLost, Order, Workflow};
 use super::place::{Path, quote};
 use super::scalar;
 use super::take::{any_of, found, is_null};
-use super::tasks::{Defaults, Outer};
+use super::tasks::Outer;
 use super::tree::{Node, Value};
 
 /// Characters of a name: it stands in a tmux status line and in tables.
@@ -36,9 +36,9 @@ impl Sink<'_> {
         let name = body.get("name").and_then(|field| self.name(field));
         let base = body.get("base").and_then(|field| self.run_base(field));
         let limits = self.limits(&body);
-        let defaults = match body.get("defaults") {
+        let (session, defaults) = match body.get("defaults") {
             Some(field) => self.defaults(&at.key("defaults"), field.value, &limits),
-            None => Defaults::default(),
+            None => (None, Defaults::default()),
         };
         let heartbeat = self.heartbeat(&body);
         let order = match body.get("order").and_then(|field| self.word(&at, field)) {
@@ -57,16 +57,17 @@ impl Sink<'_> {
         };
         self.task_bound(&body, &limits, drafts.len());
         dag::check(self, &drafts);
-        children::check(self, &drafts);
+        children::check(self, &drafts, 0);
         Some(Workflow {
             name: name.unwrap_or_else(|| stem.to_owned()),
             base,
-            session: defaults.session,
+            session,
             heartbeat,
             limits,
             setup,
             order,
             agents,
+            defaults,
             tasks: drafts.into_iter().map(|draft| draft.task).collect(),
         })
     }

@@ -5,7 +5,6 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::time::Duration;
 
 use super::body::Site;
 use super::branches::{self, Branches};
@@ -13,7 +12,7 @@ use super::error::Sink;
 use super::fields::{Entry, Fields};
 use super::keys::{self, MAX_TASKS};
 use super::kinds;
-use super::model::{Agent, Ceiling, Limits, Need, SessionKind, Task, TaskBase, When, WorkspaceKind};
+use super::model::{Agent, Defaults, Limits, Need, SessionKind, Task, TaskBase, When, WorkspaceKind};
 use super::place::{Path, quote};
 use super::reviews::{self, Review};
 use super::scalar;
@@ -22,36 +21,6 @@ use super::tree::{Node, Span, Value};
 
 /// Bytes that all entrants together may take beyond what stands in the file: as much as a file may have.
 const MAX_COPIES: usize = 16 * 1024 * 1024;
-/// How long an attempt may take that names no time of its own. Source: contract 3.
-const TASK_TIMEOUT: Duration = Duration::from_secs(30 * 60);
-
-/// What holds for every task that doesn't say otherwise.
-#[derive(Clone)]
-pub(super) struct Defaults {
-    /// For the whole run: workers of one run share a way to be attached to.
-    pub(super) session: Option<SessionKind>,
-    pub(super) workspace: WorkspaceKind,
-    pub(super) timeout: Duration,
-    /// Attempts after the first.
-    pub(super) retries: u32,
-    /// Tasks add to these, and win.
-    pub(super) env: BTreeMap<String, Option<String>>,
-    /// For agents and workers alone: a command line spends nothing unless it says so.
-    pub(super) budget: Ceiling,
-}
-
-impl Default for Defaults {
-    fn default() -> Self {
-        Self {
-            session: None,
-            workspace: WorkspaceKind::Worktree,
-            timeout: TASK_TIMEOUT,
-            retries: 0,
-            env: BTreeMap::new(),
-            budget: Ceiling::default(),
-        }
-    }
-}
 
 /// What stands around the tasks.
 pub(super) struct Outer<'n> {
@@ -169,13 +138,17 @@ fn policy(word: &str) -> When {
 }
 
 impl Sink<'_> {
-    /// `defaults`, as far as they can be read.
-    pub(super) fn defaults(&mut self, at: &Path<'_>, node: &Node<'_>, limits: &Limits) -> Defaults {
+    /// `defaults`, as far as they can be read; the session is one for the whole run, because its
+    /// workers share a way to be attached to.
+    pub(super) fn defaults(
+        &mut self,
+        at: &Path<'_>,
+        node: &Node<'_>,
+        limits: &Limits,
+    ) -> (Option<SessionKind>, Defaults) {
         let mut defaults = Defaults::default();
-        let Some(body) = self.fields(at, node, &keys::DEFAULTS) else { return defaults };
-        if let Some(field) = body.get("session") {
-            defaults.session = self.session(&at.key("session"), field.value);
-        }
+        let Some(body) = self.fields(at, node, &keys::DEFAULTS) else { return (None, defaults) };
+        let session = body.get("session").and_then(|field| self.session(&at.key("session"), field.value));
         if let Some(word) = body.get("workspace").and_then(|field| self.word(at, field)) {
             defaults.workspace = workspace(word);
         }
@@ -189,7 +162,7 @@ impl Sink<'_> {
             defaults.env = self.env(at, field);
         }
         defaults.budget = self.ceiling(at, &body, limits);
-        defaults
+        (session, defaults)
     }
 
     /// A session kind. One that comes later is named, because the contract knows it already.
@@ -264,6 +237,12 @@ impl Sink<'_> {
         let (base, base_span) = self.base(at, &body, kinds::has_tree(&task));
         entry.name.clone_into(&mut task.id);
         task.when = self.when(at, &body).unwrap_or(When::Completed);
+        if let Some(field) = body.get("trust")
+            && self.word(at, field) == Some("untrusted")
+            && let Err(why) = task.distrust()
+        {
+            self.error(&at.key("trust"), field.span, why);
+        }
         task.base = base;
         let (needs, places) = needs.parts();
         task.needs = needs;

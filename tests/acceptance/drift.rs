@@ -37,7 +37,7 @@ fn r5_files_of_the_main_checkout_that_change_meanwhile_are_told_by_name_everywhe
     let words = "changed between the looks at dispatch and settlement of `a.1`, by whom isn't known: \
                  files of the main checkout: README, src/new.txt";
     assert!(ran.stderr.contains(words), "{}", ran.stderr);
-    assert_eq!(names(&world, "a", "checkout"), ["README", "src/new.txt"]);
+    assert_eq!(names(&world, "a", "files"), ["README", "src/new.txt"]);
     for command in ["why", "evidence"] {
         let shown = world.ok(&[command, "a"]);
         assert!(shown.contains("  files of the main checkout: README, src/new.txt\n"), "{command}: {shown}");
@@ -119,7 +119,7 @@ fn r5_what_changes_while_no_supervisor_lives_is_told_by_the_next_one() {
     world.git(&["branch", "side"]);
     world.touch("go");
     let ran = world.up().exits(0);
-    assert_eq!(names(&world, "a", "checkout"), ["README"], "{}", ran.stderr);
+    assert_eq!(names(&world, "a", "files"), ["README"], "{}", ran.stderr);
     assert!(names(&world, "a", "refs")[0].starts_with("refs/heads/side (new, "));
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use super::world::{World, runs, signal, wait_until};
+use super::world::{World, ending, runs, signal, wait_until};
 
 /// Two tasks that write into the ledger and wait for `go`.
 const TWO: &str = "limits: { grace: 1s, workers: 2 }\n\
@@ -274,4 +274,18 @@ fn a_timeout_ends_the_workers_whole_tree_and_the_attempt() {
     assert!(ran.stderr.contains("timed out: 1 s"), "{}", ran.stderr);
     assert!(!runs(child));
     assert_eq!(world.state().tasks[0].attempt, 2);
+}
+
+#[test]
+fn nobody_outlives_the_world_of_a_test_whether_or_not_a_record_tells_of_them() {
+    let world = World::with("tasks: { a: { run: 'echo x >> $W/ledger; exec sleep 600' } }");
+    let up = world.start(&["up", "--session", "tmux"]);
+    wait_until("the work", || world.ledger() == ["x"]);
+    up.kill();
+    // As where the supervisor was killed before it knew of the session.
+    std::fs::remove_file(world.home().journal()).unwrap();
+    let root = world.root().to_owned();
+    assert!(!ending::of_world(&root).is_empty());
+    drop(world);
+    assert_eq!(ending::of_world(&root), []);
 }

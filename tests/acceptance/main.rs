@@ -26,6 +26,7 @@ mod resumed;
 mod retention;
 mod setup;
 mod setup_approval;
+mod submit;
 mod trouble;
 mod up_again;
 mod workers;

@@ -1,7 +1,10 @@
 //! A sealed world for one test: a repository, a home, a tmux server, and nothing inherited.
 //!
-//! Tests read what happened from the journal, as any other process may. Whatever a run left
-//! alive is ended when its world is dropped: by identity, never by name.
+//! Tests read what happened from the journal, as any other process may. Whatever was left
+//! alive is ended when its world is dropped.
+
+#[path = "ending.rs"]
+pub mod ending;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -16,7 +19,7 @@ use ilchul::engine::event::Event;
 use ilchul::engine::state::{RunState, WorkerState};
 use ilchul::home::Home;
 use ilchul::journal::{Journal, lock};
-use ilchul_subprocess::process::{Identity, end_tree, is_running};
+use ilchul_subprocess::process::{Identity, is_running};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -398,8 +401,8 @@ impl World {
     /// The process in a worker's session: the shim, or a worker of its own.
     #[track_caller]
     pub fn shim(&self, worker: &str) -> Identity {
-        let state = self.state();
-        identity(&state.workers[worker]).unwrap()
+        // What a worker does may be seen before the journal says where it runs.
+        wait_for("the shim in the journal", || identity(self.peek()?.workers.get(worker)?))
     }
 
     /// The process that the shim beats for.
@@ -462,23 +465,6 @@ pub fn signal(identity: Identity, signal: Signal) {
 
 impl Drop for World {
     fn drop(&mut self) {
-        let Ok(journal) = Journal::open_read(&self.home()) else { return };
-        for run in journal.runs().unwrap_or_default() {
-            let rows = journal.read_run(&run.id).unwrap_or_default();
-            let Ok(engine) = Engine::replay(rows.into_iter().map(|row| (row.at, row.event))) else {
-                continue;
-            };
-            for (id, worker) in &engine.state().workers {
-                let own = child(&self.home().mail(&run.id, id));
-                for process in identity(worker).into_iter().chain(own) {
-                    // Most have ended; what can't be ended has been told by its own test.
-                    let _ = end_tree(process, Duration::ZERO);
-                }
-            }
-        }
-        if self.root().join("tmux").read_dir().is_ok_and(|mut sockets| sockets.next().is_some()) {
-            // This world's own server: no other one has its socket here.
-            self.tmux(&["kill-server"]);
-        }
+        ending::end_all(self.root());
     }
 }

@@ -123,33 +123,6 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
-    /// Nobody outlives the stage: not the worker of a launch that a kill interrupted, of which
-    /// no record tells, nor a tmux server. All of them have this world's own folder in what
-    /// they were started with, and nobody else has it.
-    fn drop(&mut self) {
-        let root = self.world.root().as_os_str().as_encoded_bytes();
-        // Again and again, because one that is just being killed may have started another.
-        while of_world(root).into_iter().filter(|pid| kill(*pid, Signal::SIGKILL).is_ok()).count() > 0 {
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-    }
-}
-
-/// Every live process that was started with `root` in its environment.
-fn of_world(root: &[u8]) -> Vec<Pid> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").unwrap().filter_map(Result::ok) {
-        let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else { continue };
-        // A process that has ended has none.
-        let started_with = fs::read(entry.path().join("environ")).unwrap_or_default();
-        if pid > 1 && started_with.windows(root.len()).any(|part| part == root) {
-            found.push(Pid::from_raw(pid));
-        }
-    }
-    found
-}
-
 /// Without the line that is just being written.
 fn whole_lines(text: &str) -> &str {
     text.rfind('\n').map_or("", |end| &text[..end])

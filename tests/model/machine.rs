@@ -164,6 +164,8 @@ impl Machine {
                 actions.extend((!under_way).then_some(Action::Stop(whom)));
             }
             Effect::Capture { .. } => actions.push(Action::Capture(whom)),
+            // Nobody submits anything here.
+            Effect::Reply { .. } => {}
             Effect::Verify { .. } => {
                 actions.push(Action::Verify(whom, false));
                 if state.left.murk > 0 {

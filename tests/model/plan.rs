@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ilchul::engine::event::Started;
 use ilchul::workflow::{
-    Evidence, Heartbeat, Item, Limits, Need, OnLost, Order, SessionKind, Task, TaskKind, Workflow,
+    Defaults, Evidence, Heartbeat, Item, Limits, Need, OnLost, Order, SessionKind, Task, TaskKind, Workflow,
     WorkspaceKind,
 };
 
@@ -143,6 +143,7 @@ impl Plan {
             limits: Limits { ready: steps(2), start: steps(2), ..Limits::default() },
             setup: None,
             agents: BTreeMap::new(),
+            defaults: Defaults::default(),
             tasks: (0..self.tasks).map(|number| self.task(number)).collect(),
         }
     }

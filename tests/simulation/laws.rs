@@ -160,6 +160,7 @@ impl Laws {
             Seen::Acknowledged { token } => Some(*token),
             Seen::Beat(beat) => beat.token,
             Seen::Reported { report, .. } => Some(report.token),
+            Seen::Submitted { submission, .. } => Some(submission.token),
             Seen::Launched { .. }
             | Seen::LaunchFailed { .. }
             | Seen::Ready { .. }

@@ -94,6 +94,7 @@ impl Ledger {
             | Item::Choice { .. }
             | Item::Views
             | Item::Reduced => work.good,
+            Item::Unchanged => work.good && work.unchanged,
             Item::Review { task } => self.has_passed(task, worker),
             // Nobody is sent to look at a control task.
             Item::Children => false,

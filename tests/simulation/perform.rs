@@ -50,6 +50,8 @@ impl Shell {
                 self.thread(stage.world, ms, Job::Capture(effect));
                 Ok(())
             }
+            // Nobody submits anything here.
+            Effect::Reply { .. } => Ok(()),
             Effect::Verify { .. } if self.defect == Some(Defect::NeverVerifies) => Ok(()),
             Effect::Verify { .. } => {
                 let ms = stage.world.chance.span("verify takes", about, (1, 4_000));

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use ilchul::engine::event::Started;
 use ilchul::workflow::{
-    Ceiling, Evidence, Failures, Heartbeat, Item, Limits, Need, OnLost, Order, SessionKind, Task, TaskBase,
-    TaskKind, When, Workflow, WorkspaceKind,
+    Ceiling, Defaults, Evidence, Failures, Heartbeat, Item, Limits, Need, OnLost, Order, SessionKind, Task,
+    TaskBase, TaskKind, When, Workflow, WorkspaceKind,
 };
 
 use crate::chance::Chance;
@@ -62,6 +62,7 @@ pub fn started(chance: &mut Chance) -> Started {
             order: if chance.rarely("file order", (0, 0), 300) { Order::Fifo } else { Order::Critical },
             setup: None,
             agents: BTreeMap::new(),
+            defaults: Defaults::default(),
             tasks,
         },
     }

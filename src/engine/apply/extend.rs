@@ -5,9 +5,10 @@
 
 use serde_json::{Map, Value};
 
-use super::{Corrupt, find_task, sort};
+use super::worker::answer;
+use super::{Corrupt, find_task, find_worker, sort};
 use crate::engine::control;
-use crate::engine::event::Extended;
+use crate::engine::event::{Answered, Extended, Outcome, Submitted};
 use crate::engine::moment::Stamp;
 use crate::engine::order;
 use crate::engine::state::{RunState, TaskState};
@@ -16,6 +17,14 @@ use crate::workflow::{Task, TaskKind};
 
 pub(super) fn extend(state: &mut RunState, at: Stamp, extended: &Extended) -> Result<(), Corrupt> {
     let by = find_task(state, &extended.by)?;
+    if let Some(Submitted { worker, n, again, sha256 }) = &extended.submission {
+        let worker = find_worker(state, worker)?;
+        if worker.task != by {
+            return Err(Corrupt(format!("`{}` didn't submit that", extended.by)));
+        }
+        let ids = again.iter().chain(extended.tasks.iter().map(|task| &task.id)).cloned().collect();
+        answer(worker, *n, Answered { sha256: sha256.clone(), outcome: Outcome::Accepted(ids) })?;
+    }
     state.replanned = true;
     let mut places = Vec::with_capacity(extended.tasks.len());
     for task in &extended.tasks {
@@ -27,6 +36,9 @@ pub(super) fn extend(state: &mut RunState, at: Stamp, extended: &Extended) -> Re
     // Only now: a task of the batch may need one that comes after it.
     for &index in &places {
         state.asked_for[index] = state.asked_for[by];
+        let reviewers: Vec<usize> =
+            state.planned(index).reviewers().filter_map(|id| state.task_index(id)).collect();
+        state.reviews.extend(reviewers.into_iter().map(|reviewer| (reviewer, index)));
         link(state, index)?;
         state.open_count += 1;
         if let Some(parent) = state.control_parent(index) {

@@ -1,7 +1,7 @@
 //! The fold of what happens to workers. It leaves out what that means for their tasks.
 
 use super::{Corrupt, find_task, find_worker};
-use crate::engine::event::{WorkerEvent, WorkerStep};
+use crate::engine::event::{Answered, Outcome, WorkerEvent, WorkerStep};
 use crate::engine::moment::Stamp;
 use crate::engine::state::{RunState, WorkerState};
 use crate::engine::worker_table::{self, WorkerMove, WorkerPhase};
@@ -48,6 +48,10 @@ pub(super) fn apply_worker(state: &mut RunState, at: Stamp, event: &WorkerEvent)
             worker.at_large = false;
         }
         WorkerStep::Captured { snapshot } => worker.captured = Some(snapshot.clone()),
+        WorkerStep::SubmissionRefused { n, index, sha256 } => {
+            let outcome = Outcome::Refused { index: *index, reason: event.reason.clone() };
+            answer(worker, *n, Answered { sha256: sha256.clone(), outcome })?;
+        }
         WorkerStep::Released { observations } => worker.observations.clone_from(observations),
         WorkerStep::Provisioning { .. } | WorkerStep::Found { .. } | WorkerStep::Moved { .. } => {}
     }
@@ -72,6 +76,14 @@ pub(super) fn apply_worker(state: &mut RunState, at: Stamp, event: &WorkerEvent)
         state.tasks[task].head = Some(commit);
     }
     Ok(())
+}
+
+/// A submission is answered once and for good.
+pub(super) fn answer(worker: &mut WorkerState, n: u32, answered: Answered) -> Result<(), Corrupt> {
+    match worker.submissions.insert(n, answered) {
+        None => Ok(()),
+        Some(_) => Err(Corrupt(format!("submission {n} is answered twice"))),
+    }
 }
 
 fn provision(

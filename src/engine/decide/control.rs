@@ -33,7 +33,7 @@ pub(super) fn go_on(view: View<'_>, task: usize) -> Vec<Event> {
             Some(reason) => vec![task_event(view, task, TaskStep::AttemptFailed { again: false }, reason)],
             None => {
                 let by = view.state.planned(task).id.clone();
-                vec![Event::Run(RunEvent::Extended(Box::new(Extended { by, why, tasks })))]
+                vec![Event::Run(RunEvent::Extended(Box::new(Extended { by, why, tasks, submission: None })))]
             }
         },
         Next::Done(_) => vec![task_event(view, task, TaskStep::Worked, "")],
@@ -44,11 +44,15 @@ pub(super) fn go_on(view: View<'_>, task: usize) -> Vec<Event> {
     }
 }
 
-/// Why these tasks can't be made: the run's bound counts all that were ever planned.
+/// How many tasks the run has, those that an edit lost left out.
+pub(super) fn planned_count(view: View<'_>) -> usize {
+    view.state.tasks.iter().filter(|task| !task.removed).count()
+}
+
+/// Why these tasks can't be made: the run's bound counts all that are planned.
 fn refusal(view: View<'_>, tasks: &[Task]) -> Option<String> {
     let most = view.state.workflow().limits.tasks?;
-    let planned = view.state.tasks.iter().filter(|task| !task.removed).count();
-    let would = planned + tasks.len();
+    let would = planned_count(view) + tasks.len();
     (would > usize::try_from(most).unwrap_or(usize::MAX))
         .then(|| format!("denied: tasks: the run would have {would} tasks, `limits.tasks` is {most}"))
 }

@@ -230,6 +230,7 @@ pub(super) fn evidence_events(view: View<'_>, worker: &WorkerState, checked: &[C
                 | Item::Output { .. }
                 | Item::Choice { .. }
                 | Item::Views
+                | Item::Unchanged
                 | Item::Reduced
                 | Item::Children,
             )
@@ -267,11 +268,11 @@ pub(super) fn settle(view: View<'_>, id: &str, worker: &WorkerState, exit: Child
     }
 }
 
-fn holds(worker: &WorkerState, token: u64) -> bool {
+pub(super) fn holds(worker: &WorkerState, token: u64) -> bool {
     worker.token_live && worker.token == token
 }
 
-fn dead_token(id: &str, what: &str, token: u64, worker: &WorkerState) -> Event {
+pub(super) fn dead_token(id: &str, what: &str, token: u64, worker: &WorkerState) -> Event {
     let detail = if token == worker.token {
         format!("token {token} was revoked or settled")
     } else {

@@ -14,6 +14,7 @@ mod request;
 mod retention;
 mod review;
 mod silence;
+mod submit;
 
 pub(in crate::engine) use adopt::adopt;
 pub(in crate::engine) use launch::{nonce, sha256_hex};
@@ -96,6 +97,9 @@ fn of_worker(view: View<'_>, id: &str, worker: &WorkerState, seen: &Seen) -> Vec
         Seen::Acknowledged { token } => mail::acknowledged(view, id, worker, *token),
         Seen::Beat(beat) => mail::beat(view, id, worker, beat),
         Seen::Reported { report, sha256 } => mail::reported(view, id, worker, report, sha256),
+        Seen::Submitted { n, submission, sha256 } => {
+            submit::submitted(view, (id, worker), (*n, submission, sha256))
+        }
         Seen::BadFile { file, code, detail, sha256 } => {
             mail::bad_file(id, worker, (file, code, detail), sha256)
         }

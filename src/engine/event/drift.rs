@@ -32,7 +32,7 @@ pub struct Drift {
 /// What of one kind changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DriftChange {
-    /// `checkout`, `refs`, `settings`, `worktrees`.
+    /// `files`, `refs`, `settings`, `worktrees`.
     pub kind: String,
     /// Paths in the main checkout; references; files of the git dir; worktrees.
     pub names: Vec<String>,
@@ -77,7 +77,7 @@ mod tests {
 
     fn drift(names: &[&str], more: usize) -> Drift {
         let names = names.iter().map(|name| (*name).to_owned()).collect();
-        Drift { changes: vec![DriftChange { kind: "checkout".into(), names, more }], unseen: None }
+        Drift { changes: vec![DriftChange { kind: "files".into(), names, more }], unseen: None }
     }
 
     #[test]

@@ -92,6 +92,15 @@ pub enum WorkerStep {
         /// What was kept; none for an attempt without a worktree.
         snapshot: Option<Snapshot>,
     },
+    /// It submitted tasks, none of which is planned; the reason says why, the phase stays.
+    SubmissionRefused {
+        /// The number of the submission, from 1.
+        n: u32,
+        /// The place of the first wrong task in it, from 0.
+        index: usize,
+        /// SHA-256 of its bytes, in hex.
+        sha256: String,
+    },
     /// See [`WorkerMove::Released`].
     Released {
         /// What was looked at, and what was seen.
@@ -147,7 +156,8 @@ impl WorkerStep {
             | Self::Stopped
             | Self::Found { .. }
             | Self::Departed
-            | Self::Captured { .. } => None,
+            | Self::Captured { .. }
+            | Self::SubmissionRefused { .. } => None,
             Self::Echoed { .. } => Some(WorkerMove::Echoed),
             Self::Released { .. } => Some(WorkerMove::Released),
             Self::Moved { to } => Some(match to {

@@ -152,7 +152,9 @@ fn d3_an_iteration_reads_which_conditions_the_one_before_didnt_meet() {
     play.iterates("fix-i1.1", Verdict::Refuted);
     let second = play.state().task_index("fix-i2").expect("made");
     let told = |play: &Play| -> Vec<String> {
-        play.state().feedback(second).iter().map(|checked| checked.kind.clone()).collect()
+        let (of, checked) = play.state().feedback(second);
+        assert_eq!(Some(of), play.state().task_index("fix-i1"));
+        checked.iter().map(|checked| checked.kind.clone()).collect()
     };
     assert_eq!(told(&play), ["artifact"]);
     // A later attempt of the same iteration still reads it.

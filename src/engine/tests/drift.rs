@@ -7,7 +7,7 @@ use crate::engine::task_table::TaskPhase as T;
 
 fn drift(names: &[&str]) -> Drift {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let changes = vec![DriftChange { kind: "checkout".to_owned(), names, more: 0 }];
+    let changes = vec![DriftChange { kind: "files".to_owned(), names, more: 0 }];
     Drift { changes, unseen: None }
 }
 

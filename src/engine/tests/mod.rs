@@ -27,6 +27,7 @@ mod retry;
 mod review;
 mod scale;
 mod silence;
+mod submit;
 mod trees;
 mod wide;
 
@@ -266,6 +267,7 @@ impl Play {
             Effect::Stop { force: true, .. } => "kill",
             Effect::Capture { .. } => "capture",
             Effect::Verify { .. } => "verify",
+            Effect::Reply { .. } => "reply",
         };
         let owed = self.engine.outstanding();
         owed.iter().map(|effect| format!("{} {}", word(effect), effect.worker())).collect()

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::engine::event::Started;
 use crate::workflow::{
-    Evidence, Heartbeat, Item, Limits, Need, Order, SessionKind, Task, TaskBase, TaskKind, When, Workflow,
-    WorkspaceKind,
+    Defaults, Evidence, Heartbeat, Item, Limits, Need, Order, SessionKind, Task, TaskBase, TaskKind, When,
+    Workflow, WorkspaceKind,
 };
 
 /// A task that runs in an empty folder and must end with 0.
@@ -81,6 +81,7 @@ pub(super) fn flow(tasks: Vec<Task>) -> Workflow {
         setup: None,
         order: Order::default(),
         agents: BTreeMap::new(),
+        defaults: Defaults::default(),
         tasks,
     }
 }

@@ -55,6 +55,8 @@ pub struct Node {
     pub note: String,
     /// The node of the control task that makes it.
     pub parent: Option<usize>,
+    /// The task that submitted it: that one goes its own way, so that no line leads from it.
+    pub submitted_by: Option<String>,
     /// From 1: the earliest step among those of the same parent.
     pub step: usize,
 }
@@ -130,6 +132,7 @@ impl Graph {
                 "id": node.id,
                 "kind": node.kind,
                 "parent": node.parent.map(id),
+                "submitted_by": node.submitted_by,
                 "state": node.phase.map(TaskPhase::word),
                 "pruned": node.pruned,
                 "step": node.step,
@@ -171,7 +174,11 @@ impl Node {
 
     /// What it does, or what it stands for.
     fn what(&self) -> String {
-        if self.note.is_empty() { self.kind.to_owned() } else { self.note.clone() }
+        match &self.submitted_by {
+            Some(by) => format!("{}, submitted by {by}", self.kind),
+            None if self.note.is_empty() => self.kind.to_owned(),
+            None => self.note.clone(),
+        }
     }
 
     /// The same, and where it is: the second line of a box.
@@ -241,6 +248,9 @@ fn build<'s>(
                 .as_deref()
                 .and_then(|parent| positions.get(parent).copied())
                 .filter(|parent| tasks[*parent].kind.is_control()),
+            submitted_by: task.parent.clone().filter(|parent| {
+                positions.get(parent.as_str()).is_none_or(|parent| !tasks[*parent].kind.is_control())
+            }),
             step: 1,
         });
     }
@@ -314,6 +324,7 @@ fn placeholders(graph: &mut Graph, task: &Task, (id, parent): (&str, usize)) {
             pruned: false,
             note,
             parent: Some(parent),
+            submitted_by: None,
             step: 1,
         });
         if part.role == "judge" {

@@ -11,6 +11,7 @@ mod file;
 mod log;
 mod reduce;
 mod secrets;
+mod unchanged;
 
 pub(super) use artifact::CAP as ARTIFACT_CAP;
 pub(super) use command::OUTPUT_CAP;
@@ -47,6 +48,8 @@ pub struct Case {
     pub tree: PathBuf,
     /// The tree as a worktree; none for a plain folder.
     pub git: Option<Git>,
+    /// Whose trees a judge compares; it may have none itself.
+    pub repository: Option<Arc<GitWorktree>>,
     /// The mail folder: its assignment is the stamp of the dispatch.
     pub mail: PathBuf,
     /// What a judge compares.
@@ -139,7 +142,8 @@ pub fn verify(case: &Case) -> Vec<Checked> {
             Item::Log { pattern, source } => log::check(case, pattern, source),
             Item::Output { name, equals } => judge_output(name, equals, &case.outputs),
             Item::Choice { name, among } => judge_choice(name, among, &case.outputs),
-            Item::Views => views::check(&case.views, case.git.as_ref()),
+            Item::Unchanged => unchanged::check(case),
+            Item::Views => views::check(&case.views, case.repository.as_deref()),
             Item::Reduced => reduce::check(case, number),
             // A control task has no tree; the engine judges it by what it knows of its children.
             Item::Children => unverifiable("children", "judged by what became of its children"),

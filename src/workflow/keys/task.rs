@@ -3,7 +3,7 @@
 //! Which kinds may stand in which body is said here, by what each table has
 //! and refuses; what a kind means isn't.
 
-use super::{BUDGET, ITEM, Key, LATER_KEY, POLICIES, Shape, Table, WORKSPACES, key, required};
+use super::{BUDGET, ITEM, Key, POLICIES, Shape, Table, WORKSPACES, key, required};
 
 /// The kinds of a task that one worker does.
 pub(in crate::workflow) const PLAIN_KINDS: &[&str] = &["run", "argv", "worker", "agent"];
@@ -98,8 +98,13 @@ pub(in crate::workflow) static TASK: Table = Table {
         EVIDENCE,
         REASON,
         RETAIN,
+        key(
+            "trust",
+            "What an `untrusted` task changes in its tree refutes it. Default: trusted.",
+            Shape::Word(&["trusted", "untrusted"]),
+        ),
     ],
-    refused: &[("trust", LATER_KEY), ("session", "is set for the whole run, in `defaults`")],
+    refused: &[("session", "is set for the whole run, in `defaults`")],
 };
 
 pub(in crate::workflow) static NEED: Table = Table {
@@ -133,7 +138,7 @@ pub(in crate::workflow) static BODY: Table = Table {
         ("classify", TOP_ONLY),
         ("reduce", TOP_ONLY),
         ("approve", TOP_ONLY),
-        ("trust", LATER_KEY),
+        ("trust", OUTSIDE),
         ("session", "is set for the whole run, in `defaults`"),
     ],
 };
@@ -165,7 +170,7 @@ pub(in crate::workflow) static NESTED: Table = Table {
         ("classify", TOP_ONLY),
         ("reduce", TOP_ONLY),
         ("approve", TOP_ONLY),
-        ("trust", LATER_KEY),
+        ("trust", OUTSIDE),
         ("session", "is set for the whole run, in `defaults`"),
         ("model", "belongs to adapters that are not supported by this version"),
     ],

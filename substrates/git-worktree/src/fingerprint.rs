@@ -95,7 +95,7 @@ impl Site {
 /// One kind of thing that changed between two looks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// `checkout`, `refs`, `settings`, `worktrees`.
+    /// `files`, `refs`, `settings`, `worktrees`.
     pub kind: &'static str,
     /// What changed, in a fixed order: paths in the checkout; full names of references and where
     /// they went; files of the git dir; worktrees and what became of them.
@@ -116,7 +116,7 @@ impl Fingerprint {
             worktrees.extend(site_words(&then, now).into_iter().map(|words| format!("{id}: {words}")));
         }
         let kinds = [
-            ("checkout", self.files_since(before)),
+            ("files", self.files_since(before)),
             ("refs", between(&before.refs, &self.refs, ref_words)),
             ("settings", between(&before.settings, &self.settings, |name, _, _| name.to_owned())),
             ("worktrees", worktrees),

@@ -257,9 +257,12 @@ impl GitWorktree {
         Ok(found)
     }
 
-    /// The entries of worktrees that aren't of `run`: the user's own, and other runs'.
+    /// The entries of worktrees that aren't of `run`, nor of anything called after it with a
+    /// dash (`<run>-left`): the user's own, and other runs'.
     fn worktrees(&self, run: &str) -> Result<BTreeMap<String, String>, Error> {
-        let is_of = |name: &str| name.parse::<Mark>().is_ok_and(|mark| mark.run() == run);
+        let is_own =
+            |of: &str| of.strip_prefix(run).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+        let is_of = |name: &str| name.parse::<Mark>().is_ok_and(|mark| is_own(mark.run()));
         let mut found = BTreeMap::new();
         let others = entry_names(&self.common)?.into_iter().filter(|name| !is_of(name));
         for (count, name) in others.take(LISTED_MAX).enumerate() {

@@ -19,6 +19,7 @@ mod list;
 mod reduction;
 mod repeated;
 mod shown;
+mod told;
 
 /// Writes its worker into the ledger.
 const NOTE: &str = "echo $ILCHUL_WORKER >> $W/ledger";

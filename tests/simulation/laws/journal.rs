@@ -133,6 +133,7 @@ impl Laws {
             | WorkerStep::Stopped
             | WorkerStep::Found { .. }
             | WorkerStep::Departed
+            | WorkerStep::SubmissionRefused { .. }
             | WorkerStep::Captured { .. }
             | WorkerStep::Released { .. } => {}
         }
@@ -155,6 +156,7 @@ impl Laws {
             WorkerStep::Moved { to: PlainMove::WentStale }
             | WorkerStep::Stopped
             | WorkerStep::Departed
+            | WorkerStep::SubmissionRefused { .. }
             | WorkerStep::Ended { .. } => {
                 held.over = true;
             }

@@ -41,9 +41,9 @@ fn settled(world: &World, git: &GitWorktree, task: &str) -> (Handle, Sibling) {
 #[test]
 fn r5_tracked_files_that_were_written_removed_or_staged_are_named() {
     let world = World::new();
-    check(&world, || world.write("src/lib.rs", "fn c() {}\n"), &[("checkout", &["src/lib.rs"])]);
-    check(&world, || fs::remove_file(world.repo.join("README")).unwrap(), &[("checkout", &["README"])]);
-    check(&world, || drop(world.git(&["add", "src/lib.rs"])), &[("checkout", &["src/lib.rs"])]);
+    check(&world, || world.write("src/lib.rs", "fn c() {}\n"), &[("files", &["src/lib.rs"])]);
+    check(&world, || fs::remove_file(world.repo.join("README")).unwrap(), &[("files", &["README"])]);
+    check(&world, || drop(world.git(&["add", "src/lib.rs"])), &[("files", &["src/lib.rs"])]);
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn r5_a_rewrite_of_the_same_size_with_its_old_time_is_seen() {
         world.write("README", "HELLO\n");
         fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
     };
-    check(&world, forge, &[("checkout", &["README"])]);
+    check(&world, forge, &[("files", &["README"])]);
 }
 
 #[test]
@@ -67,8 +67,8 @@ fn r5_new_files_beside_tracked_ones_are_named_and_ignored_ones_are_not() {
         world.write("build.log", "x");
         world.write("ignored/x.o", "x");
     };
-    check(&world, act, &[("checkout", &["notes", "src/new.rs"])]);
-    check(&world, || fs::remove_file(world.repo.join("notes")).unwrap(), &[("checkout", &["notes"])]);
+    check(&world, act, &[("files", &["notes", "src/new.rs"])]);
+    check(&world, || fs::remove_file(world.repo.join("notes")).unwrap(), &[("files", &["notes"])]);
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn r5_what_was_done_to_a_worker_before_the_first_look_at_it_is_found_by_its_reco
     let git = world.open();
     let before = git.fingerprint(None, RUN, &[]);
     let (tree, sibling) = settled(&world, &git, "b");
-    assert_eq!(git.fingerprint(Some(&before), RUN, &[sibling.clone()]).changes(&before), []);
+    assert_eq!(git.fingerprint(Some(&before), RUN, std::slice::from_ref(&sibling)).changes(&before), []);
     world.git(&["-C", &tree.fields["path"], "commit", "-q", "--allow-empty", "-m", "x"]);
     let found = named(&git.fingerprint(Some(&before), RUN, &[sibling]).changes(&before));
     assert!(found[0].1[0].starts_with("b.1: its branch moved ("), "{found:?}");
@@ -232,7 +232,7 @@ fn l9_a_look_that_failed_once_hides_no_change_for_good() {
     world.write("README", "other\n");
     let kept = blind.or_before(&before);
     let after = git.fingerprint(Some(&kept), RUN, &[]);
-    assert_eq!(named(&after.changes(&kept)), [("checkout", vec!["README".to_owned()])]);
+    assert_eq!(named(&after.changes(&kept)), [("files", vec!["README".to_owned()])]);
 }
 
 #[test]

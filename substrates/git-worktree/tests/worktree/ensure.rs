@@ -530,8 +530,10 @@ fn a_detached_view_stands_at_its_commit_on_no_branch_and_every_change_is_told() 
     let substrate = world.open();
     let mark = Mark::new("r1-left", "judge", 1).unwrap();
     let spec = WorktreeSpec { branch: None, ..world.spec(&mark) };
+    let before = substrate.fingerprint(None, "r1", &[]);
     let handle = substrate.ensure(&mark, &spec).unwrap();
     assert_eq!(substrate.ensure(&mark, &spec).unwrap(), handle, "twice is once");
+    assert_eq!(substrate.fingerprint(Some(&before), "r1", &[]).changes(&before), [], "no drift of the run");
     let head = substrate.head(&handle).unwrap();
     assert_eq!((head.commit, head.branch_tip, head.on_branch), (spec.base.clone(), None, false));
     assert_eq!(world.git(&["branch", "--list", "ilchul/*"]), "");
