@@ -80,6 +80,11 @@ fn unfit(draft: &Drafted, reviewer: &Drafted) -> Option<(String, String)> {
         let message = "without a worktree there is no head to review".to_owned();
         return Some((message, "leave `workspace` out, or show something else".to_owned()));
     }
+    if reviewer.task.kind.is_control() || !reviewer.task.branches.is_empty() {
+        let message =
+            format!("`{id}` is a `{}`, and a reviewer is one worker that answers", reviewer.task.word());
+        return Some((message, "review by a task that runs, or asks an agent".to_owned()));
+    }
     if reviewer.task.workspace == WorkspaceKind::None {
         let message = format!("`{id}` has no worktree to look at the head in");
         return Some((message, format!("leave `workspace` of `{id}` out")));

@@ -268,6 +268,16 @@ fn implied_needs_come_before_the_file_says_who_chooses() {
 }
 
 #[test]
+fn a_control_task_reviews_nothing() {
+    let text = "version: 1\ntasks:\n  a: { run: x, evidence: [ { review: r } ] }\n  \
+                r: { loop: { max: 2, until: { exit: 0 }, each: { run: x } } }\n";
+    let said = said(&bad(text));
+    let expected =
+        "3:38 tasks.a.evidence[0].review: `r` is a `loop`, and a reviewer is one worker that answers";
+    assert_eq!(said, [expected]);
+}
+
+#[test]
 fn a_cycle_through_a_branch_is_named_where_the_branch_is_written() {
     check(
         "version: 1\ntasks:\n  p: { classify: { by: { run: x }, branches: { y: [b] } }, needs: [a] }\n  \
