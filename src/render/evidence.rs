@@ -193,8 +193,8 @@ fn conditions(dossier: &Dossier, screen: Screen) -> String {
 /// A condition of the loop around it, which says nothing about the task itself.
 fn condition(at: Stamp, checked: &Checked, screen: Screen) -> String {
     let (tone, word) = match checked.verdict {
-        Verdict::Verified => (Tone::Good, "condition met"),
-        Verdict::Refuted | Verdict::Unverifiable => (Tone::Warn, "condition not met"),
+        Verdict::Verified => (Tone::Good, "met"),
+        Verdict::Refuted | Verdict::Unverifiable => (Tone::Warn, "not met"),
     };
     format!("  {}  {}", toned(screen, tone, word), details(at, checked, screen))
 }

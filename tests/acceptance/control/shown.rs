@@ -107,7 +107,8 @@ Iterations:
     assert!(why.starts_with(expected), "{why}");
     let evidence = steady(&world.ok(&["evidence", "fix-i1"]));
     let expected = "Evidence of `fix-i1`, attempt 1:
-  condition not met  output: expected `outputs.met` to be true, found false (AGO)
+The condition of its loop:
+  not met  output: expected `outputs.met` to be true, found false (AGO)
     name: met
 ";
     assert!(evidence.starts_with(expected), "{evidence}");
