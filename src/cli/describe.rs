@@ -5,6 +5,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use crate::workflow::{Evidence, Item, Limits, LogSource, Made, Need, Task, TaskBase, TaskKind, When};
 
 /// Characters of a command or a prompt that are shown.
@@ -211,6 +213,17 @@ pub fn ceiling(task: &Task) -> Option<String> {
     let usd = task.budget.usd.map(|usd| format!("{usd} usd"));
     let parts: Vec<String> = tokens.into_iter().chain(usd).collect();
     (!parts.is_empty()).then(|| format!("{} an attempt", parts.join(", ")))
+}
+
+/// The bounds of a run for scripts: every key is there, null where nothing is bounded.
+#[must_use]
+pub fn bounds_json(limits: &Limits) -> Value {
+    let mut bounds = json!(limits);
+    // A frozen workflow leaves it out, for those that were kept before there was one.
+    if let Some(bounds) = bounds.as_object_mut() {
+        bounds.entry("failures").or_insert(Value::Null);
+    }
+    bounds
 }
 
 /// The bounds of a run that it may meet, one by one.

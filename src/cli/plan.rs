@@ -218,7 +218,7 @@ impl Plan<'_> {
                 "notice": self.session.line(),
             },
             "workers": self.workers,
-            "limits": workflow.limits,
+            "limits": describe::bounds_json(&workflow.limits),
             "order": workflow.order,
             "home": self.home,
             "home_exists": self.home.exists(),

@@ -9,6 +9,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::Global;
+use super::describe;
 use super::describe::count;
 use super::error::CliError;
 use super::exit_code::Exit;
@@ -41,7 +42,7 @@ pub fn run(_global: &Global, args: &ValidateArgs, output: Output) -> Result<Exit
             let budgets: Map<String, Value> = ceilings.collect();
             json!({
                 "name": workflow.name, "tasks": tasks, "warnings": warnings,
-                "limits": workflow.limits, "budgets": budgets,
+                "limits": describe::bounds_json(&workflow.limits), "budgets": budgets,
             })
         },
         || {

@@ -17,12 +17,20 @@ fn with(text: &str) -> World {
     world
 }
 
+/// The bounds of a run whose file has none.
+fn unbounded() -> Value {
+    json!({"attempts": null, "depth": null, "failures": null, "free_disk": null, "grace": 10_000,
+        "ready": 60_000, "start": 30_000, "tasks": null, "tokens": null, "usd": null, "wall": null,
+        "workers": null})
+}
+
 #[test]
 fn a_valid_file_is_told_in_one_line() {
     let world = with(GOOD);
     world.check(&["validate"], 0, "`ilchul.yaml`: 2 tasks, no problems.\n", "");
     let data = world.run(&["validate", "--json"]).data();
-    assert_eq!(data, json!({"name": "small", "tasks": 2, "warnings": []}));
+    let expected = json!({"name": "small", "tasks": 2, "warnings": [], "limits": unbounded(), "budgets": {}});
+    assert_eq!(data, expected);
 }
 
 #[test]
@@ -312,7 +320,8 @@ fn a_plan_has_the_same_for_scripts() {
     let task = |id: &str, step: u32, what: &str, needs: Value, base: Value| {
         json!({"id": id, "step": step, "kind": "run", "what": what, "needs": needs, "when": "completed",
             "base": base, "workspace": "worktree", "evidence": exit, "waived": null,
-            "timeout_ms": 1_800_000, "attempts": 1, "retain": true, "branches": {}, "makes": []})
+            "timeout_ms": 1_800_000, "attempts": 1, "retain": true, "branches": {}, "makes": [],
+            "budget": {"tokens": null, "usd": null}})
     };
     let expected = json!({
         "workflow": "ilchul",
@@ -323,6 +332,8 @@ fn a_plan_has_the_same_for_scripts() {
         "home": world.path("repo.ilchul"),
         "home_exists": false,
         "setup": null,
+        "limits": unbounded(),
+        "order": "critical",
         "adoption": null,
         "tasks": [
             task("a", 1, "run: true", json!([]), Value::Null),
