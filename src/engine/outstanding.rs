@@ -9,7 +9,7 @@ use super::review;
 use super::state::{RunPhase, RunState, WorkerState};
 use super::task_table::TaskPhase;
 use super::worker_table::WorkerPhase;
-use crate::workflow::{Item, WorkspaceKind};
+use crate::workflow::{Asked, WorkspaceKind};
 
 /// How often evidence that can't be seen is looked at before that counts as refuted.
 pub const LOOKS: u32 = 2;
@@ -89,21 +89,9 @@ pub fn asked(state: &RunState, task: usize) -> Option<(usize, &str)> {
         return None;
     }
     let items = state.planned(task).evidence.items().iter().zip(&state.tasks[task].evidence);
-    items.enumerate().find_map(|(index, (item, checked))| match item {
-        Item::Approval { message } if checked.is_unanswered() => Some((index, message.as_str())),
-        Item::Exit(_)
-        | Item::Command { .. }
-        | Item::Diff { .. }
-        | Item::Artifact { .. }
-        | Item::Log { .. }
-        | Item::Review { .. }
-        | Item::Approval { .. }
-        | Item::Output { .. }
-        | Item::Choice { .. }
-        | Item::Views
-        | Item::Unchanged
-        | Item::Reduced
-        | Item::Children => None,
+    items.enumerate().find_map(|(index, (item, checked))| match item.asks() {
+        Some(Asked::Person(message)) if checked.is_unanswered() => Some((index, message)),
+        Some(Asked::Person(_) | Asked::Task(_)) | None => None,
     })
 }
 

@@ -10,7 +10,7 @@ use super::evidence::{Checked, Verdict};
 use super::no_change;
 use super::state::{RunState, WorkerState};
 use super::task_table::TaskPhase;
-use crate::workflow::{Item, REVIEW, Task};
+use crate::workflow::{Asked, REVIEW, Task};
 
 /// The output that a reviewer answers with: `pass` or `fail`.
 pub const ANSWER: &str = "verdict";
@@ -85,21 +85,9 @@ pub fn rest_holds(state: &RunState, task: usize) -> bool {
 pub fn open(state: &RunState, task: usize) -> impl Iterator<Item = (usize, &str)> {
     let asks = rest_holds(state, task);
     let items = state.planned(task).evidence.items().iter().zip(&state.tasks[task].evidence);
-    items.enumerate().filter_map(move |(index, (item, checked))| match item {
-        Item::Review { task } if asks && checked.is_unanswered() => Some((index, task.as_str())),
-        Item::Exit(_)
-        | Item::Command { .. }
-        | Item::Diff { .. }
-        | Item::Artifact { .. }
-        | Item::Log { .. }
-        | Item::Review { .. }
-        | Item::Approval { .. }
-        | Item::Output { .. }
-        | Item::Choice { .. }
-        | Item::Views
-        | Item::Unchanged
-        | Item::Reduced
-        | Item::Children => None,
+    items.enumerate().filter_map(move |(index, (item, checked))| match item.asks() {
+        Some(Asked::Task(task)) if asks && checked.is_unanswered() => Some((index, task)),
+        Some(Asked::Task(_) | Asked::Person(_)) | None => None,
     })
 }
 

@@ -131,7 +131,36 @@ impl LogSource {
     }
 }
 
+/// What somebody is asked for, and not a look at the tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked<'i> {
+    /// A person, with this message.
+    Person(&'i str),
+    /// The task of this id.
+    Task(&'i str),
+}
+
 impl Item {
+    /// Who has to answer it, where somebody has to.
+    #[must_use]
+    pub fn asks(&self) -> Option<Asked<'_>> {
+        match self {
+            Self::Approval { message } => Some(Asked::Person(message)),
+            Self::Review { task } => Some(Asked::Task(task)),
+            Self::Exit(_)
+            | Self::Command { .. }
+            | Self::Diff { .. }
+            | Self::Artifact { .. }
+            | Self::Log { .. }
+            | Self::Output { .. }
+            | Self::Choice { .. }
+            | Self::Views
+            | Self::Unchanged
+            | Self::Reduced
+            | Self::Children => None,
+        }
+    }
+
     /// The word of `evidence` that declares it.
     #[must_use]
     pub fn kind(&self) -> &'static str {

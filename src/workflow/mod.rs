@@ -46,8 +46,8 @@ pub use control::{Loop, Map, Tournament};
 pub use error::{Errors, Problem, Severity, render, render_problems};
 pub use file::{MAX_BYTES, ReadError, read};
 pub use model::{
-    APPROVAL, Agent, Ceiling, Defaults, Evidence, Failures, Heartbeat, Item, Limits, LogSource, Need, OnLost,
-    Order, REDUCE, REVIEW, SessionKind, Setup, Task, TaskBase, TaskKind, Trust, When, Workflow,
+    APPROVAL, Agent, Asked, Ceiling, Defaults, Evidence, Failures, Heartbeat, Item, Limits, LogSource, Need,
+    OnLost, Order, REDUCE, REVIEW, SessionKind, Setup, Task, TaskBase, TaskKind, Trust, When, Workflow,
     WorkspaceKind,
 };
 pub use schema::schema;

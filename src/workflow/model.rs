@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::bounds::{Ceiling, Defaults, Failures, Order};
 use super::control::{Loop, Map, Tournament};
-pub use super::evidence::{APPROVAL, Evidence, Item, LogSource, REDUCE, REVIEW};
+pub use super::evidence::{APPROVAL, Asked, Evidence, Item, LogSource, REDUCE, REVIEW};
 use super::millis;
 pub use super::trust::Trust;
 
@@ -391,20 +391,9 @@ pub enum TaskBase {
 impl Task {
     /// The ids of the tasks that review it, in the order of its evidence.
     pub fn reviewers(&self) -> impl Iterator<Item = &str> {
-        self.evidence.items().iter().filter_map(|item| match item {
-            Item::Review { task } => Some(task.as_str()),
-            Item::Exit(_)
-            | Item::Command { .. }
-            | Item::Diff { .. }
-            | Item::Artifact { .. }
-            | Item::Log { .. }
-            | Item::Approval { .. }
-            | Item::Output { .. }
-            | Item::Choice { .. }
-            | Item::Views
-            | Item::Unchanged
-            | Item::Reduced
-            | Item::Children => None,
+        self.evidence.items().iter().filter_map(|item| match item.asks() {
+            Some(Asked::Task(task)) => Some(task),
+            Some(Asked::Person(_)) | None => None,
         })
     }
 }

@@ -12,7 +12,7 @@ use super::children;
 use super::dag;
 use super::error::Sink;
 use super::keys::MAX_TASKS;
-use super::model::{Evidence, Item, Need, Task, Trust, Workflow};
+use super::model::{Asked, Evidence, Item, Need, Task, Trust, Workflow};
 use super::place::{Path, Source};
 use super::reviews::Review;
 use super::tasks::{Drafted, Outer, Place};
@@ -133,23 +133,11 @@ fn draft(task: &Task, known: &HashSet<&str>) -> Drafted {
     let needs: Vec<Need> =
         task.needs.iter().filter(|need| known.contains(need.task.as_str())).cloned().collect();
     let places = needs.iter().map(|_| (Span::default(), Place::Implied(String::new()))).collect();
-    let of = |(item, found): (usize, &Item)| match found {
-        Item::Review { task } if known.contains(task.as_str()) => {
-            Some(Review { task: task.clone(), span: Span::default(), item })
+    let of = |(item, found): (usize, &Item)| match found.asks() {
+        Some(Asked::Task(task)) if known.contains(task) => {
+            Some(Review { task: task.to_owned(), span: Span::default(), item })
         }
-        Item::Review { .. }
-        | Item::Exit(_)
-        | Item::Command { .. }
-        | Item::Diff { .. }
-        | Item::Artifact { .. }
-        | Item::Log { .. }
-        | Item::Approval { .. }
-        | Item::Output { .. }
-        | Item::Choice { .. }
-        | Item::Views
-        | Item::Unchanged
-        | Item::Reduced
-        | Item::Children => None,
+        Some(Asked::Task(_) | Asked::Person(_)) | None => None,
     };
     let reviews = task.evidence.items().iter().enumerate().filter_map(of).collect();
     let seen = Task {

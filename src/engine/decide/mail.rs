@@ -17,7 +17,7 @@ use crate::engine::task_table::TaskPhase;
 use crate::engine::timer;
 use crate::engine::worker_table::WorkerPhase;
 use crate::protocol::{Report, ReportStatus, SETUP_FAILED};
-use crate::workflow::Item;
+use crate::workflow::{Asked, Item};
 
 /// It took the assignment.
 pub(super) fn acknowledged(view: View<'_>, id: &str, worker: &WorkerState, token: u64) -> Vec<Event> {
@@ -218,23 +218,10 @@ pub(super) fn captured(
 pub(super) fn evidence_events(view: View<'_>, worker: &WorkerState, checked: &[Checked]) -> Vec<Event> {
     let planned = view.state.planned(worker.task);
     let event = |(item, checked): (usize, &Checked)| {
-        let checked = match planned.evidence.items().get(item) {
-            Some(Item::Approval { message }) => Checked::unanswered(message),
-            Some(Item::Review { task }) => Checked::unreviewed(task),
-            Some(
-                Item::Exit(_)
-                | Item::Command { .. }
-                | Item::Diff { .. }
-                | Item::Artifact { .. }
-                | Item::Log { .. }
-                | Item::Output { .. }
-                | Item::Choice { .. }
-                | Item::Views
-                | Item::Unchanged
-                | Item::Reduced
-                | Item::Children,
-            )
-            | None => checked.clone(),
+        let checked = match planned.evidence.items().get(item).and_then(Item::asks) {
+            Some(Asked::Person(message)) => Checked::unanswered(message),
+            Some(Asked::Task(task)) => Checked::unreviewed(task),
+            None => checked.clone(),
         };
         Event::Evidence(EvidenceEvent { task: planned.id.clone(), attempt: worker.attempt, item, checked })
     };
