@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use ilchul::engine::Engine;
 use ilchul::engine::event::Event;
+use ilchul::engine::moment::Moment;
 use ilchul::engine::state::{RunState, WorkerState};
 use ilchul::home::Home;
 use ilchul::journal::{Journal, lock};
@@ -329,6 +330,14 @@ impl World {
         let Ok(journal) = Journal::open_read(&self.home()) else { return Vec::new() };
         let Some(run) = journal.runs().unwrap().pop() else { return Vec::new() };
         journal.read_run(&run.id).unwrap().into_iter().map(|row| row.event).collect()
+    }
+
+    /// When the first event of this kind in the latest run was decided, on the run's line; none yet.
+    pub fn moment_of(&self, kind: &str) -> Option<Moment> {
+        let journal = Journal::open_read(&self.home()).ok()?;
+        let run = journal.runs().ok()?.pop()?;
+        let rows = journal.read_run(&run.id).ok()?;
+        rows.into_iter().find(|row| row.event.kind() == kind).map(|row| row.at.moment)
     }
 
     /// The latest run, folded from the disk; none before its first event.
