@@ -67,6 +67,9 @@ struct Caller {
     reply: SyncSender<Result<String, String>>,
 }
 
+/// How often the doorbell is asked for: each is one round through the server, which attaches meanwhile.
+const SUBSCRIBE_TRIES: usize = 200;
+
 /// How a connection is begun: without output and without a say in sizes.
 pub(crate) const ATTACH: [&str; 4] = ["-C", "attach-session", "-f", "no-output,ignore-size"];
 
@@ -98,10 +101,22 @@ impl Connection {
             Self { child: Mutex::new(child), input: Mutex::new(input), queue, _stop: stop, server };
         open.server = open.identify()?;
         if rings {
-            // A pane that dies and stays isn't announced by itself. Too old a server: no bell, only looks.
-            let _subscribed = open.ask(b"refresh-client -B 'ilchul:%*:#{pane_dead}'", 1);
+            open.subscribe();
         }
         Ok(open)
+    }
+
+    /// A pane that dies and stays isn't announced by itself, so that its state is subscribed to.
+    ///
+    /// The server may read this line before it has attached us, and refuses it then; a few rounds
+    /// later it has. Too old a server always refuses: no bell then, only looks.
+    fn subscribe(&self) {
+        for _ in 0..SUBSCRIBE_TRIES {
+            match self.ask(b"refresh-client -B 'ilchul:%*:#{pane_dead}'", 1) {
+                Err(NoReply::Failed(_)) => {}
+                Ok(_) | Err(NoReply::Ended | NoReply::Late) => return,
+            }
+        }
     }
 
     /// Asked through the connection itself, so that no other server can answer for it.
