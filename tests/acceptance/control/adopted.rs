@@ -11,7 +11,7 @@ const LOOP: &str = "  fix:
 ";
 
 #[test]
-fn an_adopted_edit_of_a_loop_starts_it_over_and_one_of_its_bound_goes_on() {
+fn an_adopted_edit_of_a_loops_body_starts_it_over_and_keeps_the_record() {
     let world = world(LOOP);
     world.up().exits(3);
     world.ran_once(&["fix-i1.1", "fix-i2.1", "fix-i3.1"]);
