@@ -533,6 +533,24 @@ fn the_readme_tells_of_every_command_and_of_no_other() {
     assert_eq!(told(&read("README.md")), known);
 }
 
+#[test]
+fn s26_what_is_released_counts_without_wrapping_and_rests_on_checked_crates_alone() {
+    let manifest = read("Cargo.toml");
+    let release = manifest.split("[profile.release]").nth(1).and_then(|rest| rest.split("\n[").next());
+    assert!(release.is_some_and(|profile| profile.contains("overflow-checks = true")), "{release:?}");
+    assert!(!manifest.contains("overflow-checks = false"));
+    let policy = read(".cargo/deny.toml");
+    for rule in ["unmaintained = \"all\"", "yanked = \"deny\"", "ignore = []", "unknown-git = \"deny\""] {
+        assert!(policy.contains(rule), "{rule}");
+    }
+    // A comment there names the one exception; what is allowed stands in quotes.
+    let allowed = policy.split("allow = [").nth(1).and_then(|rest| rest.split(']').next());
+    let allowed = allowed.expect("a list of licences");
+    assert!(
+        allowed.contains("\"MIT\"") && !["GPL", "SSPL", "BUSL"].iter().any(|word| allowed.contains(word))
+    );
+}
+
 /// The laws on which tests stand, by the name that begins a test's own.
 const LAWS: &[(&str, &[&str])] = &[
     ("law_", &["1", "2", "3"]),
@@ -546,7 +564,7 @@ const LAWS: &[(&str, &[&str])] = &[
     ("j", &["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "11a", "11b", "11c", "12"]),
     ("r", &["1", "2", "3", "4", "4a", "4b", "5"]),
     ("e", &["1", "2", "3", "4", "5", "6"]),
-    ("d", &["1", "2"]),
+    ("d", &["1", "2", "3", "4", "5", "6", "7", "8", "9"]),
 ];
 
 /// The laws that a test's name begins with: `l2_l6_ordinals_go_on` is about two.
