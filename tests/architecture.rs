@@ -39,10 +39,22 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("shim", &["protocol", "mail"]),
     ("supervisor", &["engine", "journal", "workflow", "protocol", "mail", "home"]),
     ("render", &["engine", "workflow", "journal::Recorded"]),
+    ("dash", &["engine", "render"]),
     (
         "cli",
         // The shim shares our binary; what is inside it is its own.
-        &["engine", "journal", "workflow", "protocol", "mail", "home", "render", "shim::main", "supervisor"],
+        &[
+            "engine",
+            "journal",
+            "workflow",
+            "protocol",
+            "mail",
+            "home",
+            "render",
+            "dash",
+            "shim::main",
+            "supervisor",
+        ],
     ),
 ];
 
@@ -88,6 +100,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["src/cli/"]),
     ("comfy_table", &["src/render/"]),
     ("etcetera", &["src/cli/"]),
+    ("ratatui", &["src/dash/", "src/cli/dash/"]),
     ("notify", &["src/supervisor/"]),
     ("tokio", &["src/supervisor/", "src/cli/"]),
     ("git2", &["substrates/git-worktree/"]),

@@ -12,6 +12,7 @@ mod choose;
 mod claims;
 mod cleanup;
 mod close;
+mod dash;
 mod decide;
 mod describe;
 mod detach;
@@ -129,6 +130,8 @@ enum Command {
     Wait(wait::WaitArgs),
     /// Show the run: tasks, workers, reasons.
     Status(status::StatusArgs),
+    /// Watch the run and steer it, on the whole screen.
+    Dash(dash::DashArgs),
     /// Show the workers, where they are and what they hold.
     Workers(workers::WorkersArgs),
     /// Explain a task's state.
@@ -222,6 +225,7 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, CliError> {
         Command::Down(args) => down::run(&cli.global, args, output),
         Command::Wait(args) => wait::run(&cli.global, args, output),
         Command::Status(args) => status::run(&cli.global, args, output),
+        Command::Dash(args) => dash::run(&cli.global, args, output),
         Command::Workers(args) => workers::run(&cli.global, args, output),
         Command::Why(args) => why::run(&cli.global, args, output),
         Command::Logs(args) => logs::run(&cli.global, args, output),

@@ -2,6 +2,7 @@
 //!
 //! It leaves out where a view comes from and where the text goes.
 
+pub mod bar;
 pub mod cases;
 pub mod close;
 pub mod control;
@@ -22,7 +23,7 @@ pub mod words;
 pub mod workers;
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -262,7 +262,8 @@ fn run_tone(view: &RunView, held: bool) -> Tone {
 }
 
 /// The colour beside a task's state.
-pub(super) fn task_tone(phase: TaskPhase) -> Tone {
+#[must_use]
+pub fn task_tone(phase: TaskPhase) -> Tone {
     match phase {
         TaskPhase::Completed => Tone::Good,
         TaskPhase::Failed | TaskPhase::Cancelled => Tone::Bad,

@@ -16,7 +16,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 const DEPTH: usize = 64;
 
 /// Stops this process until somebody continues it; where nobody would, it goes on at once.
-pub(super) fn suspend() {
+pub fn suspend() {
     wake_halfway();
     if has_keeper() {
         // Fails only for a signal that doesn't exist.
