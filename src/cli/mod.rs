@@ -35,6 +35,7 @@ mod plan;
 mod progress;
 mod read;
 mod record;
+mod region;
 mod release;
 mod report;
 mod request;

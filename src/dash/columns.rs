@@ -8,10 +8,10 @@ use ratatui::style::Modifier;
 use super::draw::Paper;
 use super::list::Row;
 use super::model::Dash;
-use super::text::{cut, fit};
 use crate::engine::evidence::Verdict;
 use crate::engine::view::TaskView;
 use crate::render::control;
+use crate::render::fit::{cut, fit};
 use crate::render::status::task_tone;
 use crate::render::table::Tone;
 use crate::render::words::{line, parse_time, reason, task_reason};
@@ -220,8 +220,8 @@ fn seconds(millis: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::text::width;
     use super::*;
+    use crate::render::fit::width;
 
     #[test]
     fn ages_and_sizes_stay_within_their_columns() {

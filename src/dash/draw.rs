@@ -11,11 +11,11 @@ use ratatui::style::{Color, Modifier, Style};
 use super::columns::Columns;
 use super::model::{Dash, Mode};
 use super::pane::{Kind, Topic};
-use super::text::{fit, width, wrap};
 use crate::engine::budget::Channel;
 use crate::engine::state::RunPhase;
 use crate::engine::task_table::TaskPhase;
 use crate::render::bar::bar;
+use crate::render::fit::{fit, width, wrap};
 use crate::render::table::Tone;
 use crate::render::words::{ago, count, line, list, short, span, up};
 

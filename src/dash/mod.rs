@@ -12,7 +12,6 @@ mod list;
 mod model;
 mod pane;
 mod screen;
-mod text;
 
 #[cfg(test)]
 mod tests;

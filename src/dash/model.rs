@@ -8,13 +8,13 @@ use super::decide::{self, Asked};
 use super::keys::{Key, Step};
 use super::list::{Order, Row};
 use super::pane::{Kind, Pane, Topic, signed};
-use super::{Look, Progress, Wish, help, text};
+use super::{Look, Progress, Wish, help};
 use crate::engine::state::RunPhase;
 use crate::engine::task_table::TaskPhase;
 use crate::engine::view::{TaskView, WorkerView};
 use crate::render::table::{Screen as Paper, Tone};
 use crate::render::why::Why;
-use crate::render::{Beside, control};
+use crate::render::{Beside, control, fit};
 
 /// From this height on, in lines, a first look has room for the reasons below the list.
 const ROOMY: u16 = 20;
@@ -360,7 +360,7 @@ impl Dash {
 
     fn arrange(&mut self) {
         self.rows = self.order.rows(&self.look.view);
-        let width = |row: &Row| 2 * row.depth + text::width(&self.look.view.tasks[row.task].id);
+        let width = |row: &Row| 2 * row.depth + fit::width(&self.look.view.tasks[row.task].id);
         self.widest = self.rows.iter().map(width).max().unwrap_or(0);
         let states = self.look.view.tasks.iter().map(|task| task.phase.word().len());
         self.state = states.max().unwrap_or(0);

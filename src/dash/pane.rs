@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::keys::Step;
-use super::text::{untabbed, wrap};
+use crate::render::fit::{untabbed, wrap};
 
 /// The most lines of a text that are kept: the last ones of a log, the first ones of all else.
 const LINES_MAX: usize = 20_000;

@@ -1,7 +1,7 @@
 //! Keys that reach beyond the screen: a worker's terminal, decisions, texts from files.
 
 use super::terminal::Terminal;
-use super::world::World;
+use super::world::{World, wait_until};
 
 #[test]
 fn enter_goes_to_the_workers_terminal_and_leaving_it_comes_back() {
@@ -15,7 +15,12 @@ fn enter_goes_to_the_workers_terminal_and_leaving_it_comes_back() {
     terminal.await_screen("who is there");
     terminal.await_that("another picture", |screen| !screen.contains("REASON"));
     terminal.line("it is me");
-    terminal.key("C-b");
+    terminal.await_that("the answer", |screen| screen.matches("it is me").count() == 2);
+    // Keys that come within a millisecond are a paste to tmux, which is no way to leave.
+    wait_until("tmux to take its own key", || {
+        terminal.key("C-b");
+        world.tmux(&["list-clients", "-F", "#{client_prefix}"]).stdout.contains('1')
+    });
     terminal.key("d");
     terminal.await_screen("Back from `ask.1`.");
     terminal.await_line(&["> ask", "in_progress"]);

@@ -75,3 +75,24 @@ fn every_size_has_its_picture_and_a_new_size_is_drawn_at_once() {
     terminal.key("q");
     terminal.await_shell(0);
 }
+
+#[test]
+fn a_key_right_behind_a_new_size_is_not_lost() {
+    let world = World::with(TWO);
+    world.touch("go");
+    world.up().exits(0);
+    let terminal = Terminal::new(&world, 80, 24);
+    terminal.ilchul("dash");
+    terminal.await_line(&["> first", "completed"]);
+    for number in 0..20 {
+        let (key, task) = if number % 2 == 0 { ("j", "> second") } else { ("k", "> first") };
+        terminal.resize(60 + number, 24);
+        terminal.key(key);
+        terminal.await_line(&[task, "completed"]);
+    }
+    // A lone Escape, told from the beginning of a key by what doesn't follow.
+    terminal.key("?");
+    terminal.await_screen("any other key goes back");
+    terminal.key("Escape");
+    terminal.await_line(&["> first", "completed"]);
+}

@@ -9,6 +9,7 @@ mod keys;
 mod leaving;
 mod live;
 mod terminal;
+mod up;
 #[path = "../acceptance/world.rs"]
 #[expect(dead_code, reason = "the acceptance tests use more of it")]
 mod world;

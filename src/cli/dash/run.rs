@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use ratatui::backend::Backend;
-use ratatui::crossterm::event;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::super::Global;
@@ -12,10 +11,10 @@ use super::super::exit_code::Exit;
 use super::away;
 use super::feed::Feed;
 use super::fetch::{self, Log};
-use super::input;
+use super::input::Keys;
 use super::news::{self, Inbox, News, Post};
 use super::terminal::Terminal;
-use crate::dash::{Dash, Kind, Topic, Wish};
+use crate::dash::{Dash, Key, Kind, Topic, Wish};
 use crate::render::table::Tone;
 use crate::supervisor::journal_bell::JournalBell;
 use crate::supervisor::suspend;
@@ -26,6 +25,8 @@ const TICK: Duration = Duration::from_secs(1);
 const DEAF: Duration = Duration::from_millis(250);
 /// How often a log that is shown is looked at.
 const LOG_EVERY: Duration = Duration::from_millis(200);
+/// How soon the rest of a key follows its Escape.
+const REST_OF_KEY: Duration = Duration::from_millis(40);
 /// After a look that took so long, the next rests so many times as long: a run of ten thousand
 /// tasks that changes all the time must leave time for keys.
 const REST: u32 = 4;
@@ -38,6 +39,7 @@ pub(super) struct Loop {
     terminal: Terminal,
     inbox: Inbox,
     post: Post,
+    keys: Keys,
     bell: Option<JournalBell>,
     /// The journal was written, and nobody has looked since.
     rang: bool,
@@ -73,6 +75,7 @@ impl Loop {
             terminal,
             inbox,
             post,
+            keys: Keys::default(),
             bell,
             // What was written between the first look and the bell didn't ring.
             rang: true,
@@ -153,6 +156,9 @@ impl Loop {
         if self.log.is_some() {
             until = until.min(now + LOG_EVERY);
         }
+        if self.keys.is_waiting() {
+            until = until.min(now + REST_OF_KEY);
+        }
         let span = Timespec::try_from(until.saturating_duration_since(now)).ok();
         let stdin = std::io::stdin();
         let mut watched = [PollFd::new(&stdin, PollFlags::IN), PollFd::new(&self.inbox.pipe, PollFlags::IN)];
@@ -164,24 +170,46 @@ impl Loop {
         for news in news {
             self.take(news)?;
         }
-        if keys.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
+        if keys.contains(PollFlags::IN) {
+            return self.keys();
+        }
+        if !keys.is_empty() {
             // Nobody sits there any more.
             self.exit = Some(Exit::Interrupted);
-        } else if keys.contains(PollFlags::IN) {
-            self.keys()?;
+        }
+        if self.keys.is_waiting()
+            && Instant::now() >= now + REST_OF_KEY
+            && let Some(key) = self.keys.settle()
+        {
+            self.press(key)?;
         }
         Ok(())
     }
 
     fn keys(&mut self) -> Result<(), CliError> {
-        while self.exit.is_none() && event::poll(Duration::ZERO).map_err(|error| lost(&error))? {
-            let event = event::read().map_err(|error| lost(&error))?;
-            let Some(key) = input::key(&event) else { continue };
-            if let Some(wish) = self.dash.key(key) {
-                self.grant(wish)?;
+        let mut bytes = [0; 1024];
+        let read = match rustix::io::read(std::io::stdin(), &mut bytes) {
+            Ok(0) => {
+                self.exit = Some(Exit::Interrupted);
+                return Ok(());
+            }
+            Ok(read) => read,
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => 0,
+            Err(error) => return Err(lost(&error.into())),
+        };
+        for key in self.keys.push(&bytes[..read]) {
+            if self.exit.is_none() {
+                self.press(key)?;
             }
         }
         Ok(())
+    }
+
+    fn press(&mut self, key: Key) -> Result<(), CliError> {
+        match self.dash.key(key) {
+            Some(wish) => self.grant(wish),
+            None => Ok(()),
+        }
     }
 
     fn take(&mut self, news: News) -> Result<(), CliError> {

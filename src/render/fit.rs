@@ -1,22 +1,26 @@
 //! Text in columns: how wide it is, where it is cut, and how it wraps.
 //!
-//! Everything that comes in is clean already (`render`); tabs are the one thing left that a
-//! terminal would act on.
+//! Everything that comes in is clean already; tabs are the one thing left that a terminal would
+//! act on. It leaves out tables (`table`).
 
 use std::ops::Range;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+/// A blank at which no line is broken, while it is laid out.
+const HELD: char = '\u{a0}';
 /// Columns between two stops of a tab.
 const TAB: usize = 8;
 
 /// How many columns it takes.
-pub(super) fn width(text: &str) -> usize {
+#[must_use]
+pub fn width(text: &str) -> usize {
     text.width()
 }
 
 /// Cut to `most` columns; what is cut ends in an ellipsis.
-pub(super) fn cut(text: &str, most: usize) -> String {
+#[must_use]
+pub fn cut(text: &str, most: usize) -> String {
     if width(text) <= most {
         return text.to_owned();
     }
@@ -27,7 +31,8 @@ pub(super) fn cut(text: &str, most: usize) -> String {
 }
 
 /// Cut or filled with blanks to exactly `columns`.
-pub(super) fn fit(text: &str, columns: usize) -> String {
+#[must_use]
+pub fn fit(text: &str, columns: usize) -> String {
     let mut out = cut(text, columns);
     out.extend(std::iter::repeat_n(' ', columns.saturating_sub(width(&out))));
     out
@@ -44,7 +49,8 @@ fn head(text: &str, most: usize) -> &str {
 }
 
 /// With its tabs as blanks.
-pub(super) fn untabbed(line: &str) -> String {
+#[must_use]
+pub fn untabbed(line: &str) -> String {
     if !line.contains('\t') {
         return line.to_owned();
     }
@@ -63,7 +69,8 @@ pub(super) fn untabbed(line: &str) -> String {
 
 /// The parts of a line that fit into `columns` each: between words where `words`, else wherever
 /// the edge is. An empty line is one empty part.
-pub(super) fn wrap(line: &str, columns: usize, words: bool) -> Vec<Range<usize>> {
+#[must_use]
+pub fn wrap(line: &str, columns: usize, words: bool) -> Vec<Range<usize>> {
     let mut parts = Vec::new();
     let mut from = 0;
     // Each part is looked at once: a line may be as long as a whole log.
@@ -90,6 +97,32 @@ pub(super) fn wrap(line: &str, columns: usize, words: bool) -> Vec<Range<usize>>
         parts.push(from..line.len());
     }
     parts
+}
+
+/// A sentence on lines of so many columns, each after the first behind `indent` blanks. What
+/// stands in parentheses or backquotes is a line to type, and isn't broken where it fits on a
+/// line of its own.
+#[must_use]
+pub fn paragraph(text: &str, columns: usize, indent: usize) -> String {
+    let mut inside = None;
+    let mut deep = String::with_capacity(text.len());
+    for c in text.chars() {
+        inside = match (inside, c) {
+            (None, '(') => Some(')'),
+            (None, '`') => Some('`'),
+            (Some(end), c) if c == end => None,
+            (inside, _) => inside,
+        };
+        deep.push(if c == ' ' && inside.is_some() { HELD } else { c });
+    }
+    let first = wrap(&deep, columns, true).into_iter().next().unwrap_or_default();
+    let rest = deep[first.end..].trim_start();
+    let mut lines = vec![deep[first].to_owned()];
+    if !rest.is_empty() {
+        let parts = wrap(rest, columns.saturating_sub(indent).max(1), true).into_iter();
+        lines.extend(parts.map(|part| format!("{}{}", " ".repeat(indent), &rest[part])));
+    }
+    lines.join("\n").replace(HELD, " ")
 }
 
 #[cfg(test)]
@@ -130,6 +163,23 @@ mod tests {
         for columns in 1..20 {
             let letters: String = wrap("some words, longerwordsthanthat", columns, true).concat();
             assert_eq!(letters.replace(' ', ""), "somewords,longerwordsthanthat");
+        }
+    }
+
+    #[test]
+    fn a_line_to_type_is_broken_only_where_it_fits_nowhere() {
+        let text =
+            "09:00:00 ! docs  waits for your approval: Publish? (ilchul approve docs, or ilchul deny docs)";
+        assert_eq!(
+            paragraph(text, 60, 11),
+            "09:00:00 ! docs  waits for your approval: Publish?\n           (ilchul approve docs, or ilchul deny docs)"
+        );
+        assert_eq!(paragraph(text, 200, 11), text);
+        assert_eq!(paragraph("a short one", 80, 11), "a short one");
+        assert_eq!(paragraph("say `ilchul up` now", 8, 2), "say\n  `ilchu\n  l up`\n  now");
+        for columns in 1..120 {
+            let letters = paragraph(text, columns, 11).replace([' ', '\n'], "");
+            assert_eq!(letters, text.replace(' ', ""), "{columns}");
         }
     }
 }
