@@ -12,6 +12,7 @@ pub mod graph;
 pub mod json;
 pub mod junit;
 pub mod log;
+pub mod page;
 pub mod recheck;
 pub mod runs;
 pub mod statement;
