@@ -116,8 +116,7 @@ fn picture(graph: &Graph, anchor: Option<&str>) -> Picture {
 fn linked(out: &mut String, node: &Node, found: &Drawn, anchor: Option<&str>) {
     let Some(anchor) = anchor else { return boxed(out, node, found) };
     let (anchor, id) = (escape(anchor), escape(&node.id));
-    let label = format!("{}: {}", node.id, node.detail());
-    let _ = writeln!(out, "<a href=\"#{anchor}{id}\" aria-label=\"{}\">", escape(&label));
+    let _ = writeln!(out, "<a href=\"#{anchor}{id}\">");
     boxed(out, node, found);
     out.push_str("</a>\n");
 }

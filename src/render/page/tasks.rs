@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::control;
 use super::super::evidence::{Dossier, duration_ms, fact};
-use super::super::words::{line, list, reason, short, task_reason};
+use super::super::words::{line, list, reason, short, stopped, task_reason};
 use super::super::{branch, drift};
 use super::words::{stamp, state, took, verdict};
 use super::{Page, Tail};
@@ -49,7 +49,7 @@ fn one(page: &Page<'_>, (task, depth): (&TaskView, usize), bundles: &mut Bundles
         "untrusted": task.untrusted,
         "removed": task.removed,
         "needs": task.needs,
-        "waits_for": (!task.waits_for.is_empty()).then(|| list(&task.waits_for)),
+        "waits_for": (!task.waits_for.is_empty()).then(|| stopped(&list(&task.waits_for))),
         "tried": (task.attempt > 0 && !is_control).then(|| format!("attempt {} of {}", task.attempt, task.allowed)),
         "is_control": is_control,
         "progress": lines(&control::progress(page.view, task)),
@@ -110,7 +110,7 @@ fn items(page: &Page<'_>, dossier: &Dossier) -> (Vec<Value>, Vec<Value>) {
         .enumerate()
         .map(|(place, kind)| match dossier.bundle.items.get(&place) {
             Some((at, checked)) => item(page, *at, checked),
-            None => json!({"kind": kind, "verdict": {"word": "not checked", "mark": "·", "class": "dim"}}),
+            None => json!({"kind": kind, "reason": "", "verdict": {"word": "not checked", "mark": "·", "class": "dim"}}),
         })
         .collect();
     let (own, conditions) = all.split_at(own.len());
@@ -131,7 +131,7 @@ fn item(page: &Page<'_>, at: Stamp, checked: &Checked) -> Value {
     };
     json!({
         "kind": checked.kind,
-        "verdict": verdict(checked.verdict),
+        "verdict": verdict(checked),
         "reason": checked.reason,
         "at": stamp(at),
         "took": duration_ms(checked).map(took),

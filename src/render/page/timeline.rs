@@ -93,8 +93,10 @@ pub(super) struct Lane {
     pub(super) spans: Vec<Span>,
     /// When it was over; none while it isn't.
     pub(super) ended: Option<Moment>,
-    attempt: u32,
-    open: Option<(Stage, Moment)>,
+    /// The attempt that goes on.
+    pub(super) attempt: u32,
+    /// The stage that goes on, and since when.
+    pub(super) open: Option<(Stage, Moment)>,
 }
 
 impl Lane {

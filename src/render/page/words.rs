@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::table::Tone;
 use super::super::words::span;
-use crate::engine::evidence::Verdict;
+use crate::engine::evidence::{Checked, Verdict};
 use crate::engine::moment::Stamp;
 use crate::engine::task_table::TaskPhase;
 
@@ -70,11 +70,12 @@ pub(super) fn mark(phase: TaskPhase) -> &'static str {
 }
 
 /// The same of a verdict.
-pub(super) fn verdict(verdict: Verdict) -> Value {
-    let (mark, class) = match verdict {
+pub(super) fn verdict(checked: &Checked) -> Value {
+    let (mark, class) = match checked.verdict {
         Verdict::Verified => ("✓", "good"),
         Verdict::Refuted => ("✗", "bad"),
         Verdict::Unverifiable => ("?", "warn"),
     };
-    json!({"word": verdict.word(), "mark": mark, "class": class})
+    let word = if checked.is_unanswered() { "not answered yet" } else { checked.verdict.word() };
+    json!({"word": word, "mark": mark, "class": class})
 }
