@@ -112,7 +112,7 @@ fn a_page_of_a_run_that_is_under_way_says_who_waits() {
     world.await_task("a", "in_progress");
     let page = world.ok(&["page", "-"]);
     assert!(page.contains("It is running") && page.contains("▶</span> running"), "{page}");
-    assert!(page.contains("In the end for") && page.contains(" on, "), "{page}");
+    assert!(page.contains("In the end for") && page.contains("from 0 s on"), "{page}");
     world.touch("go");
     up.wait().exits(0);
 }

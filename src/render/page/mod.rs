@@ -17,6 +17,7 @@ mod words;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -109,12 +110,18 @@ pub fn document(mut page: Page<'_>) -> Result<String, minijinja::Error> {
     environment.set_formatter(written);
     environment.add_filter("parts", |text: &str| text.split('`').map(str::to_owned).collect::<Vec<_>>());
     environment.add_template("page", PAGE)?;
+    if page.held {
+        // The wall clock is only a label, but the run's own line isn't known to who only looks.
+        let since = page.made_ms.saturating_sub(page.view.last_at.wall_ms);
+        page.story.timeline.go_on(Duration::from_millis(u64::try_from(since).unwrap_or(0)));
+    }
+    let run = overview::run(&page);
     let bundles = std::mem::take(&mut page.story.bundles);
     let values = json!({
         "style": STYLE,
         "style_hash": base64(&Sha256::digest(STYLE)),
         "version": env!("CARGO_PKG_VERSION"),
-        "run": overview::run(&page),
+        "run": run,
         "attention": overview::attention(&page),
         "tally": overview::tally(page.view),
         "budget": overview::budget(page.view),

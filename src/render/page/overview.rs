@@ -53,7 +53,7 @@ pub(super) fn run(page: &Page<'_>) -> Value {
         "lives": count(line.lives.len(), "time"),
         "entries": count(entries, "entrie").replace("1 entrie", "1 entry"),
         "last_seq": last,
-        "digest": page.story.bundles.workflow,
+        "digest": Some(&page.story.bundles.workflow).filter(|digest| !digest.is_empty()),
         "made": instant(page.made_ms),
     })
 }

@@ -445,6 +445,19 @@ fn a_supervisor_that_died_is_known_to_have_lived_until_its_last_entry() {
 }
 
 #[test]
+fn what_goes_on_is_drawn_up_to_now_and_what_has_ended_is_not() {
+    let mut line = gathered(&[
+        task(1, "a", TaskStep::NeedsMet),
+        task(2, "a", claimed(1)),
+        task(2, "b", TaskStep::NeedsMet),
+        task(5, "b", TaskStep::DecidedSkip),
+    ]);
+    line.go_on(Duration::from_secs(60));
+    let last = |id: &str| line.lanes[id].to().map(|to| to.0 / 1000);
+    assert_eq!((last("a"), last("b"), line.to.0), (Some(65), Some(5), 65_000));
+}
+
+#[test]
 fn the_critical_path_goes_back_to_whoever_was_waited_for_last() {
     let mut view = sample::view();
     let control = |id: &str, needs: &[&str]| TaskView {

@@ -3,6 +3,7 @@
 //! A wall clock that jumped moves nothing here. It leaves out drawing and words.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::engine::event::{Event, RunEvent, TaskStep};
 use crate::engine::moment::{Moment, Stamp};
@@ -194,6 +195,17 @@ impl Timeline {
         let now = line.to;
         line.lanes.values_mut().for_each(|lane| lane.close(now));
         line
+    }
+
+    /// Draws what goes on so much further than its last event: somebody supervises, and nothing
+    /// was to be told since.
+    pub(super) fn go_on(&mut self, span: Duration) {
+        let (last, now) = (self.to, self.to.after(span));
+        let open = self.lanes.values_mut().filter(|lane| lane.ended.is_none());
+        let ends = open.filter_map(|lane| lane.spans.last_mut().map(|span| &mut span.to));
+        let ends = ends.chain(self.lives.last_mut().map(|(_, to)| to));
+        ends.filter(|to| **to == last).for_each(|to| *to = now);
+        self.to = now;
     }
 
     /// How long the run took, so far.
