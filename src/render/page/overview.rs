@@ -80,7 +80,7 @@ pub(super) fn budget(view: &RunView) -> Vec<Value> {
     let budget = &view.budget;
     let plain = |amount: i64| amount.to_string();
     let time = |amount: i64| took(u64::try_from(amount).unwrap_or(0));
-    let of = |channel: Channel| move |amount: i64| channel.number(amount).to_string();
+    let of = |channel: Channel| move |amount: i64| channel.number(amount);
     let rows = [
         ("Attempts", row(&budget.attempts, plain)),
         ("Tasks", row(&budget.tasks, plain)),
