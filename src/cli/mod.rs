@@ -30,6 +30,7 @@ mod hooks;
 mod init;
 mod logs;
 mod output;
+mod page;
 mod place;
 mod plan;
 mod progress;
@@ -147,6 +148,8 @@ enum Command {
     Events(events::EventsArgs),
     /// Draw a workflow, or the run with its states.
     Graph(graph::GraphArgs),
+    /// Write the run as one HTML page that loads nothing.
+    Page(page::PageArgs),
     /// List the runs of this repository.
     Runs(runs::RunsArgs),
     /// Grant an ended task one more attempt.
@@ -234,6 +237,7 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, CliError> {
         Command::Evidence(args) => evidence::run(&cli.global, args, output),
         Command::Events(args) => events::run(&cli.global, args, output),
         Command::Graph(args) => graph::run(&cli.global, args, output),
+        Command::Page(args) => page::run(&cli.global, args, output),
         Command::Runs(args) => runs::run(&cli.global, args, output),
         Command::Retry(args) => retry::run(&cli.global, args, output),
         Command::Cancel(args) => cancel::run(&cli.global, args, output),

@@ -15,6 +15,7 @@ use super::error::CliError;
 use super::output::{self, Output};
 use super::place::{self, Place};
 use crate::engine::Engine;
+use crate::engine::state::RunState;
 use crate::engine::view::{RunView, TaskView, WorkerView};
 use crate::engine::worker_table::WorkerPhase;
 use crate::journal::{Journal, JournalError, Mark, Recorded, lock};
@@ -147,6 +148,20 @@ impl Read {
         of: &OfRun,
         extract: impl FnOnce(&[Recorded]) -> T,
     ) -> Result<(Self, T), CliError> {
+        let (read, extracted, ()) = Self::open_drawn(global, of, extract, |_| ())?;
+        Ok((read, extracted))
+    }
+
+    /// The same, and what `draw` makes of the state before it becomes a view.
+    ///
+    /// # Errors
+    /// As [`Read::open`].
+    pub fn open_drawn<T, D>(
+        global: &Global,
+        of: &OfRun,
+        extract: impl FnOnce(&[Recorded]) -> T,
+        draw: impl FnOnce(&RunState) -> D,
+    ) -> Result<(Self, T, D), CliError> {
         let (place, journal, run) = target(global, of)?;
         let mut follower = Follower::new(journal, run);
         let recorded = follower.poll()?;
@@ -154,7 +169,8 @@ impl Read {
         // The events move into the fold: a large journal isn't copied.
         let engine = Engine::replay(recorded.into_iter().map(|row| (row.at, row.event)))
             .map_err(|corrupt| CliError::from(SupervisorError::Corrupt(corrupt)))?;
-        Ok((Self::of(place, follower, engine)?, extracted))
+        let drawn = draw(engine.state());
+        Ok((Self::of(place, follower, engine)?, extracted, drawn))
     }
 
     fn of(place: Place, follower: Follower, engine: Engine) -> Result<Self, CliError> {

@@ -15,6 +15,7 @@ pub mod json;
 pub mod junit;
 pub mod live;
 pub mod log;
+pub mod page;
 pub mod recheck;
 pub mod runs;
 pub mod statement;

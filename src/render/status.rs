@@ -181,6 +181,11 @@ fn verdicts(task: &TaskView) -> String {
 }
 
 fn alerts(view: &RunView, held: bool, beside: &Beside, screen: Screen) -> String {
+    attention(view, held, beside, screen).iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// What wants somebody's attention, as sentences with the commands to type; the first of many.
+pub(super) fn attention(view: &RunView, held: bool, beside: &Beside, screen: Screen) -> Vec<String> {
     let mut lines = Vec::new();
     if !held && !matches!(view.phase, RunPhase::Ended { .. }) {
         lines.push(format!("Nobody drives this run. Go on with: {}", up_again(&view.path)));
@@ -221,7 +226,7 @@ fn alerts(view: &RunView, held: bool, beside: &Beside, screen: Screen) -> String
     if more > 0 {
         lines.push(format!("{more} more want attention; `ilchul status --json` has them all."));
     }
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines
 }
 
 fn worker_alert(worker: &WorkerView, beside: &Beside, screen: Screen) -> Option<String> {

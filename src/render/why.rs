@@ -278,7 +278,7 @@ fn quoted(ids: &[String]) -> Vec<String> {
 }
 
 /// From a task through what it waits for, or was skipped for, to the task where that begins.
-fn chain<'v>(view: &'v RunView, task: &'v TaskView) -> Vec<&'v TaskView> {
+pub(super) fn chain<'v>(view: &'v RunView, task: &'v TaskView) -> Vec<&'v TaskView> {
     let mut chain = vec![task];
     let mut last = task;
     while chain.len() < CHAIN_MAX {
