@@ -12,6 +12,8 @@ mod choose;
 mod claims;
 mod cleanup;
 mod close;
+mod complete;
+mod completions;
 mod decide;
 mod describe;
 mod detach;
@@ -28,6 +30,7 @@ mod heartbeat;
 mod hooks;
 mod init;
 mod logs;
+mod man;
 mod output;
 mod place;
 mod plan;
@@ -47,7 +50,9 @@ mod setup;
 mod setup_plan;
 mod start;
 mod status;
+mod status_line;
 mod submit;
+mod tmux_snippet;
 mod unrecorded;
 mod up;
 mod validate;
@@ -167,6 +172,12 @@ enum Command {
     Submit(submit::SubmitArgs),
     /// Leave a note for a worker's next heartbeat.
     Heartbeat(heartbeat::HeartbeatArgs),
+    /// Print what makes a shell complete names with Tab.
+    Completions(completions::CompletionsArgs),
+    /// Write the manual pages.
+    Man(man::ManArgs),
+    /// Print lines for a tmux configuration: a status segment, keys.
+    TmuxSnippet(tmux_snippet::SnippetArgs),
 }
 
 /// The binary's whole life but for the process exit: arguments in, exit code out.
@@ -174,6 +185,9 @@ enum Command {
 pub fn main(args: Vec<OsString>) -> i32 {
     if args.get(1).is_some_and(|word| word == "shim") {
         return crate::shim::main(&args[2..]);
+    }
+    if let Some(shell) = std::env::var_os(complete::ASKED) {
+        return complete::answer(&shell, args);
     }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
@@ -241,5 +255,8 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, CliError> {
         Command::Report(args) => report::run(&cli.global, args, output),
         Command::Submit(args) => submit::run(&cli.global, args, output),
         Command::Heartbeat(args) => heartbeat::run(&cli.global, args, output),
+        Command::Completions(args) => completions::run(&cli.global, args, output),
+        Command::Man(args) => man::run(&cli.global, args, output),
+        Command::TmuxSnippet(args) => tmux_snippet::run(&cli.global, args, output),
     }
 }
