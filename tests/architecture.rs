@@ -86,6 +86,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("petgraph", &["src/workflow/"]),
     ("schemars", &["src/workflow/"]),
     ("clap", &["src/cli/"]),
+    ("clap_complete", &["src/cli/"]),
+    ("clap_mangen", &["src/cli/"]),
+    // The one place that speaks to a network.
+    ("ureq", &["src/cli/trace.rs"]),
     ("comfy_table", &["src/render/"]),
     ("etcetera", &["src/cli/"]),
     ("notify", &["src/supervisor/"]),

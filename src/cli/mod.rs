@@ -31,6 +31,7 @@ mod hooks;
 mod init;
 mod logs;
 mod man;
+mod metrics;
 mod output;
 mod place;
 mod plan;
@@ -53,6 +54,7 @@ mod status;
 mod status_line;
 mod submit;
 mod tmux_snippet;
+mod trace;
 mod unrecorded;
 mod up;
 mod validate;
@@ -150,6 +152,8 @@ enum Command {
     Graph(graph::GraphArgs),
     /// List the runs of this repository.
     Runs(runs::RunsArgs),
+    /// Export a run as an OpenTelemetry trace.
+    Trace(trace::TraceArgs),
     /// Grant an ended task one more attempt.
     Retry(retry::RetryArgs),
     /// End a task.
@@ -232,7 +236,7 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, CliError> {
         Command::Plan(args) => plan::run(&cli.global, args, output),
         Command::Doctor(args) => doctor::run(&cli.global, args, output),
         Command::Schema(args) => schema::run(&cli.global, args, output),
-        Command::Up(args) => up::run(&cli.global, args, output),
+        Command::Up(args) => trace::after(&cli.global, args, || up::run(&cli.global, args, output)),
         Command::Down(args) => down::run(&cli.global, args, output),
         Command::Wait(args) => wait::run(&cli.global, args, output),
         Command::Status(args) => status::run(&cli.global, args, output),
@@ -244,6 +248,7 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, CliError> {
         Command::Events(args) => events::run(&cli.global, args, output),
         Command::Graph(args) => graph::run(&cli.global, args, output),
         Command::Runs(args) => runs::run(&cli.global, args, output),
+        Command::Trace(args) => trace::run(&cli.global, args, output),
         Command::Retry(args) => retry::run(&cli.global, args, output),
         Command::Cancel(args) => cancel::run(&cli.global, args, output),
         Command::Approve(args) => answer::approve(&cli.global, args, output),

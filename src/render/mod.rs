@@ -12,6 +12,8 @@ pub mod graph;
 pub mod json;
 pub mod junit;
 pub mod log;
+pub mod metrics;
+pub mod otel;
 pub mod recheck;
 pub mod runs;
 pub mod statement;

@@ -5,10 +5,13 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of a test may panic as the test may")]
 
+mod collector;
 mod completion;
 mod man;
+mod metrics;
 mod pane;
 mod snippet;
+mod trace;
 #[path = "../acceptance/world.rs"]
 #[expect(dead_code, reason = "the acceptance tests use more of it")]
 mod world;
