@@ -179,5 +179,5 @@ fn a_large_run_is_told_in_several_documents_and_nothing_in_none() {
     }
     let documents = documents(events.iter().map(|(at, event)| (*at, event)));
     assert_eq!(documents.len(), 2);
-    assert_eq!(count(&documents), 2 + 1 + 600 * 3);
+    assert_eq!(count(&documents), 2 + 1 + 600 * 2);
 }
