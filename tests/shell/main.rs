@@ -7,6 +7,7 @@
 
 mod collector;
 mod completion;
+mod install;
 mod man;
 mod metrics;
 mod pane;
