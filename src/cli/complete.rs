@@ -12,7 +12,7 @@ use clap::{Arg, Command, CommandFactory};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
 
-use super::{Cli, init, place, schema};
+use super::{Cli, docs, init, place, schema};
 use crate::engine::view::{RunView, TaskView, WorkerView};
 use crate::engine::worker_table::WorkerPhase;
 use crate::journal::Journal;
@@ -60,6 +60,7 @@ fn with_value(arg: Arg, command: &str, words: &[OsString]) -> Arg {
     match (command.as_str(), shown.as_str()) {
         _ if !takes_value => arg,
         ("schema", "NAME") => arg.add(ArgValueCompleter::new(|typed: &OsStr| fixed(schema::names(), typed))),
+        ("docs", "TOPIC") => arg.add(ArgValueCompleter::new(|typed: &OsStr| fixed(docs::names(), typed))),
         ("init", "NAME") => arg.add(ArgValueCompleter::new(|typed: &OsStr| fixed(init::names(), typed))),
         ("up", "TASK") => arg.add(ArgValueCompleter::new(move |typed: &OsStr| planned(&asked, typed))),
         (_, "RUN") => arg.add(ArgValueCompleter::new(move |typed: &OsStr| runs(&asked, typed))),

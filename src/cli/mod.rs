@@ -17,6 +17,7 @@ mod completions;
 mod decide;
 mod describe;
 mod detach;
+mod docs;
 mod doctor;
 mod down;
 mod drive;
@@ -128,6 +129,8 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Print a JSON Schema.
     Schema(schema::SchemaArgs),
+    /// Print a guide.
+    Docs(docs::DocsArgs),
     /// Run a workflow, or go on with it.
     Up(up::UpArgs),
     /// End the supervisor and the live workers; what they made stays.
@@ -236,6 +239,7 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, CliError> {
         Command::Plan(args) => plan::run(&cli.global, args, output),
         Command::Doctor(args) => doctor::run(&cli.global, args, output),
         Command::Schema(args) => schema::run(&cli.global, args, output),
+        Command::Docs(args) => docs::run(&cli.global, args, output),
         Command::Up(args) => trace::after(&cli.global, args, || up::run(&cli.global, args, output)),
         Command::Down(args) => down::run(&cli.global, args, output),
         Command::Wait(args) => wait::run(&cli.global, args, output),
