@@ -98,6 +98,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("petgraph", &["src/workflow/"]),
     ("schemars", &["src/workflow/"]),
     ("clap", &["src/cli/"]),
+    ("clap_complete", &["src/cli/"]),
+    ("clap_mangen", &["src/cli/"]),
+    // The one place that speaks to a network.
+    ("ureq", &["src/cli/trace.rs"]),
     ("comfy_table", &["src/render/"]),
     ("etcetera", &["src/cli/"]),
     ("ratatui", &["src/dash/", "src/cli/dash/"]),
@@ -530,15 +534,16 @@ fn commands() -> BTreeSet<String> {
 /// The commands that a document tells its readers to run, in code of either kind.
 fn told(text: &str) -> BTreeSet<String> {
     let typed = text.lines().filter(|line| line.starts_with("$ "));
-    let word =
-        |rest: &str| rest.split(|c: char| !c.is_ascii_lowercase()).next().unwrap_or_default().to_owned();
+    let word = |rest: &str| {
+        rest.split(|c: char| !c.is_ascii_lowercase() && c != '-').next().unwrap_or_default().to_owned()
+    };
     let words = quoted(text).chain(typed).flat_map(|code| code.split("ilchul ").skip(1).map(word));
-    words.filter(|word| !word.is_empty()).collect()
+    words.filter(|word| !word.is_empty() && !word.starts_with('-')).collect()
 }
 
 #[test]
 fn the_readme_tells_of_every_command_and_of_no_other() {
-    let sample = "`ilchul up x` ilchul at\n$ ilchul fly\n```sh\nilchul attach\n```\n";
+    let sample = "`ilchul up x` ilchul at `ilchul --json`\n$ ilchul fly\n```sh\nilchul attach\n```\n";
     assert_eq!(told(sample), ["attach", "fly", "up"].map(str::to_owned).into());
     let mut known = commands();
     assert!(known.contains("up") && known.contains("evidence"), "{known:?}");

@@ -12,10 +12,13 @@ mod choose;
 mod claims;
 mod cleanup;
 mod close;
+mod complete;
+mod completions;
 mod dash;
 mod decide;
 mod describe;
 mod detach;
+mod docs;
 mod doctor;
 mod down;
 mod drive;
@@ -29,6 +32,8 @@ mod heartbeat;
 mod hooks;
 mod init;
 mod logs;
+mod man;
+mod metrics;
 mod output;
 mod page;
 mod place;
@@ -50,7 +55,10 @@ mod setup;
 mod setup_plan;
 mod start;
 mod status;
+mod status_line;
 mod submit;
+mod tmux_snippet;
+mod trace;
 mod unrecorded;
 mod up;
 mod validate;
@@ -124,6 +132,8 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Print a JSON Schema.
     Schema(schema::SchemaArgs),
+    /// Print a guide.
+    Docs(docs::DocsArgs),
     /// Run a workflow, or go on with it.
     Up(up::UpArgs),
     /// End the supervisor and the live workers; what they made stays.
@@ -152,6 +162,8 @@ enum Command {
     Page(page::PageArgs),
     /// List the runs of this repository.
     Runs(runs::RunsArgs),
+    /// Export a run as an OpenTelemetry trace.
+    Trace(trace::TraceArgs),
     /// Grant an ended task one more attempt.
     Retry(retry::RetryArgs),
     /// End a task.
@@ -174,6 +186,12 @@ enum Command {
     Submit(submit::SubmitArgs),
     /// Leave a note for a worker's next heartbeat.
     Heartbeat(heartbeat::HeartbeatArgs),
+    /// Print what makes a shell complete names with Tab.
+    Completions(completions::CompletionsArgs),
+    /// Write the manual pages.
+    Man(man::ManArgs),
+    /// Print lines for a tmux configuration: a status segment, keys.
+    TmuxSnippet(tmux_snippet::SnippetArgs),
 }
 
 /// The binary's whole life but for the process exit: arguments in, exit code out.
@@ -181,6 +199,9 @@ enum Command {
 pub fn main(args: Vec<OsString>) -> i32 {
     if args.get(1).is_some_and(|word| word == "shim") {
         return crate::shim::main(&args[2..]);
+    }
+    if let Some(shell) = std::env::var_os(complete::ASKED) {
+        return complete::answer(&shell, args);
     }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
@@ -225,7 +246,8 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, CliError> {
         Command::Plan(args) => plan::run(&cli.global, args, output),
         Command::Doctor(args) => doctor::run(&cli.global, args, output),
         Command::Schema(args) => schema::run(&cli.global, args, output),
-        Command::Up(args) => up::run(&cli.global, args, output),
+        Command::Docs(args) => docs::run(&cli.global, args, output),
+        Command::Up(args) => trace::after(&cli.global, args, || up::run(&cli.global, args, output)),
         Command::Down(args) => down::run(&cli.global, args, output),
         Command::Wait(args) => wait::run(&cli.global, args, output),
         Command::Status(args) => status::run(&cli.global, args, output),
@@ -239,6 +261,7 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, CliError> {
         Command::Graph(args) => graph::run(&cli.global, args, output),
         Command::Page(args) => page::run(&cli.global, args, output),
         Command::Runs(args) => runs::run(&cli.global, args, output),
+        Command::Trace(args) => trace::run(&cli.global, args, output),
         Command::Retry(args) => retry::run(&cli.global, args, output),
         Command::Cancel(args) => cancel::run(&cli.global, args, output),
         Command::Approve(args) => answer::approve(&cli.global, args, output),
@@ -250,5 +273,8 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, CliError> {
         Command::Report(args) => report::run(&cli.global, args, output),
         Command::Submit(args) => submit::run(&cli.global, args, output),
         Command::Heartbeat(args) => heartbeat::run(&cli.global, args, output),
+        Command::Completions(args) => completions::run(&cli.global, args, output),
+        Command::Man(args) => man::run(&cli.global, args, output),
+        Command::TmuxSnippet(args) => tmux_snippet::run(&cli.global, args, output),
     }
 }

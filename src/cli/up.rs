@@ -14,7 +14,7 @@ use super::output::{self, Output};
 use super::place::{self, Place, Run};
 use super::progress::Progress;
 use super::workflow_file::{self, File};
-use super::{Global, adopt, choose, detach, drive, record, start};
+use super::{Global, adopt, choose, detach, drive, metrics, record, start};
 use crate::engine::Engine;
 use crate::engine::state::{RunPhase, RunState};
 use crate::journal::Journal;
@@ -55,6 +55,12 @@ pub struct UpArgs {
     /// How progress is told.
     #[arg(long, value_enum, default_value = "text")]
     pub(super) output: Told,
+    /// When it returns, export the run as an OpenTelemetry trace, as `ilchul trace` does.
+    #[arg(long, value_name = "FILE|URL")]
+    pub(super) otel: Option<String>,
+    /// Keep what is counted in this file, in Prometheus's text format.
+    #[arg(long, value_name = "FILE")]
+    pub(super) metrics: Option<PathBuf>,
 }
 
 /// How progress is told.
@@ -265,8 +271,9 @@ fn begin(
     if args.output == Told::Text {
         start::announce(place, &started);
     }
-    let listener = Progress::new(args.output == Told::Json, output.color_err);
-    let opened = drive::opened(world, journal, Box::new(listener), args.unattended);
+    let listener = Box::new(Progress::new(args.output == Told::Json, output.color_err));
+    let listener = metrics::beside(args.metrics.as_deref(), listener);
+    let opened = drive::opened(world, journal, listener, args.unattended);
     let ended = drive::run(signals, || Ok(open_new(opened, started)), |_| Ok(()))?;
     finish(&ended.0, ended.1.into_state(), args, output)
 }
@@ -291,8 +298,9 @@ fn go_on(
     if args.output == Told::Text {
         record::vanished(place, state);
     }
-    let listener = Progress::new(args.output == Told::Json, output.color_err);
-    let opened = drive::opened(world, journal, Box::new(listener), args.unattended);
+    let listener = Box::new(Progress::new(args.output == Told::Json, output.color_err));
+    let listener = metrics::beside(args.metrics.as_deref(), listener);
+    let opened = drive::opened(world, journal, listener, args.unattended);
     let ended = drive::run(signals, || Ok(open_folded(opened, engine)?), |_| Ok(()))?;
     finish(&ended.0, ended.1.into_state(), args, output)
 }

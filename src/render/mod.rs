@@ -15,6 +15,8 @@ pub mod json;
 pub mod junit;
 pub mod live;
 pub mod log;
+pub mod metrics;
+pub mod otel;
 pub mod page;
 pub mod recheck;
 pub mod runs;
