@@ -121,7 +121,7 @@ fn tmux(read: &Read, worker: &WorkerView, place: &event::Place) -> Result<Way, C
             output::talk(&format!("The process of `{id}` has ended; this is what it left."));
         }
         Some(State::Absent) => return gone("session_gone", "its tmux window isn't there any more"),
-        Some(State::Queued(why) | State::Unknown(why)) => {
+        Some(State::Queued(why) | State::Stuck(why) | State::Unknown(why)) => {
             return gone("session_unknown", &format!("its tmux window can't be looked at: {why}"));
         }
         None => return gone("session_unknown", "its tmux window can't be looked at"),

@@ -272,6 +272,7 @@ fn session(world: &World, job: &Job, tree: &Path, folder: &Path) -> Result<Sessi
         env: environment(world, job, tree, folder),
         log: world.home.log(&world.run, &job.worker),
         capture: job.own_worker.is_some(),
+        request: ilchul_substrate::Request::default(),
     })
 }
 

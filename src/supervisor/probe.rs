@@ -57,7 +57,9 @@ impl Supervisor {
                 Probed::Worker(id) => self.probed_worker(&id, &observed.state),
                 Probed::Over(session) => match observed.state {
                     State::Ended(_) | State::Absent => {}
-                    State::Queued(_) | State::Live(_) | State::Unknown(_) => self.over.push(session),
+                    State::Queued(_) | State::Stuck(_) | State::Live(_) | State::Unknown(_) => {
+                        self.over.push(session)
+                    }
                 },
             }
         }
@@ -77,6 +79,7 @@ impl Supervisor {
     pub(super) fn judge_session(&mut self, id: &str, state: &State) -> Option<String> {
         let (exit, detail) = match state {
             State::Queued(_) | State::Live(_) | State::Unknown(_) => return None,
+            State::Stuck(_) => (None, "it will never start"),
             State::Ended(exit) => (*exit, "its session has ended, and no end was recorded"),
             State::Absent => (None, "its session is gone"),
         };
