@@ -17,6 +17,7 @@ use super::error::{CliError, words};
 use super::exit_code::Exit;
 use super::output::{self, Output};
 use super::read::{OfRun, Read};
+use super::session::{self, Waits};
 use crate::engine::event;
 use crate::engine::view::WorkerView;
 
@@ -60,6 +61,7 @@ pub fn run(global: &Global, args: &AttachArgs, output: Output) -> Result<Exit, C
     };
     let way = match session.kind.as_str() {
         "tmux" => tmux(&read, worker, session)?,
+        "slurm" => slurm(&read, worker, session)?,
         "subprocess" => return Err(no_terminal(&read, worker)),
         other => {
             let message =
@@ -95,7 +97,8 @@ fn go(way: &Way, id: &str) -> Result<Exit, CliError> {
         command.env_remove("TMUX");
     }
     let error = command.exec();
-    Err(CliError::new("tmux", format!("run tmux: {error}")))
+    let program = program.to_string_lossy();
+    Err(CliError::new("attach", format!("run `{program}`: {error}")))
 }
 
 fn tmux(read: &Read, worker: &WorkerView, place: &event::Place) -> Result<Way, CliError> {
@@ -129,6 +132,39 @@ fn tmux(read: &Read, worker: &WorkerView, place: &event::Place) -> Result<Way, C
     let inside = is_inside(&socket);
     let argv = if inside { server.switch(&handle) } else { server.attach(&handle) };
     Ok(Way { argv: argv.unwrap_or_default(), inside })
+}
+
+/// Through the job itself: the way that works wherever the job runs.
+fn slurm(read: &Read, worker: &WorkerView, place: &event::Place) -> Result<Way, CliError> {
+    let id = &worker.id;
+    let failed = |error: &dyn std::error::Error| {
+        CliError::new("slurm", format!("attach to `{id}`: {}", words(error))).hint(elsewhere(read, worker))
+    };
+    let mark = Mark::new(&read.view.id, &worker.task, worker.attempt).map_err(|error| failed(&error))?;
+    let handle =
+        Handle { mark, kind: place.kind.clone(), id: place.id.clone(), fields: (&place.fields).into() };
+    let waits = Waits { grace: Duration::ZERO, poll: None };
+    let jobs = session::slurm(&read.place.home, &read.view.id, waits);
+    let seen = jobs.observe(std::slice::from_ref(&handle)).into_iter().next();
+    let gone = |code, why: &str| {
+        Err(CliError::new(code, format!("attach to `{id}`: {why}")).hint(elsewhere(read, worker)))
+    };
+    match seen.map(|seen| seen.state) {
+        Some(State::Live(_)) => {}
+        Some(State::Ended(_) | State::Absent) => return gone("session_gone", "its job is over"),
+        Some(State::Queued(why) | State::Stuck(why)) => {
+            return gone("session_queued", &format!("its job {} waits: {why}", place.id));
+        }
+        Some(State::Unknown(why)) => {
+            return gone("session_unknown", &format!("nobody knows of its job: {why}"));
+        }
+        None => return gone("session_unknown", "its job can't be looked at"),
+    }
+    let argv = jobs.attach(&handle).ok_or_else(|| {
+        CliError::new("no_terminal", format!("attach to `{id}`: its job says of no terminal"))
+            .hint(elsewhere(read, worker))
+    })?;
+    Ok(Way { argv, inside: false })
 }
 
 /// Whether this terminal is a client of the server at `socket`.

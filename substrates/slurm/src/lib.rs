@@ -30,6 +30,8 @@ pub use submit::{OWNED, line, margin, owned};
 pub const KIND: &str = "slurm";
 const NONCE: &str = "nonce";
 const FOLDER: &str = "folder";
+/// What pids of a session mean: here nothing, they are another host's.
+const BOOT: (&str, &str) = ("boot_id", "elsewhere");
 /// What runs on the nodes.
 const JOB: &str = include_str!("job.sh");
 
@@ -117,7 +119,7 @@ impl Slurm {
 
     fn handle(mark: &Mark, record: &Record, job: u64) -> Handle {
         let folder = record.folder.display().to_string();
-        let fields = [(NONCE, record.nonce.clone()), (FOLDER, folder)];
+        let fields = [(NONCE, record.nonce.clone()), (FOLDER, folder), (BOOT.0, BOOT.1.to_owned())];
         Handle {
             mark: mark.clone(),
             kind: KIND.to_owned(),
