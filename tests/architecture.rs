@@ -111,6 +111,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("ilchul_git_worktree", &["src/supervisor/", "src/cli/", "substrates/git-worktree/"]),
     ("ilchul_tmux_session", &["src/supervisor/", "src/cli/", "substrates/tmux-session/"]),
     ("ilchul_subprocess", &["src/supervisor/", "src/cli/", "substrates/subprocess/"]),
+    ("ilchul_slurm", &["src/cli/", "substrates/slurm/"]),
     ("ilchul_substrate", &["src/supervisor/", "src/cli/", "substrates/"]),
     // No substrate knows ilchul.
     ("ilchul", &["src/main.rs"]),
@@ -200,6 +201,14 @@ const CLOCKS: &[(&str, &str)] = &[
     ("substrates/tmux-session/src/control.rs", "a blocking wait for an answer of tmux"),
     ("substrates/tmux-session/src/run.rs", "a blocking wait for an answer of tmux"),
     ("substrates/tmux-session/src/tree.rs", "a blocking wait for processes to end"),
+    ("substrates/slurm/src/client.rs", "a blocking wait for an answer of Slurm"),
+    (
+        "substrates/slurm/src/look.rs",
+        "how long the controller's word is held back: by its own answers, not the run's line",
+    ),
+    ("substrates/slurm/src/queue.rs", "the pause between two queries of the controller"),
+    ("substrates/slurm/src/release.rs", "a blocking wait for a job to end"),
+    ("substrates/slurm/src/submit.rs", "a blocking wait for a doubtful submit"),
     ("substrates/git-worktree/src/deadline.rs", "a blocking wait for git and its locks"),
     ("substrates/conformance/src/wait.rs", "the suite's one wait"),
 ];

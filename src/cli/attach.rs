@@ -17,6 +17,7 @@ use super::error::{CliError, words};
 use super::exit_code::Exit;
 use super::output::{self, Output};
 use super::read::{OfRun, Read};
+use super::session::{self, Waits};
 use crate::engine::event;
 use crate::engine::view::WorkerView;
 
@@ -60,8 +61,10 @@ pub fn run(global: &Global, args: &AttachArgs, output: Output) -> Result<Exit, C
     if args.print || output.json {
         let shown: Vec<String> = way.argv.iter().map(|word| word.to_string_lossy().into_owned()).collect();
         let line = shlex::try_join(shown.iter().map(String::as_str)).unwrap_or_else(|_| shown.join(" "));
+        // `way` found a session, or there would be no way.
+        let kind = worker.session.as_ref().map(|session| session.kind.as_str());
         output.result(
-            || json!({"worker": id, "kind": "tmux", "argv": shown, "command": line}),
+            || json!({"worker": id, "kind": kind, "argv": shown, "command": line}),
             || format!("{line}\n"),
         );
         return Ok(Exit::Done);
@@ -84,6 +87,7 @@ pub(super) fn way(read: &Read, worker: &WorkerView) -> Result<Way, CliError> {
     };
     match session.kind.as_str() {
         "tmux" => tmux(read, worker, session),
+        "slurm" => slurm(read, worker, session),
         "subprocess" => Err(no_terminal(read, worker)),
         other => {
             let message =
@@ -117,7 +121,8 @@ fn go(way: &Way, id: &str) -> Result<Exit, CliError> {
         return Err(CliError::new("no_session", format!("attach to `{id}`: its substrate knows no way")));
     };
     let error = command.exec();
-    Err(CliError::new("tmux", format!("run tmux: {error}")))
+    let program = command.get_program().to_string_lossy();
+    Err(CliError::new("attach", format!("run `{program}`: {error}")))
 }
 
 fn tmux(read: &Read, worker: &WorkerView, place: &event::Place) -> Result<Way, CliError> {
@@ -141,7 +146,7 @@ fn tmux(read: &Read, worker: &WorkerView, place: &event::Place) -> Result<Way, C
         // The pane is kept as its process left it: worth a look.
         Some(State::Ended(_)) => true,
         Some(State::Absent) => return gone("session_gone", "its tmux window isn't there any more"),
-        Some(State::Queued(why) | State::Unknown(why)) => {
+        Some(State::Queued(why) | State::Stuck(why) | State::Unknown(why)) => {
             return gone("session_unknown", &format!("its tmux window can't be looked at: {why}"));
         }
         None => return gone("session_unknown", "its tmux window can't be looked at"),
@@ -149,6 +154,39 @@ fn tmux(read: &Read, worker: &WorkerView, place: &event::Place) -> Result<Way, C
     let inside = is_inside(&socket);
     let argv = if inside { server.switch(&handle) } else { server.attach(&handle) };
     Ok(Way { argv: argv.unwrap_or_default(), inside, ended })
+}
+
+/// Through the job itself: the way that works wherever the job runs.
+fn slurm(read: &Read, worker: &WorkerView, place: &event::Place) -> Result<Way, CliError> {
+    let id = &worker.id;
+    let failed = |error: &dyn std::error::Error| {
+        CliError::new("slurm", format!("attach to `{id}`: {}", words(error))).hint(elsewhere(read, worker))
+    };
+    let mark = Mark::new(&read.view.id, &worker.task, worker.attempt).map_err(|error| failed(&error))?;
+    let handle =
+        Handle { mark, kind: place.kind.clone(), id: place.id.clone(), fields: (&place.fields).into() };
+    let waits = Waits { grace: Duration::ZERO, poll: None };
+    let jobs = session::slurm(&read.place.home, &read.view.id, waits);
+    let seen = jobs.observe(std::slice::from_ref(&handle)).into_iter().next();
+    let gone = |code, why: &str| {
+        Err(CliError::new(code, format!("attach to `{id}`: {why}")).hint(elsewhere(read, worker)))
+    };
+    match seen.map(|seen| seen.state) {
+        Some(State::Live(_)) => {}
+        Some(State::Ended(_) | State::Absent) => return gone("session_gone", "its job is over"),
+        Some(State::Queued(why) | State::Stuck(why)) => {
+            return gone("session_queued", &format!("its job {} waits: {why}", place.id));
+        }
+        Some(State::Unknown(why)) => {
+            return gone("session_unknown", &format!("nobody knows of its job: {why}"));
+        }
+        None => return gone("session_unknown", "its job can't be looked at"),
+    }
+    let argv = jobs.attach(&handle).ok_or_else(|| {
+        CliError::new("no_terminal", format!("attach to `{id}`: its job says of no terminal"))
+            .hint(elsewhere(read, worker))
+    })?;
+    Ok(Way { argv, inside: false, ended: false })
 }
 
 /// Whether this terminal is a client of the server at `socket`.

@@ -269,6 +269,7 @@ fn worker_words(state: &RunState, event: &WorkerEvent) -> Option<(&'static str, 
         WorkerStep::Moved { to: PlainMove::Stalled } => {
             ("!", format!("{worker}  {why}{}", hint(state, worker)))
         }
+        WorkerStep::Moved { to: PlainMove::Queued } => (">", format!("{worker}  {why}")),
         WorkerStep::Moved { to: PlainMove::Progressed } => (">", format!("{worker}  makes progress again")),
         WorkerStep::Moved { to: PlainMove::WentStale } => {
             ("!", format!("{worker}  is gone{}", because(&event.reason)))
@@ -371,7 +372,7 @@ fn because(reason: &str) -> String {
 /// How a person gets to a worker.
 fn hint(state: &RunState, name: &str) -> String {
     match state.started.session {
-        SessionKind::Tmux => format!(" (ilchul attach {name})"),
+        SessionKind::Tmux | SessionKind::Slurm => format!(" (ilchul attach {name})"),
         SessionKind::Subprocess => format!(" (ilchul attach {name}, or ilchul logs -f {name})"),
     }
 }

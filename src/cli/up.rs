@@ -117,14 +117,13 @@ pub fn run(global: &Global, args: &UpArgs, output: Output) -> Result<Exit, CliEr
             let named = args.session.as_deref().map(choose::named).transpose()?;
             let chosen = choose::session(named, file.loaded.workflow.session)?;
             let File { loaded, bytes, digest } = file;
-            let grace = loaded.workflow.limits.grace;
             let started = start::plan(&place, (loaded.workflow, digest), (identity, chosen.kind), args)?;
             if let (Some(because), Told::Text) = (chosen.line(), args.output) {
                 output::talk(&because);
             }
             if args.detach {
                 // What can't be had is refused here, and not in a log.
-                drive::world(&place, &started.run, started.session, grace)?;
+                drive::world(&place, &started.run, started.session, &started.workflow)?;
                 drop((journal, lock));
                 return detach::run(&place, args, started.session);
             }
@@ -267,7 +266,7 @@ fn begin(
 ) -> Result<Exit, CliError> {
     start::freeze(place, &started.run, &bytes)?;
     drop(bytes);
-    let world = drive::world(place, &started.run, started.session, started.workflow.limits.grace)?;
+    let world = drive::world(place, &started.run, started.session, &started.workflow)?;
     if args.output == Told::Text {
         start::announce(place, &started);
     }
@@ -287,7 +286,7 @@ fn go_on(
 ) -> Result<Exit, CliError> {
     let state = engine.state();
     let run = &state.started.run;
-    let world = drive::world(place, run, state.started.session, state.workflow().limits.grace)?;
+    let world = drive::world(place, run, state.started.session, state.workflow())?;
     if args.output == Told::Text {
         output::talk(&format!(
             "Going on with the run {run}: {} of {} tasks have ended.",

@@ -24,6 +24,7 @@ mod probe;
 pub mod recheck;
 mod remnants;
 mod repair;
+pub mod request;
 mod restore;
 mod resume;
 mod run;
