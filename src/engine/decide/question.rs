@@ -6,6 +6,7 @@
 
 use super::{Rejection, View, claim_event, request, task_event};
 use crate::engine::event::{ClaimStep, Event, TaskStep};
+use crate::engine::input::Beat;
 use crate::engine::limit;
 use crate::engine::outstanding::asked;
 use crate::engine::state::WorkerState;
@@ -28,10 +29,16 @@ pub(super) fn respond(view: View<'_>, id: &str, (text, who): (&str, &str)) -> Re
     }
     if text.len() > MAX_ANSWER_BYTES {
         let length = text.len();
-        return refused("too_long", format!("the answer has {length} bytes, at most {MAX_ANSWER_BYTES} are passed on"));
+        return refused(
+            "too_long",
+            format!("the answer has {length} bytes, at most {MAX_ANSWER_BYTES} are passed on"),
+        );
     }
     if worker.answer_count() >= MAX_ANSWERS {
-        return refused("too_many", format!("`{worker_id}` was given {MAX_ANSWERS} answers, and that is all"));
+        return refused(
+            "too_many",
+            format!("`{worker_id}` was given {MAX_ANSWERS} answers, and that is all"),
+        );
     }
     let step = TaskStep::Answered { n: worker.answer_count() + 1, by: who.to_owned(), text: text.to_owned() };
     Ok(vec![task_event(view, task, step, "")])
@@ -41,7 +48,9 @@ pub(super) fn respond(view: View<'_>, id: &str, (text, who): (&str, &str)) -> Re
 fn instead(view: View<'_>, task: usize) -> String {
     let (id, phase) = (&view.state.planned(task).id, view.state.tasks[task].phase);
     match asked(view.state, task) {
-        Some(_) => format!("it waits for an approval, which `ilchul approve {id}` or `ilchul deny {id}` gives"),
+        Some(_) => {
+            format!("it waits for an approval, which `ilchul approve {id}` or `ilchul deny {id}` gives")
+        }
         None if phase.is_terminal() => format!("it has ended, it is {phase}"),
         None => format!("it is {phase}"),
     }
@@ -50,6 +59,20 @@ fn instead(view: View<'_>, task: usize) -> String {
 /// Whether a question names an answer that was given already: nobody is asked twice.
 pub(super) fn is_answered(worker: &WorkerState, report: &Report) -> bool {
     report.question.is_some_and(|n| n <= worker.answer_count())
+}
+
+/// A question that the shim saw is over as soon as its child goes on: somebody answered it where
+/// it was asked. What a worker asked itself ends only by an answer or another report.
+pub(super) fn taken_back(
+    view: View<'_>,
+    worker: &WorkerState,
+    (beat, progressed): (&Beat, bool),
+) -> Option<Event> {
+    let blocked = view.state.tasks[worker.task].phase == TaskPhase::Blocked;
+    let seen = worker.report.as_ref().is_some_and(|report| report.by_shim);
+    let goes_on = progressed && beat.asks == Some(false) && beat.alive == Some(true);
+    (blocked && seen && goes_on && worker.token_live)
+        .then(|| task_event(view, worker.task, TaskStep::Unblocked, ""))
 }
 
 /// Its provider refused it: the attempt ends without spending a retry, and its agent's tasks wait.
