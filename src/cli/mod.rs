@@ -45,6 +45,7 @@ mod retry;
 mod runs;
 mod schema;
 mod session;
+mod settings;
 mod setup;
 mod setup_plan;
 mod start;

@@ -4,8 +4,10 @@
 //! values have. Rules between keys (one kind per task, bounds that depend on
 //! each other) live in the reader alone.
 
+mod settings;
 mod task;
 
+pub(super) use settings::{BELLS, NOTIFY, SETTINGS, SETTINGS_DEFAULTS};
 pub(super) use task::{
     APPROVE, BASE, BODY, CLASSIFY, CONTROLS, KINDS, LOOP, MAP, NEED, NESTED, NESTED_KINDS, PLAIN_KINDS,
     REDUCE, TASK, TOURNAMENT,
