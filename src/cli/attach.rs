@@ -50,6 +50,14 @@ struct Way {
 pub fn run(global: &Global, args: &AttachArgs, output: Output) -> Result<Exit, CliError> {
     let read = Read::open(global, &args.of)?;
     let worker = read.worker(&args.name, args.attempt)?;
+    to(&read, worker, args.print, output)
+}
+
+/// Goes to the terminal of one worker, or prints the command that does.
+///
+/// # Errors
+/// When it has no terminal, or none any more.
+pub(super) fn to(read: &Read, worker: &WorkerView, print: bool, output: Output) -> Result<Exit, CliError> {
     let id = &worker.id;
     let Some(session) = &worker.session else {
         return Err(CliError::new(
@@ -59,15 +67,15 @@ pub fn run(global: &Global, args: &AttachArgs, output: Output) -> Result<Exit, C
         .hint(format!("Run `ilchul why {}` to see why.", worker.task)));
     };
     let way = match session.kind.as_str() {
-        "tmux" => tmux(&read, worker, session)?,
-        "subprocess" => return Err(no_terminal(&read, worker)),
+        "tmux" => tmux(read, worker, session)?,
+        "subprocess" => return Err(no_terminal(read, worker)),
         other => {
             let message =
                 format!("attach to `{id}`: this ilchul knows no session of kind `{}`", other.escape_debug());
-            return Err(CliError::new("no_terminal", message).hint(elsewhere(&read, worker)));
+            return Err(CliError::new("no_terminal", message).hint(elsewhere(read, worker)));
         }
     };
-    if args.print || output.json {
+    if print || output.json {
         let shown: Vec<String> = way.argv.iter().map(|word| word.to_string_lossy().into_owned()).collect();
         let line = shlex::try_join(shown.iter().map(String::as_str)).unwrap_or_else(|_| shown.join(" "));
         output.result(

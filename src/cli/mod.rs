@@ -28,6 +28,8 @@ mod heartbeat;
 mod hooks;
 mod init;
 mod logs;
+mod next;
+mod notify;
 mod output;
 mod place;
 mod plan;
@@ -141,6 +143,8 @@ enum Command {
     Logs(logs::LogsArgs),
     /// Go to a worker's terminal.
     Attach(attach::AttachArgs),
+    /// Go to the worker that has waited longest for you.
+    Next(next::NextArgs),
     /// Show what was checked for a task, and what came out.
     Evidence(evidence::EvidenceArgs),
     /// Print the journal of a run.
@@ -232,6 +236,7 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, CliError> {
         Command::Why(args) => why::run(&cli.global, args, output),
         Command::Logs(args) => logs::run(&cli.global, args, output),
         Command::Attach(args) => attach::run(&cli.global, args, output),
+        Command::Next(args) => next::run(&cli.global, args, output),
         Command::Evidence(args) => evidence::run(&cli.global, args, output),
         Command::Events(args) => events::run(&cli.global, args, output),
         Command::Graph(args) => graph::run(&cli.global, args, output),

@@ -55,6 +55,13 @@ impl Progress {
         let _ = writeln!(self.pending, "{} {on}{mark}{off} {}", wall(), clean(text));
     }
 
+    /// Says what went wrong beside the run.
+    pub fn trouble(&mut self, text: &str) {
+        if !self.json {
+            self.say("!", text);
+        }
+    }
+
     /// Puts out what was said, and on a terminal the line below it.
     fn flush(&mut self, state: Option<&RunState>) {
         let mut text = String::new();
