@@ -28,6 +28,7 @@ mod heartbeat;
 mod hooks;
 mod init;
 mod logs;
+mod mcp;
 mod next;
 mod notify;
 mod output;
@@ -177,6 +178,8 @@ enum Command {
     Submit(submit::SubmitArgs),
     /// Leave a note for a worker's next heartbeat.
     Heartbeat(heartbeat::HeartbeatArgs),
+    /// Offer the worker's side as tools to an agent, on standard input and output.
+    Mcp(mcp::McpArgs),
 }
 
 /// The binary's whole life but for the process exit: arguments in, exit code out.
@@ -253,5 +256,6 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, CliError> {
         Command::Report(args) => report::run(&cli.global, args, output),
         Command::Submit(args) => submit::run(&cli.global, args, output),
         Command::Heartbeat(args) => heartbeat::run(&cli.global, args, output),
+        Command::Mcp(args) => mcp::run(&cli.global, args, output),
     }
 }
