@@ -53,12 +53,20 @@ pub(super) struct Way {
 pub fn run(global: &Global, args: &AttachArgs, output: Output) -> Result<Exit, CliError> {
     let read = Read::open(global, &args.of)?;
     let worker = read.worker(&args.name, args.attempt)?;
+    to(&read, worker, args.print, output)
+}
+
+/// Goes to the terminal of one worker, or prints the command that does.
+///
+/// # Errors
+/// When it has no terminal, or none any more.
+pub(super) fn to(read: &Read, worker: &WorkerView, print: bool, output: Output) -> Result<Exit, CliError> {
     let id = &worker.id;
-    let way = way(&read, worker)?;
+    let way = way(read, worker)?;
     if way.ended {
         output::talk(&format!("The process of `{id}` has ended; this is what it left."));
     }
-    if args.print || output.json {
+    if print || output.json {
         let shown: Vec<String> = way.argv.iter().map(|word| word.to_string_lossy().into_owned()).collect();
         let line = shlex::try_join(shown.iter().map(String::as_str)).unwrap_or_else(|_| shown.join(" "));
         // `way` found a session, or there would be no way.

@@ -33,25 +33,31 @@ mod hooks;
 mod init;
 mod logs;
 mod man;
+mod mcp;
 mod metrics;
+mod next;
+mod notify;
 mod output;
 mod page;
 mod place;
 mod placed;
 mod plan;
 mod progress;
+mod question;
 mod read;
 mod record;
 mod region;
 mod release;
 mod report;
 mod request;
+mod respond;
 mod resumed;
 mod retain;
 mod retry;
 mod runs;
 mod schema;
 mod session;
+mod settings;
 mod setup;
 mod setup_plan;
 mod start;
@@ -65,6 +71,7 @@ mod unrecorded;
 mod up;
 mod validate;
 mod wait;
+mod waiting;
 mod why;
 mod worker_side;
 mod workers;
@@ -154,6 +161,8 @@ enum Command {
     Logs(logs::LogsArgs),
     /// Go to a worker's terminal.
     Attach(attach::AttachArgs),
+    /// Go to the worker that has waited longest for you.
+    Next(next::NextArgs),
     /// Show what was checked for a task, and what came out.
     Evidence(evidence::EvidenceArgs),
     /// Print the journal of a run.
@@ -170,6 +179,8 @@ enum Command {
     Retry(retry::RetryArgs),
     /// End a task.
     Cancel(cancel::CancelArgs),
+    /// Answer what a task's worker asks.
+    Answer(respond::RespondArgs),
     /// Say yes to what a task waits for.
     Approve(answer::ApproveArgs),
     /// Say no to what a task waits for.
@@ -194,6 +205,8 @@ enum Command {
     Man(man::ManArgs),
     /// Print lines for a tmux configuration: a status segment, keys.
     TmuxSnippet(tmux_snippet::SnippetArgs),
+    /// Offer the worker's side as tools to an agent, on standard input and output.
+    Mcp(mcp::McpArgs),
 }
 
 /// The binary's whole life but for the process exit: arguments in, exit code out.
@@ -258,6 +271,7 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, CliError> {
         Command::Why(args) => why::run(&cli.global, args, output),
         Command::Logs(args) => logs::run(&cli.global, args, output),
         Command::Attach(args) => attach::run(&cli.global, args, output),
+        Command::Next(args) => next::run(&cli.global, args, output),
         Command::Evidence(args) => evidence::run(&cli.global, args, output),
         Command::Events(args) => events::run(&cli.global, args, output),
         Command::Graph(args) => graph::run(&cli.global, args, output),
@@ -266,6 +280,7 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, CliError> {
         Command::Trace(args) => trace::run(&cli.global, args, output),
         Command::Retry(args) => retry::run(&cli.global, args, output),
         Command::Cancel(args) => cancel::run(&cli.global, args, output),
+        Command::Answer(args) => respond::run(&cli.global, args, output),
         Command::Approve(args) => answer::approve(&cli.global, args, output),
         Command::Deny(args) => answer::deny(&cli.global, args, output),
         Command::Decide(args) => decide::run(&cli.global, args, output),
@@ -278,5 +293,6 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, CliError> {
         Command::Completions(args) => completions::run(&cli.global, args, output),
         Command::Man(args) => man::run(&cli.global, args, output),
         Command::TmuxSnippet(args) => tmux_snippet::run(&cli.global, args, output),
+        Command::Mcp(args) => mcp::run(&cli.global, args, output),
     }
 }

@@ -8,12 +8,12 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use super::region::Region;
-use super::{output, resumed};
+use super::{output, resumed, waiting};
 use crate::engine::event::{
     ClaimStep, Event, EvidenceEvent, PlainMove, ReportStep, RunEvent, TaskStep, WorkerEvent, WorkerStep,
 };
 use crate::engine::evidence::Verdict;
-use crate::engine::outstanding::asked;
+use crate::engine::moment::Moment;
 use crate::engine::state::RunState;
 use crate::journal::Recorded;
 use crate::render::table::Screen;
@@ -74,6 +74,13 @@ impl Progress {
         }
         self.pending.push_str(&line);
         self.pending.push('\n');
+    }
+
+    /// Says what went wrong beside the run.
+    pub fn trouble(&mut self, text: &str) {
+        if !self.json {
+            self.say("!", text);
+        }
     }
 
     /// Puts out what was said, and on a terminal what moves below it.
@@ -139,7 +146,7 @@ impl Listener for Progress {
                 state
                     .moving
                     .iter()
-                    .filter_map(|&task| asks(state, task))
+                    .filter_map(|&task| waiting::line(state, task))
                     .for_each(|text| self.say("!", &text));
             }
         }
@@ -194,6 +201,10 @@ fn words(state: &RunState, event: &Event) -> Option<(&'static str, String)> {
         Event::Task(event) => {
             let (mark, what) = task_words(&event.step)?;
             let task = state.task_index(&event.task)?;
+            // The batch may have brought its answer, too: then there is nothing to ask any more.
+            if let (TaskStep::Blocked, Some(asks)) = (&event.step, waiting::question(state, task)) {
+                return Some((mark, asks));
+            }
             let is_control = state.planned(task).kind.is_control();
             if is_control && matches!(event.step, TaskStep::Worked) {
                 // Its own tasks have just said that they ended.
@@ -204,12 +215,14 @@ fn words(state: &RunState, event: &Event) -> Option<(&'static str, String)> {
                 (true, Some(outcome)) => format!(": {outcome}"),
                 (true | false, _) => because(&event.reason),
             };
-            let alert = if matches!(event.step, TaskStep::Blocked) {
-                hint(state, &event.task)
+            let detail = if let TaskStep::Answered { by, text, .. } = &event.step {
+                format!(", answered by {}: {}", said::line(by), said::line(text))
+            } else if let TaskStep::RateLimited { until } = &event.step {
+                format!("{detail}{}", wait(state, *until))
             } else {
-                String::new()
+                detail
             };
-            Some((mark, format!("{}  {what}{detail}{alert}", event.task)))
+            Some((mark, format!("{}  {what}{detail}", event.task)))
         }
         Event::Worker(event) => worker_words(state, event),
         Event::Claim(event) => matches!(event.step, ClaimStep::Expired).then(|| {
@@ -234,7 +247,7 @@ fn words(state: &RunState, event: &Event) -> Option<(&'static str, String)> {
         // A reviewer's own lines say that it works.
         Event::Evidence(event) if event.checked.is_unanswered() && event.checked.kind != APPROVAL => None,
         Event::Evidence(event) if event.checked.is_unanswered() => {
-            Some(("!", asks(state, state.task_index(&event.task)?)?))
+            Some(("!", waiting::approval(state, state.task_index(&event.task)?)?))
         }
         Event::Evidence(event) if event.checked.is_answer() => {
             let mark = if event.checked.verdict == Verdict::Verified { ">" } else { "x" };
@@ -302,11 +315,10 @@ fn is_condition(state: &RunState, event: &EvidenceEvent) -> bool {
     state.task_index(&event.task).is_some_and(|task| event.item >= state.planned(task).required())
 }
 
-/// What a person is asked about a task, and what to type.
-fn asks(state: &RunState, task: usize) -> Option<String> {
-    let (_, message) = asked(state, task)?;
-    let id = &state.planned(task).id;
-    Some(format!("{id}  waits for your approval: {} ({})", said::line(message), said::answers(id, "")))
+/// How long something waits from now on.
+fn wait(state: &RunState, until: Moment) -> String {
+    let ahead = until.since(state.last_at.moment).as_millis();
+    format!(", for {}", said::span(i64::try_from(ahead).unwrap_or(i64::MAX)))
 }
 
 fn stopping(state: &RunState, worker: &str) -> bool {
@@ -339,7 +351,8 @@ fn task_words(step: &TaskStep) -> Option<(&'static str, &'static str)> {
             Some(("-", "skipped"))
         }
         TaskStep::Blocked => Some(("!", "waits for you")),
-        TaskStep::Unblocked => Some((">", "goes on")),
+        TaskStep::Unblocked | TaskStep::Answered { .. } => Some((">", "goes on")),
+        TaskStep::RateLimited { .. } => Some(("!", "waits for its provider")),
         TaskStep::Requeued => Some((">", "back to ready")),
         TaskStep::Cancelled => Some(("-", "cancelled")),
         TaskStep::Reopened => Some((">", "reopened")),

@@ -10,11 +10,12 @@ use clap::{Args, ValueEnum};
 
 use super::error::CliError;
 use super::exit_code::Exit;
+use super::notify::Voices;
 use super::output::{self, Output};
 use super::place::{self, Place, Run};
 use super::progress::Progress;
 use super::workflow_file::{self, File};
-use super::{Global, adopt, choose, detach, drive, metrics, record, start};
+use super::{Global, adopt, choose, detach, drive, metrics, record, settings, start};
 use crate::engine::Engine;
 use crate::engine::state::{RunPhase, RunState};
 use crate::journal::Journal;
@@ -270,8 +271,8 @@ fn begin(
     if args.output == Told::Text {
         start::announce(place, &started);
     }
-    let listener = Box::new(Progress::new(args.output == Told::Json, output.color_err));
-    let listener = metrics::beside(args.metrics.as_deref(), listener);
+    let listener =
+        metrics::beside(args.metrics.as_deref(), Box::new(voices(place, &started.run, args, output)?));
     let opened = drive::opened(world, journal, listener, args.unattended);
     let ended = drive::run(signals, || Ok(open_new(opened, started)), |_| Ok(()))?;
     finish(&ended.0, ended.1.into_state(), args, output)
@@ -297,11 +298,16 @@ fn go_on(
     if args.output == Told::Text {
         record::vanished(place, state);
     }
-    let listener = Box::new(Progress::new(args.output == Told::Json, output.color_err));
-    let listener = metrics::beside(args.metrics.as_deref(), listener);
+    let listener = metrics::beside(args.metrics.as_deref(), Box::new(voices(place, run, args, output)?));
     let opened = drive::opened(world, journal, listener, args.unattended);
     let ended = drive::run(signals, || Ok(open_folded(opened, engine)?), |_| Ok(()))?;
     finish(&ended.0, ended.1.into_state(), args, output)
+}
+
+/// The screen, and whoever else the user wants to be told by.
+fn voices(place: &Place, run: &str, args: &UpArgs, output: Output) -> Result<Voices, CliError> {
+    let screen = Progress::new(args.output == Told::Json, output.color_err);
+    Ok(Voices::new(screen, settings::load()?.notify, (&place.home, run)))
 }
 
 fn finish(end: &End, state: RunState, args: &UpArgs, output: Output) -> Result<Exit, CliError> {

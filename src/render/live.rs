@@ -7,8 +7,9 @@
 use super::bar::bar;
 use super::fit::cut;
 use super::table::{Screen, Tone, toned};
-use super::words::{answers, count, line, span};
+use super::words::{answers, count, line, respond, span};
 use crate::engine::outstanding::asked;
+use crate::engine::question;
 use crate::engine::state::RunState;
 use crate::engine::task_table::TaskPhase;
 
@@ -122,7 +123,11 @@ fn asks(state: &RunState, task: usize) -> (String, String) {
         return (format!("asks for your approval: {}", line(message)), answers(id, ""));
     }
     if state.tasks[task].phase == TaskPhase::Blocked {
-        return ("waits for your answer".to_owned(), format!("ilchul attach {id}"));
+        let asks = question::open(state, task).map_or_else(
+            || "waits for your answer".to_owned(),
+            |asked| format!("asks: {}", line(&asked.text)),
+        );
+        return (asks, respond(id, ""));
     }
     let lost = "is lost: nobody can tell whether its worker is at work".to_owned();
     (lost, format!("ilchul decide {id} rerun|skip|accept, or ilchul attach {id}"))
@@ -208,7 +213,7 @@ mod tests {
     #[test]
     fn a_question_and_a_lost_worker_come_with_their_own_lines_to_type() {
         let state = state("  ask: { run: x }\n", &[("ask", TaskPhase::Blocked)]);
-        assert!(shown(&state, 79, 12).ends_with("! ask  waits for your answer\n  ilchul attach ask"));
+        assert!(shown(&state, 79, 12).ends_with("! ask  waits for your answer\n  ilchul answer ask \"...\""));
     }
 
     #[test]
@@ -233,7 +238,7 @@ mod tests {
             let text = shown(&state, 79, most);
             assert!(text.lines().count() <= most.max(9), "{most}:\n{text}");
             assert!(text.contains("more at work") || most > 30, "{text}");
-            assert!(text.contains("! t30  waits for your answer\n  ilchul attach t30"), "{text}");
+            assert!(text.contains("! t30  waits for your answer\n  ilchul answer t30 \"...\""), "{text}");
         }
         assert!(
             shown(&state, 79, 12).contains("  and 8 more for you: ilchul status"),
