@@ -21,6 +21,11 @@ const SCHEMAS: [(&str, Maker); 3] = [
     ("worker", protocol::worker_schema),
 ];
 
+/// Their names.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    SCHEMAS.iter().map(|(name, _)| *name)
+}
+
 /// Arguments of `schema`.
 #[derive(Debug, Args)]
 pub struct SchemaArgs {

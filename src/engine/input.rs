@@ -79,6 +79,13 @@ pub enum Seen {
         /// The host's trouble (disk, tmux, limits), not the task's.
         host: bool,
     },
+    /// Its host has taken it, and holds it in a queue.
+    Queued {
+        /// Why, in the host's words.
+        reason: String,
+    },
+    /// Its host runs it.
+    Begun,
     /// It wrote `ready.json`.
     Ready {
         /// What it echoed.

@@ -229,7 +229,8 @@ fn details(at: Stamp, checked: &Checked, screen: Screen) -> String {
     text
 }
 
-fn fact(value: &Value) -> String {
+/// A recorded fact on one line, cut where it is long.
+pub(super) fn fact(value: &Value) -> String {
     let raw = match value {
         Value::String(text) => text.clone(),
         Value::Null => "not known".to_owned(),

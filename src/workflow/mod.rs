@@ -27,6 +27,7 @@ mod scalar;
 mod schema;
 mod settings;
 mod setup;
+pub mod slurm;
 mod submitted;
 mod take;
 mod tasks;
@@ -47,8 +48,8 @@ pub use error::{Errors, Problem, Severity, render, render_problems};
 pub use file::{MAX_BYTES, ReadError, read};
 pub use model::{
     APPROVAL, Agent, Asked, Ceiling, Defaults, Evidence, Failures, Heartbeat, Item, Limits, LogSource, Need,
-    OnLost, Order, REDUCE, REVIEW, SessionKind, Setup, Task, TaskBase, TaskKind, Trust, When, Workflow,
-    WorkspaceKind,
+    OnLost, Order, REDUCE, REVIEW, SessionKind, Setup, SlurmRequest, Task, TaskBase, TaskKind, Trust, When,
+    Workflow, WorkspaceKind,
 };
 pub use schema::schema;
 pub use settings::{Notify, Settings, SettingsError};

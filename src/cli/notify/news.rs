@@ -119,7 +119,7 @@ fn ended(state: &RunState) -> Option<News> {
 
 fn look(state: &RunState, worker: &str) -> String {
     match state.started.session {
-        SessionKind::Tmux => attach(worker),
+        SessionKind::Tmux | SessionKind::Slurm => attach(worker),
         SessionKind::Subprocess => format!("ilchul logs {worker}"),
     }
 }
