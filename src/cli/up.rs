@@ -22,7 +22,7 @@ use crate::journal::Journal;
 use crate::render::words;
 use crate::supervisor::fold::{Proof, Proving};
 use crate::supervisor::signals::Signals;
-use crate::supervisor::{End, open_folded, open_new};
+use crate::supervisor::{End, Listener, open_folded, open_new};
 
 /// Arguments of `up`.
 #[derive(Debug, Args, Clone)]
@@ -271,8 +271,7 @@ fn begin(
     if args.output == Told::Text {
         start::announce(place, &started);
     }
-    let listener =
-        metrics::beside(args.metrics.as_deref(), Box::new(voices(place, &started.run, args, output)?));
+    let listener = voices(place, &started.run, args, output)?;
     let opened = drive::opened(world, journal, listener, args.unattended);
     let ended = drive::run(signals, || Ok(open_new(opened, started)), |_| Ok(()))?;
     finish(&ended.0, ended.1.into_state(), args, output)
@@ -298,16 +297,17 @@ fn go_on(
     if args.output == Told::Text {
         record::vanished(place, state);
     }
-    let listener = metrics::beside(args.metrics.as_deref(), Box::new(voices(place, run, args, output)?));
+    let listener = voices(place, run, args, output)?;
     let opened = drive::opened(world, journal, listener, args.unattended);
     let ended = drive::run(signals, || Ok(open_folded(opened, engine)?), |_| Ok(()))?;
     finish(&ended.0, ended.1.into_state(), args, output)
 }
 
 /// The screen, and whoever else the user wants to be told by.
-fn voices(place: &Place, run: &str, args: &UpArgs, output: Output) -> Result<Voices, CliError> {
+fn voices(place: &Place, run: &str, args: &UpArgs, output: Output) -> Result<Box<dyn Listener>, CliError> {
     let screen = Progress::new(args.output == Told::Json, output.color_err);
-    Ok(Voices::new(screen, settings::load()?.notify, (&place.home, run)))
+    let voices = Voices::new(screen, settings::load()?.notify, (&place.home, run));
+    Ok(metrics::beside(args.metrics.as_deref(), Box::new(voices)))
 }
 
 fn finish(end: &End, state: RunState, args: &UpArgs, output: Output) -> Result<Exit, CliError> {

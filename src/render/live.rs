@@ -122,12 +122,11 @@ fn asks(state: &RunState, task: usize) -> (String, String) {
     if let Some((_, message)) = asked(state, task) {
         return (format!("asks for your approval: {}", line(message)), answers(id, ""));
     }
+    if let Some(question) = question::open(state, task) {
+        return (format!("asks: {}", line(&question.text)), respond(id, ""));
+    }
     if state.tasks[task].phase == TaskPhase::Blocked {
-        let asks = question::open(state, task).map_or_else(
-            || "waits for your answer".to_owned(),
-            |asked| format!("asks: {}", line(&asked.text)),
-        );
-        return (asks, respond(id, ""));
+        return ("waits for your answer".to_owned(), respond(id, ""));
     }
     let lost = "is lost: nobody can tell whether its worker is at work".to_owned();
     (lost, format!("ilchul decide {id} rerun|skip|accept, or ilchul attach {id}"))
