@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn it_says_how_far_it_is_what_runs_and_what_to_type_for_what_waits() {
         insta::assert_snapshot!(shown(&five(), 79, 12), @r"
-        [##########xxxxx>>>>>>>>>] 2 of 5 tasks ended, 1 without success
+        [####xxxx>>>>>>>>>>>>>>>>] 2 of 5 tasks ended, 1 without success
         > build            1 min
         > test-everything  1 min, attempt 2 of 2, its worker is being started
         ! ship  asks for your approval: Ship \u{202e}it?
