@@ -15,12 +15,14 @@ pub mod log;
 pub mod page;
 pub mod recheck;
 pub mod runs;
+pub mod schema;
 pub mod statement;
 pub mod status;
 pub mod table;
 pub mod why;
 pub mod words;
 pub mod workers;
+pub mod wrap;
 
 #[cfg(test)]
 mod sample;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::table::{Screen, toned};
 use super::words::{ago, count, line, list, reason, run_state, sentence, span, stopped, task_reason, time};
+use super::wrap::wrapped;
 use super::{Beside, control, drift, restore};
 use crate::engine::task_table::TaskPhase;
 use crate::engine::view::{Gated, RunView, TaskView, WorkerView};
@@ -109,7 +110,7 @@ impl<'v> Why<'v> {
         if let Some((worker, commands)) = self.gone() {
             text.push_str(&restore(worker, commands));
         }
-        text
+        wrapped(&text, screen)
     }
 
     fn links(&self, screen: Screen) -> String {
@@ -247,6 +248,10 @@ impl<'v> Why<'v> {
             next.push(self.command(&format!("evidence {id}")));
         }
         next.push(self.command(&format!("retry {id}")));
+        if run_state(self.view.phase, self.held) != "running" {
+            // A retry is decided now, and done by whoever supervises.
+            next.push(self.command("up"));
+        }
         next
     }
 
