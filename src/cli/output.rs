@@ -88,6 +88,14 @@ pub fn width() -> usize {
         .unwrap_or(100)
 }
 
+/// Columns and lines of the terminal on stderr; 80 by 24 where it doesn't say.
+#[must_use]
+pub fn size_of_talk() -> (usize, usize) {
+    let size = rustix::termios::tcgetwinsize(std::io::stderr()).ok();
+    let size = size.map(|size| (usize::from(size.ws_col), usize::from(size.ws_row)));
+    size.filter(|(columns, lines)| *columns > 0 && *lines > 0).unwrap_or((80, 24))
+}
+
 /// Prints text on stderr that carries our own colours, and nothing of anybody else's.
 pub fn talk_styled(text: &str) {
     talk_raw(&format!("{text}\n"));

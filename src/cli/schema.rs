@@ -33,6 +33,11 @@ const SCHEMAS: [(&str, Maker); 13] = [
     ("page", schema::page),
 ];
 
+/// Their names.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    SCHEMAS.iter().map(|(name, _)| *name)
+}
+
 /// Arguments of `schema`.
 #[derive(Debug, Args)]
 pub struct SchemaArgs {

@@ -85,12 +85,15 @@ fn task(step: &TaskStep) -> T {
         TaskStep::NeedsMet
         | TaskStep::Deferred { .. }
         | TaskStep::HostFailed { .. }
+        | TaskStep::RateLimited { .. }
         | TaskStep::Requeued
         | TaskStep::Reopened => T::Ready,
         TaskStep::NeedsImpossible { .. } | TaskStep::DecidedSkip | TaskStep::Withdrawn => T::Skipped,
         TaskStep::Denied { .. } => T::Failed,
         TaskStep::Claimed { .. } => T::Claimed,
-        TaskStep::Acknowledged | TaskStep::Opened | TaskStep::Unblocked => T::InProgress,
+        TaskStep::Acknowledged | TaskStep::Opened | TaskStep::Unblocked | TaskStep::Answered { .. } => {
+            T::InProgress
+        }
         TaskStep::LaunchFailed { again }
         | TaskStep::AttemptFailed { again }
         | TaskStep::Recovered { again }
@@ -130,6 +133,8 @@ fn worker(step: &WorkerStep) -> &'static str {
             PlainMove::Retained | PlainMove::Unreleased | PlainMove::TreeKept => W::CompletedRetained.word(),
             PlainMove::Freed => W::SafeToClose.word(),
             // Its state stays what it was, so the event is named after what was seen.
+            PlainMove::Queued => "queued",
+            PlainMove::Begun => "begun",
             PlainMove::SessionGone => "session-gone",
             PlainMove::CleanedUp => W::CleanupReleased.word(),
             PlainMove::SeenAbsent => W::Closed.word(),
@@ -181,6 +186,8 @@ mod tests {
             TaskStep::WentPartial,
             TaskStep::Blocked,
             TaskStep::Unblocked,
+            TaskStep::Answered { n: 1, by: "ana".into(), text: "yes".into() },
+            TaskStep::RateLimited { until: Moment(1) },
             TaskStep::Requeued,
             TaskStep::Recovered { again: true },
             TaskStep::Recovered { again: false },
@@ -195,8 +202,8 @@ mod tests {
             TaskStep::Replanned,
             TaskStep::Withdrawn,
         ];
-        // All but `Verified`, which only an accepted verdict can make.
-        assert_eq!(steps.len() + 1, TaskMove::ALL.len());
+        // All but `Verified`, which only an accepted verdict can make; an answer unblocks as well.
+        assert_eq!(steps.len() + 1 - 1, TaskMove::ALL.len());
         for step in steps {
             let leads: Vec<_> =
                 TaskPhase::ALL.iter().filter_map(|from| next(*from, step.table()).ok()).collect();

@@ -46,9 +46,21 @@ fn fields(event: &Event) -> Map<String, Value> {
             fields
         }
         Event::Report(event) => match &event.step {
-            ReportStep::Accepted { status, summary, reason, outputs, claims, usage, sha256 } => json!({
+            ReportStep::Accepted {
+                status,
+                summary,
+                reason,
+                outputs,
+                claims,
+                usage,
+                retry_after,
+                question,
+                by_shim,
+                sha256,
+            } => json!({
                 "status": status, "summary": summary, "reason": reason, "outputs": outputs,
-                "evidence": claims, "usage": usage, "sha256": sha256,
+                "evidence": claims, "usage": usage, "retry_after": retry_after, "question": question,
+                "by": by_shim.then_some("shim"), "sha256": sha256,
             }),
             ReportStep::Refused { code, detail, sha256 } => {
                 json!({"code": code, "detail": detail, "reason": format!("{code}: {detail}"), "sha256": sha256})
@@ -185,6 +197,7 @@ fn said(event: &Event) -> String {
             TaskStep::Verified { accepted } => {
                 format!("{} verified", super::words::count(accepted.count(), "item"))
             }
+            TaskStep::Answered { n, by, text } => format!("answer {n} by {}: {}", line(by), line(text)),
             TaskStep::NeedsMet
             | TaskStep::NeedsImpossible { .. }
             | TaskStep::Deferred { .. }
@@ -199,6 +212,7 @@ fn said(event: &Event) -> String {
             | TaskStep::WentPartial
             | TaskStep::Blocked
             | TaskStep::Unblocked
+            | TaskStep::RateLimited { .. }
             | TaskStep::Requeued
             | TaskStep::Recovered { .. }
             | TaskStep::DecidedSkip
@@ -360,6 +374,9 @@ mod tests {
                 outputs: Map::new(),
                 claims: Vec::new(),
                 usage: Amounts { tokens: Some(5), usd_micros: None },
+                retry_after: Some(30),
+                question: None,
+                by_shim: false,
                 sha256: "ab".into(),
             }),
             report(refused("dead_token")),
@@ -392,7 +409,7 @@ mod tests {
         {"at":"2023-11-14T22:13:21Z","attempt":2,"code":null,"kind":"worker.ended","reason":null,"seq":6,"signal":9,"survivors":[],"task":"fix","token":null,"worker":"fix.2"}
         {"at":"2023-11-14T22:13:21Z","attempt":2,"expires":9,"kind":"claim.granted","reason":null,"seq":7,"task":"fix","token":7,"worker":"fix.2"}
         {"at":"2023-11-14T22:13:21Z","attempt":2,"kind":"claim.revoked","reason":"timeout: 5 s were used up","seq":8,"task":"fix","token":7,"worker":"fix.2"}
-        {"at":"2023-11-14T22:13:21Z","attempt":2,"evidence":[],"kind":"report.accepted","outputs":{},"reason":null,"seq":9,"sha256":"ab","status":"done","summary":"it\nworks","task":"fix","token":null,"usage":{"tokens":5},"worker":"fix.2"}
+        {"at":"2023-11-14T22:13:21Z","attempt":2,"by":null,"evidence":[],"kind":"report.accepted","outputs":{},"question":null,"reason":null,"retry_after":30,"seq":9,"sha256":"ab","status":"done","summary":"it\nworks","task":"fix","token":null,"usage":{"tokens":5},"worker":"fix.2"}
         {"at":"2023-11-14T22:13:21Z","attempt":2,"code":"dead_token","detail":"a\u001b[1m","kind":"report.refused","reason":"dead_token: a\u001b[1m","seq":10,"sha256":"ab","task":"fix","token":null,"worker":"fix.2"}
         {"at":"2023-11-14T22:13:21Z","attempt":2,"evidence":"exit","facts":{"code":0},"item":0,"kind":"evidence.verified","reason":"exit code 0","seq":11,"task":"fix","token":null,"verdict":"verified","worker":null}
         {"at":"2023-11-14T22:13:21Z","attempt":null,"code":"late","detail":"x","input":"mail","kind":"input.ignored","reason":"late: x","seq":12,"task":null,"token":null,"worker":null}

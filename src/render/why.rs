@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::table::{Screen, toned};
 use super::words::{
-    ago, count, line, list, reason, run_state, sentence, span, stopped, task_reason, time, up,
+    ago, count, line, list, reason, respond, run_state, sentence, span, stopped, task_reason, time, up,
 };
 use super::wrap::wrapped;
 use super::{Beside, control, drift, restore};
@@ -151,6 +151,7 @@ impl<'v> Why<'v> {
             "attempts_allowed": task.allowed,
             "worker": task.worker,
             "waits_for": task.waits_for,
+            "question": task.question.as_ref().map(|question| super::json::question(&task.id, question)),
             "parent": task.parent,
             "submitted": task.submitted,
             "trust": if task.untrusted { "untrusted" } else { "trusted" },
@@ -227,7 +228,9 @@ impl<'v> Why<'v> {
             TaskPhase::Verifying => self.one("the end of the checks", &format!("evidence {id}")),
             TaskPhase::RepairRequired => self.one("its next attempt", &format!("evidence {id}")),
             TaskPhase::Blocked => {
-                self.one("an answer at its terminal, or its own going on", &format!("attach {id}"))
+                let look = if self.view.session == "tmux" { "attach" } else { "logs" };
+                let next = vec![self.command(&format!("{look} {id}")), respond(id, &self.of_run)];
+                Way { change: "your answer, or its own going on".to_owned(), next }
             }
             TaskPhase::Completed => self.one("nothing: it is done", &format!("evidence {id}")),
             TaskPhase::Failed if root.gate.is_some() => Way {
@@ -356,6 +359,17 @@ mod tests {
         assert_eq!(json["chain"][1]["task"], "fix");
         assert_eq!(json["observed"], json!({"by": "the heartbeat of `fix.1`", "at": "2023-11-14T22:15:17Z"}));
         assert_eq!(json["next"], json!(["ilchul logs fix -f"]));
+    }
+
+    #[test]
+    fn a_question_is_explained_with_both_ways_to_answer_it() {
+        let mut view = sample::view();
+        sample::asks(&mut view, "which one?");
+        let (text, json) = why(&view, true, "fix");
+        insta::assert_snapshot!(text, @r#"
+        "#);
+        assert_eq!(json["next"], json!(["ilchul attach fix", "ilchul answer fix \"...\""]));
+        assert_eq!(json["question"]["text"], "which one?");
     }
 
     #[test]

@@ -6,11 +6,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ilchul_substrate::Request;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::launch::{self, Job, PROMPT, TreeSetup};
 use super::repair::{self, Note};
+use super::request;
 use super::verify::{self, Case, Git, Reduction};
 use super::views::{self, View};
 use super::world::{World, handle};
@@ -19,7 +21,7 @@ use crate::engine::budget::snapshot::Snapshot;
 use crate::engine::event::Outcome;
 use crate::engine::evidence::ChildExit;
 use crate::engine::state::{RunState, WorkerState};
-use crate::protocol::{self, Assignment, SubmissionAnswer, WORKER_SCHEMA};
+use crate::protocol::{self, Answer, Assignment, SubmissionAnswer, WORKER_SCHEMA};
 use crate::workflow::{Task, TaskKind, Trust, WorkspaceKind};
 
 /// The most characters of a summary that another worker reads.
@@ -59,6 +61,8 @@ pub(super) fn launch(world: &World, engine: &Engine, id: &str) -> Option<Job> {
         views: views::of(&world.home, state, id),
         refuted,
         free_disk: state.workflow().limits.free_disk,
+        request: request::of(state, planned),
+        exported: request::exported(world, state, planned),
         setup: worktree.then(|| tree_setup(state)).flatten(),
     })
 }
@@ -112,6 +116,7 @@ pub(super) fn assignment(
         deadline,
         beat_ms: millis(state.workflow().heartbeat.every),
         grace_ms: millis(state.workflow().limits.grace),
+        agent: None,
     })
 }
 
@@ -132,6 +137,14 @@ pub(super) fn answer(state: &RunState, id: &str, n: u32) -> Option<SubmissionAns
         index: index.and_then(|index| u32::try_from(index).ok()),
         reason,
     })
+}
+
+/// What a worker is told of a person's `n`th answer.
+pub(super) fn given(state: &RunState, id: &str, n: u32) -> Option<Answer> {
+    let worker = state.workers.get(id)?;
+    let place = usize::try_from(n).ok()?.checked_sub(1)?;
+    let text = worker.answers.get(place)?.text.clone();
+    Some(Answer { schema: WORKER_SCHEMA.to_owned(), token: worker.token, n, text })
 }
 
 /// Everything that the checks of an attempt may look at.
@@ -214,6 +227,8 @@ fn job_for_environment(world: &World, state: &RunState, id: &str, worker: &Worke
         views: views::of(&world.home, state, id),
         refuted: None,
         free_disk: None,
+        request: Request::default(),
+        exported: request::exported(world, state, planned),
         setup: None,
     }
 }

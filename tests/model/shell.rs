@@ -422,7 +422,7 @@ fn contents(state: &State, (task, attempt): Whom, worker: &Worker, file: File) -
         File::Ack => Seen::Acknowledged { token: token.unwrap_or_default() },
         File::Beat => {
             let (seq, token, alive) = worker.beat;
-            Seen::Beat(Beat { token, seq, alive, progress: 0 })
+            Seen::Beat(Beat { token, seq, alive, progress: 0, asks: None })
         }
         File::Report => {
             let report = Report {
@@ -436,6 +436,9 @@ fn contents(state: &State, (task, attempt): Whom, worker: &Worker, file: File) -
                 evidence: Vec::new(),
                 outputs: outputs(state, task, worker),
                 usage: None,
+                retry_after: None,
+                question: None,
+                by: None,
             };
             Seen::Reported { report: Box::new(report), sha256: worker.id.to_string() }
         }

@@ -20,7 +20,9 @@ mod owed;
 mod plan;
 mod policies;
 mod properties;
+mod question;
 mod random;
+mod rate;
 mod remnants;
 mod requests;
 mod retention;
@@ -141,7 +143,10 @@ impl Play {
     fn beat(&mut self, worker: &str) -> Vec<Event> {
         self.beats += 1;
         let token = Some(self.worker(worker).token);
-        self.see(worker, Seen::Beat(Beat { token, seq: self.beats, alive: Some(true), progress: 0 }))
+        self.see(
+            worker,
+            Seen::Beat(Beat { token, seq: self.beats, alive: Some(true), progress: 0, asks: None }),
+        )
     }
 
     fn report(&mut self, worker: &str, status: ReportStatus) -> Vec<Event> {
@@ -163,6 +168,9 @@ impl Play {
             evidence: Vec::new(),
             outputs: serde_json::Map::new(),
             usage: None,
+            retry_after: None,
+            question: None,
+            by: None,
         }
     }
 
@@ -280,6 +288,7 @@ impl Play {
             Effect::Capture { .. } => "capture",
             Effect::Verify { .. } => "verify",
             Effect::Reply { .. } => "reply",
+            Effect::Answer { .. } => "answer",
         };
         let owed = self.engine.outstanding();
         owed.iter().map(|effect| format!("{} {}", word(effect), effect.worker())).collect()

@@ -65,6 +65,9 @@ fn events() -> Vec<(Stamp, Event)> {
             outputs: Default::default(),
             claims: Vec::new(),
             usage: Default::default(),
+            retry_after: None,
+            question: None,
+            by_shim: false,
             sha256: "e".into(),
         }),
         report(ReportStep::Refused {
