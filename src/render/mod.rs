@@ -20,12 +20,14 @@ pub mod otel;
 pub mod page;
 pub mod recheck;
 pub mod runs;
+pub mod schema;
 pub mod statement;
 pub mod status;
 pub mod table;
 pub mod why;
 pub mod words;
 pub mod workers;
+pub mod wrap;
 
 #[cfg(test)]
 pub(crate) mod sample;

@@ -7,6 +7,7 @@ use super::words::{
     ago, answers, count, line, reason, respond, run_state, short, span, stopped, tally, task_reason,
     up as up_again,
 };
+use super::wrap::wrapped;
 use super::{Beside, control};
 use crate::engine::budget::Channel;
 use crate::engine::evidence::{Checked, Verdict};
@@ -23,14 +24,13 @@ const ALERTS: usize = 20;
 /// All of `status`.
 #[must_use]
 pub fn text(view: &RunView, held: bool, beside: &Beside, screen: Screen) -> String {
-    let mut text = head(view, held, screen);
-    text.push_str(&summary(view));
+    let mut text = wrapped(&(head(view, held, screen) + &summary(view)), screen);
     text.push('\n');
     text.push_str(&table(view, beside, screen));
     let alerts = alerts(view, held, beside, screen);
     if !alerts.is_empty() {
         text.push('\n');
-        text.push_str(&alerts);
+        text.push_str(&wrapped(&alerts, screen));
     }
     text
 }
