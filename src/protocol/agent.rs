@@ -56,6 +56,9 @@ pub struct AgentSpec {
     /// How a rate limit is told from another failure.
     #[serde(default)]
     pub limits: LimitRules,
+    /// Where it says what the work cost.
+    #[serde(default)]
+    pub usage: Vec<UsageRule>,
     /// Milliseconds from a turn's start to its readiness.
     #[serde(default = "default_ready_ms")]
     pub ready_ms: u64,
@@ -139,8 +142,8 @@ pub struct StreamRules {
     pub error: Vec<String>,
     /// How a record is shown; the first that matches. What matches none isn't shown.
     pub show: Vec<ShowRule>,
-    /// What the work cost.
-    pub usage: Vec<UsageRule>,
+    /// Patterns of records that aren't kept raw and mean nothing: partial messages, say.
+    pub drop: Vec<String>,
 }
 
 /// How one kind of record is shown.
