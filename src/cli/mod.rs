@@ -52,6 +52,7 @@ mod unrecorded;
 mod up;
 mod validate;
 mod wait;
+mod waiting;
 mod why;
 mod worker_side;
 mod workers;

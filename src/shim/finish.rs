@@ -139,6 +139,9 @@ fn report(assignment: &Assignment, status: ReportStatus, summary: String, reason
         evidence: Vec::new(),
         outputs: serde_json::Map::new(),
         usage: None,
+        retry_after: None,
+        question: None,
+        by: None,
     }
 }
 
