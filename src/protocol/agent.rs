@@ -9,7 +9,10 @@
 //! it (`item.completed/command_execution`). A *pick* is `<record pattern>:<path>`, where a
 //! path is dotted and a number in it an index: `turn.failed:error.message`, `*:sessionID`.
 
+use super::{Assignment, DROP_BOX, REPORT, REPORT_SCHEMA, ReportStatus};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::path::Path;
 
 /// The folder inside mail with the files of one agent's attempt.
 pub const AGENT_DIR: &str = "agent";
@@ -258,6 +261,28 @@ impl AgentPhase {
             Self::Ending => "ending",
         }
     }
+}
+
+/// The name of what an agent was told at the beginning of its `n`th turn, from 2.
+#[must_use]
+pub fn turn_name(n: u32) -> String {
+    format!("turn-{n}.md")
+}
+
+/// What an agent is told where its report is missing: where one goes and what it looks like.
+#[must_use]
+pub fn how_to_report(assignment: &Assignment, tree: &Path) -> String {
+    let Assignment { task, attempt, token, .. } = assignment;
+    let skeleton = json!({"schema": REPORT_SCHEMA, "task": task, "attempt": attempt, "token": token,
+        "status": "done", "summary": "..."});
+    let (file, statuses) = (tree.join(DROP_BOX).join(REPORT), ReportStatus::WORDS.join(", "));
+    format!(
+        "Run `ilchul report --status done --summary \"...\"`, or write this JSON, filled in, to `{}`:\n\n\
+         {skeleton}\n\n`status` is one of {statuses}; where it isn't done, add a `reason`. Everything that you \
+         claim is checked, so an honest failure is better than a false success. If you need an answer from a \
+         person, report `needs_input` with the question as `reason`, and end your turn.\n",
+        file.display()
+    )
 }
 
 fn default_ready_ms() -> u64 {
