@@ -5,7 +5,7 @@
 //! attempt is relayed, and what it submits; at the end whatever is there is, so that the supervisor can
 //! refuse it by name and show it. It leaves out judging; nothing is removed.
 
-use super::agent::may_replace;
+use super::agent::{may_replace, unusable};
 use crate::mail::{self, MailError};
 use crate::protocol::{
     Assignment, DROP_BOX, MAX_SUBMISSIONS, NOTE, Note, REPORT, Report, Submission, parse, submit_name,
@@ -95,7 +95,7 @@ impl DropBox {
             Err(error) => return Some(format!("failed to {error}")),
         };
         match Report::check(&bytes) {
-            Err(problems) => problems.first().map(ToString::to_string),
+            Err(problems) => Some(unusable(&problems)),
             Ok(report) if report.token != assignment.token => {
                 Some("its token isn't this attempt's".to_owned())
             }

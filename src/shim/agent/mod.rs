@@ -17,7 +17,7 @@ mod usage;
 mod waiting;
 mod watch;
 
-pub(super) use said::{may_replace, put, question};
+pub(super) use said::{may_replace, put, question, unusable};
 pub(super) use stream::Lens;
 pub(super) use watch::{LOOK_EVERY, Verdict, Watch};
 

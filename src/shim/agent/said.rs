@@ -5,7 +5,7 @@
 
 use super::watch::Limit;
 use crate::mail::{self, MailError};
-use crate::protocol::{AgentSpec, Assignment, REPORT, Report, ReportBy, ReportStatus};
+use crate::protocol::{AgentSpec, Assignment, Problem, REPORT, Report, ReportBy, ReportStatus};
 use crate::shim::finish;
 use crate::shim::launch::Session;
 
@@ -42,7 +42,7 @@ impl Voice<'_> {
             return Said::Nothing;
         }
         match Report::check(&bytes) {
-            Err(problems) => Said::Bad(problems.first().map(ToString::to_string).unwrap_or_default()),
+            Err(problems) => Said::Bad(unusable(&problems)),
             Ok(report) if !is_about(&report, self.assignment) => {
                 Said::Bad("it names another task, attempt or token".to_owned())
             }
@@ -80,6 +80,15 @@ pub(in crate::shim) fn put(session: &Session, assignment: &Assignment, report: &
         true => mail::write_json(&session.mail, REPORT, report, false),
         false => mail::write_new(&session.mail, REPORT, report, false),
     };
+}
+
+/// Why a report can't be used, in words for whoever wrote it.
+pub(in crate::shim) fn unusable(problems: &[Problem]) -> String {
+    match problems.first() {
+        Some(problem) if problem.path.is_empty() => format!("it can't be used, {}", problem.message),
+        Some(problem) => format!("it can't be used, `{}`: {}", problem.path, problem.message),
+        None => "it can't be used".to_owned(),
+    }
 }
 
 /// The report that is a child's question, seen by its shim.
