@@ -91,7 +91,9 @@ fn task(step: &TaskStep) -> T {
         TaskStep::NeedsImpossible { .. } | TaskStep::DecidedSkip | TaskStep::Withdrawn => T::Skipped,
         TaskStep::Denied { .. } => T::Failed,
         TaskStep::Claimed { .. } => T::Claimed,
-        TaskStep::Acknowledged | TaskStep::Opened | TaskStep::Unblocked | TaskStep::Answered { .. } => T::InProgress,
+        TaskStep::Acknowledged | TaskStep::Opened | TaskStep::Unblocked | TaskStep::Answered { .. } => {
+            T::InProgress
+        }
         TaskStep::LaunchFailed { again }
         | TaskStep::AttemptFailed { again }
         | TaskStep::Recovered { again }

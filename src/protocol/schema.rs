@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::shape::{Field, Kind};
 use super::submission::{SubmissionAnswer, SubmissionFile};
-use super::wire::{Ack, Assignment, ExitRecord, Heartbeat, Launch, Note, Ready, Stop};
 use super::wire::Answer;
+use super::wire::{Ack, Assignment, ExitRecord, Heartbeat, Launch, Note, Ready, Stop};
 use super::{RETRY_AFTER_MAX_S, Report, WORKER_SCHEMA, Wire};
 
 /// The dialect that editors know best.

@@ -5,8 +5,8 @@
 //! It leaves out rules between fields.
 
 use super::Problem;
-use super::words::{not_a_word, shown};
 use super::RETRY_AFTER_MAX_S;
+use super::words::{not_a_word, shown};
 use serde_json::{Map, Value};
 
 /// Problems listed at most: a hostile document can't make a long list.

@@ -4,7 +4,8 @@
 
 use super::table::{Screen, Table, Tone, toned};
 use super::words::{
-    ago, answers, count, line, reason, run_state, short, span, stopped, tally, task_reason, up as up_again, respond,
+    ago, answers, count, line, reason, respond, run_state, short, span, stopped, tally, task_reason,
+    up as up_again,
 };
 use super::{Beside, control};
 use crate::engine::budget::Channel;
@@ -226,7 +227,10 @@ fn asks(view: &RunView, task: &TaskView, screen: Screen) -> String {
     let text = task.question.as_ref().map_or_else(String::new, |question| line(&question.text));
     let for_long = span(screen.now_ms.saturating_sub(task.since.wall_ms));
     let text = stopped(&text);
-    format!("`{id}` has waited for you for {for_long}: {text} Look: ilchul {look} {id}. Answer: {}", respond(id, ""))
+    format!(
+        "`{id}` has waited for you for {for_long}: {text} Look: ilchul {look} {id}. Answer: {}",
+        respond(id, "")
+    )
 }
 
 fn worker_alert(worker: &WorkerView, beside: &Beside, screen: Screen) -> Option<String> {

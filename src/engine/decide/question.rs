@@ -28,10 +28,16 @@ pub(super) fn respond(view: View<'_>, id: &str, (text, who): (&str, &str)) -> Re
     }
     if text.len() > MAX_ANSWER_BYTES {
         let length = text.len();
-        return refused("too_long", format!("the answer has {length} bytes, at most {MAX_ANSWER_BYTES} are passed on"));
+        return refused(
+            "too_long",
+            format!("the answer has {length} bytes, at most {MAX_ANSWER_BYTES} are passed on"),
+        );
     }
     if worker.answer_count() >= MAX_ANSWERS {
-        return refused("too_many", format!("`{worker_id}` was given {MAX_ANSWERS} answers, and that is all"));
+        return refused(
+            "too_many",
+            format!("`{worker_id}` was given {MAX_ANSWERS} answers, and that is all"),
+        );
     }
     let step = TaskStep::Answered { n: worker.answer_count() + 1, by: who.to_owned(), text: text.to_owned() };
     Ok(vec![task_event(view, task, step, "")])
@@ -41,7 +47,9 @@ pub(super) fn respond(view: View<'_>, id: &str, (text, who): (&str, &str)) -> Re
 fn instead(view: View<'_>, task: usize) -> String {
     let (id, phase) = (&view.state.planned(task).id, view.state.tasks[task].phase);
     match asked(view.state, task) {
-        Some(_) => format!("it waits for an approval, which `ilchul approve {id}` or `ilchul deny {id}` gives"),
+        Some(_) => {
+            format!("it waits for an approval, which `ilchul approve {id}` or `ilchul deny {id}` gives")
+        }
         None if phase.is_terminal() => format!("it has ended, it is {phase}"),
         None => format!("it is {phase}"),
     }

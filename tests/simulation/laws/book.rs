@@ -152,6 +152,8 @@ pub fn outcome(step: &TaskStep) -> Option<Outcome> {
         | TaskStep::Claimed { .. }
         | TaskStep::Acknowledged
         | TaskStep::HostFailed { .. }
+        | TaskStep::RateLimited { .. }
+        | TaskStep::Answered { .. }
         | TaskStep::LaunchFailed { again: true }
         | TaskStep::Worked
         | TaskStep::AttemptFailed { again: true }
