@@ -132,6 +132,9 @@ impl Story {
             outputs: Default::default(),
             claims: Vec::new(),
             usage: Amounts::default(),
+            retry_after: None,
+            question: None,
+            by_shim: false,
             sha256: "e".repeat(64),
         };
         self.tell(vec![Event::Report(ReportEvent { worker: worker.clone(), step: report })]);
