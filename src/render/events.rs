@@ -375,6 +375,9 @@ mod tests {
                 outputs: Map::new(),
                 claims: Vec::new(),
                 usage: Amounts { tokens: Some(5), usd_micros: None },
+                retry_after: Some(30),
+                question: None,
+                by_shim: false,
                 sha256: "ab".into(),
             }),
             report(refused("dead_token")),
@@ -407,7 +410,7 @@ mod tests {
         {"at":"2023-11-14T22:13:21Z","attempt":2,"code":null,"kind":"worker.ended","reason":null,"seq":6,"signal":9,"survivors":[],"task":"fix","token":null,"worker":"fix.2"}
         {"at":"2023-11-14T22:13:21Z","attempt":2,"expires":9,"kind":"claim.granted","reason":null,"seq":7,"task":"fix","token":7,"worker":"fix.2"}
         {"at":"2023-11-14T22:13:21Z","attempt":2,"kind":"claim.revoked","reason":"timeout: 5 s were used up","seq":8,"task":"fix","token":7,"worker":"fix.2"}
-        {"at":"2023-11-14T22:13:21Z","attempt":2,"evidence":[],"kind":"report.accepted","outputs":{},"reason":null,"seq":9,"sha256":"ab","status":"done","summary":"it\nworks","task":"fix","token":null,"usage":{"tokens":5},"worker":"fix.2"}
+        {"at":"2023-11-14T22:13:21Z","attempt":2,"by":null,"evidence":[],"kind":"report.accepted","outputs":{},"question":null,"reason":null,"retry_after":30,"seq":9,"sha256":"ab","status":"done","summary":"it\nworks","task":"fix","token":null,"usage":{"tokens":5},"worker":"fix.2"}
         {"at":"2023-11-14T22:13:21Z","attempt":2,"code":"dead_token","detail":"a\u001b[1m","kind":"report.refused","reason":"dead_token: a\u001b[1m","seq":10,"sha256":"ab","task":"fix","token":null,"worker":"fix.2"}
         {"at":"2023-11-14T22:13:21Z","attempt":2,"evidence":"exit","facts":{"code":0},"item":0,"kind":"evidence.verified","reason":"exit code 0","seq":11,"task":"fix","token":null,"verdict":"verified","worker":null}
         {"at":"2023-11-14T22:13:21Z","attempt":null,"code":"late","detail":"x","input":"mail","kind":"input.ignored","reason":"late: x","seq":12,"task":null,"token":null,"worker":null}
