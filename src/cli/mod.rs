@@ -29,6 +29,7 @@ mod exit_code;
 mod export;
 mod graph;
 mod heartbeat;
+mod hook;
 mod hooks;
 mod init;
 mod logs;
@@ -207,6 +208,8 @@ enum Command {
     TmuxSnippet(tmux_snippet::SnippetArgs),
     /// Offer the worker's side as tools to an agent, on standard input and output.
     Mcp(mcp::McpArgs),
+    /// Tell a worker's shim what happened in its agent; for the agent's own hooks.
+    Hook(hook::HookArgs),
 }
 
 /// The binary's whole life but for the process exit: arguments in, exit code out.
@@ -214,6 +217,12 @@ enum Command {
 pub fn main(args: Vec<OsString>) -> i32 {
     if args.get(1).is_some_and(|word| word == "shim") {
         return crate::shim::main(&args[2..]);
+    }
+    let asks_for_help = || args.iter().any(|word| word == "--help" || word == "-h");
+    if args.get(1).is_some_and(|word| word == "hook") && !asks_for_help() {
+        // An agent waits for its hooks: nothing else is looked at first.
+        hook::run_words(&args[2..]);
+        return 0;
     }
     if let Some(shell) = std::env::var_os(complete::ASKED) {
         return complete::answer(&shell, args);
@@ -294,5 +303,9 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, CliError> {
         Command::Man(args) => man::run(&cli.global, args, output),
         Command::TmuxSnippet(args) => tmux_snippet::run(&cli.global, args, output),
         Command::Mcp(args) => mcp::run(&cli.global, args, output),
+        Command::Hook(args) => {
+            hook::run(args);
+            Ok(Exit::Done)
+        }
     }
 }
