@@ -5,6 +5,7 @@
 //! bounding, renaming and watching files is `mail`'s and the shim's. It also
 //! leaves out meaning: whether a token is live or a claim holds is the engine's.
 
+mod agent;
 mod check;
 mod json;
 mod problem;
@@ -16,6 +17,10 @@ mod submission;
 mod wire;
 mod words;
 
+pub use agent::{
+    AGENT_DIR, AgentEnd, AgentMode, AgentPhase, AgentReady, AgentSignals, AgentSpec, EVENTS, LimitRules,
+    ResultFile, STREAM, ShowRule, StreamRules, UsageFold, UsageRule,
+};
 pub use check::{CheckOutcome, CheckSpec};
 pub use problem::Problem;
 pub use report::{Claim, EVIDENCE_KINDS, Report, ReportStatus, Usage};

@@ -152,4 +152,5 @@ const CLAIM: &[Field] = &[
     Field::may("sha256", Hash),
 ];
 
-const USAGE: &[Field] = &[Field::may("tokens", U64), Field::may("usd", Amount)];
+/// The fields of [`Usage`].
+pub(super) const USAGE: &[Field] = &[Field::may("tokens", U64), Field::may("usd", Amount)];

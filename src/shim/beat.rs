@@ -49,7 +49,7 @@ impl Beats {
         let alive = facts.is_some_and(|facts| same(&facts) && !facts.is_zombie);
         // A process between its end and its reaping is counted nowhere for a moment.
         self.cpu_ms = self.cpu_ms.max(process::cpu_ms());
-        let progress = Progress { output_bytes, cpu_ms: self.cpu_ms };
+        let progress = Progress { output_bytes, cpu_ms: self.cpu_ms, ..Progress::default() };
         self.write(Some(token), Some(ChildFacts { alive, ..child.clone() }), progress, note);
     }
 

@@ -56,6 +56,7 @@ pub(super) fn ended(
             ended_at,
             survivors: finished.tree.survivors().to_vec(),
             error,
+            usage: None,
         },
     )
 }
@@ -96,6 +97,7 @@ fn empty_exit(token: Option<u64>, started_at: String, error: String) -> ExitReco
         ended_at: clock::label(),
         survivors: Vec::new(),
         error: Some(error),
+        usage: None,
     }
 }
 

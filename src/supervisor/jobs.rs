@@ -112,6 +112,7 @@ pub(super) fn assignment(
         deadline,
         beat_ms: millis(state.workflow().heartbeat.every),
         grace_ms: millis(state.workflow().limits.grace),
+        agent: None,
     })
 }
 
