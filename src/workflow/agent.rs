@@ -139,6 +139,9 @@ pub struct Adapter {
     pub install: String,
     /// How a person logs in with it; empty where there is nothing to do.
     pub login: String,
+    /// What else a person should know, a sentence each; not kept with a run.
+    #[serde(default, skip_serializing)]
+    pub notes: Vec<String>,
     /// Beginnings of the versions that were tried, in whole numbers: `0.169` is `0.169.3` and not `0.1690`.
     pub verified: Vec<String>,
     /// What prints its version.
@@ -190,6 +193,8 @@ pub struct Launch {
     pub argv: Vec<String>,
     /// A further turn of the same session; empty: it can't go on with one.
     pub resume: Vec<String>,
+    /// What counts as "it runs", where the adapter's doesn't hold for this mode.
+    pub ready: Option<AgentReady>,
     /// What ends a turn.
     pub end: AgentEnd,
 }

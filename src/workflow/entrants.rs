@@ -157,7 +157,7 @@ fn left_out(own: &Fields<'_, '_>) -> Vec<&'static str> {
         out.extend_from_slice(NESTED_KINDS);
         // A prompt goes with an agent, whichever of them it is.
         if kind.key.name != "agent" {
-            out.push("prompt");
+            out.extend(["prompt", "model"]);
         }
     }
     if own.get("evidence").is_some() {

@@ -21,7 +21,11 @@ const TEXTS: Shape = Shape::List(&Shape::Text);
 pub(in crate::workflow) static AGENT: Table = Table {
     doc: "How an agent is launched.",
     keys: &[
-        required("adapter", "The kind of agent; `ilchul agents` lists them. `command` is any program.", Shape::Text),
+        required(
+            "adapter",
+            "The kind of agent; `ilchul agents` lists them. `command` is any program.",
+            Shape::Text,
+        ),
         key(
             "argv",
             "With `adapter: command`: program and arguments; the prompt is in the file that ILCHUL_PROMPT_FILE names.",
@@ -52,20 +56,33 @@ pub(in crate::workflow) static ADAPTER: Table = Table {
         key("about", "What it is, in a few words.", Shape::Text),
         key("install", "How its program is had.", Shape::Text),
         key("login", "How a person logs in with it.", Shape::Text),
+        key("notes", "What else a person should know before using it, a sentence each.", TEXTS),
         key("verified", "Beginnings of the versions that were tried.", TEXTS),
         key("detect", "What prints its version.", TEXTS),
         key("modes", "Its command lines.", Shape::Table(&LAUNCHES)),
-        key("prompt_max", "The longest prompt that is handed over as an argument. Default: 64KiB.", Shape::Size),
+        key(
+            "prompt_max",
+            "The longest prompt that is handed over as an argument. Default: 64KiB.",
+            Shape::Size,
+        ),
         key("access", "Arguments for each level that it can be told.", Shape::Table(&LEVELS)),
-        key("confines", "Levels that its own sandbox really holds it to.", Shape::List(&Shape::Word(Access::WORDS))),
+        key(
+            "confines",
+            "Levels that its own sandbox really holds it to.",
+            Shape::List(&Shape::Word(Access::WORDS)),
+        ),
         key("model", "Arguments that name the model, with {model} in them.", TEXTS),
         key("inject", "Arguments that install its hooks, in place of {inject}.", TEXTS),
         key("env", "Variables that it is given.", Shape::Table(&ENV)),
-        key("files", "Files in its own folder: a mapping is written as JSON, a text as it is.", Shape::Map(&Shape::Any)),
+        key("files", "Files in its own folder: a mapping is written as JSON, a text as it is.", Shape::Any),
         key("ready", "What counts as \"it runs\".", Shape::Word(READY)),
         key("ready_within", "The time until then. Default: 60s.", Shape::Duration),
         key("linger", "From the end of a turn to the end of its process. Default: 5s.", Shape::Duration),
-        key("health", "What shows that it gets further; at least one.", Shape::List(&Shape::Word(Health::WORDS))),
+        key(
+            "health",
+            "What shows that it gets further; at least one.",
+            Shape::List(&Shape::Word(Health::WORDS)),
+        ),
         key("signals", "What its hook events and records mean.", Shape::Table(&SIGNALS)),
         key("stream", "How its output is read where it is JSON lines.", Shape::Table(&STREAM)),
         key("result", "A file of its own that says how it went.", Shape::Table(&RESULT)),
@@ -89,7 +106,16 @@ pub(in crate::workflow) static LAUNCH: Table = Table {
     keys: &[
         required("argv", "The first turn.", TEXTS),
         key("resume", "A further turn of the same session, with {session} in it.", TEXTS),
-        key("end", "What ends a turn: `exit`, or `turn` for one that stays. Default: exit.", Shape::Word(ENDS)),
+        key(
+            "ready",
+            "What counts as \"it runs\" in this mode, in place of the adapter's.",
+            Shape::Word(READY),
+        ),
+        key(
+            "end",
+            "What ends a turn: `exit`, or `turn` for one that stays. Default: exit.",
+            Shape::Word(ENDS),
+        ),
     ],
     refused: &[],
 };
@@ -136,7 +162,11 @@ pub(in crate::workflow) static STREAM: Table = Table {
         key("each_name", "As `name`, in such an object.", TEXTS),
         key("session", "Picks of the session's id.", TEXTS),
         key("error", "Picks of an error's text.", TEXTS),
-        key("show", "How a record is shown, by its name; the first that matches.", Shape::List(&Shape::Table(&SHOW))),
+        key(
+            "show",
+            "How a record is shown, by its name; the first that matches.",
+            Shape::List(&Shape::Table(&SHOW)),
+        ),
         key("usage", "What the work cost.", Shape::List(&Shape::Table(&USAGE))),
     ],
     refused: &[],
