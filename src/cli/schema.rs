@@ -15,8 +15,9 @@ use crate::{protocol, workflow};
 type Maker = fn() -> Value;
 
 /// The formats that have one.
-const SCHEMAS: [(&str, Maker); 3] = [
+const SCHEMAS: [(&str, Maker); 4] = [
     ("workflow", workflow::schema),
+    ("settings", workflow::settings_schema),
     ("report", protocol::report_schema),
     ("worker", protocol::worker_schema),
 ];
@@ -24,7 +25,7 @@ const SCHEMAS: [(&str, Maker); 3] = [
 /// Arguments of `schema`.
 #[derive(Debug, Args)]
 pub struct SchemaArgs {
-    /// Which format: `workflow`, `report` or `worker`.
+    /// Which format: `workflow`, `settings`, `report` or `worker`.
     name: String,
 }
 

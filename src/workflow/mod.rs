@@ -54,7 +54,7 @@ pub use model::{
     Heartbeat, Item, Launch, Limits, LogSource, Need, OnLost, Order, REDUCE, REVIEW, SessionKind, Setup,
     Task, TaskBase, TaskKind, Trust, When, Workflow, WorkspaceKind,
 };
-pub use schema::schema;
+pub use schema::{schema, settings_schema};
 pub use settings::{Notify, Settings, SettingsError};
 pub use submitted::{Batch, Wrong, submitted};
 
