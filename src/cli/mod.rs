@@ -27,6 +27,7 @@ mod exit_code;
 mod export;
 mod graph;
 mod heartbeat;
+mod hook;
 mod hooks;
 mod init;
 mod logs;
@@ -55,6 +56,7 @@ mod unrecorded;
 mod up;
 mod validate;
 mod wait;
+mod waiting;
 mod why;
 mod worker_side;
 mod workers;
@@ -172,6 +174,8 @@ enum Command {
     Submit(submit::SubmitArgs),
     /// Leave a note for a worker's next heartbeat.
     Heartbeat(heartbeat::HeartbeatArgs),
+    /// Tell a worker's shim what happened in its agent; for the agent's own hooks.
+    Hook(hook::HookArgs),
 }
 
 /// The binary's whole life but for the process exit: arguments in, exit code out.
@@ -179,6 +183,12 @@ enum Command {
 pub fn main(args: Vec<OsString>) -> i32 {
     if args.get(1).is_some_and(|word| word == "shim") {
         return crate::shim::main(&args[2..]);
+    }
+    let asks_for_help = || args.iter().any(|word| word == "--help" || word == "-h");
+    if args.get(1).is_some_and(|word| word == "hook") && !asks_for_help() {
+        // An agent waits for its hooks: nothing else is looked at first.
+        hook::run_words(&args[2..]);
+        return 0;
     }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
@@ -247,5 +257,9 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, CliError> {
         Command::Report(args) => report::run(&cli.global, args, output),
         Command::Submit(args) => submit::run(&cli.global, args, output),
         Command::Heartbeat(args) => heartbeat::run(&cli.global, args, output),
+        Command::Hook(args) => {
+            hook::run(args);
+            Ok(Exit::Done)
+        }
     }
 }

@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 
-use super::{output, resumed};
+use super::{output, resumed, waiting};
 use crate::engine::event::{
     ClaimStep, Event, EvidenceEvent, PlainMove, ReportStep, RunEvent, TaskStep, WorkerEvent, WorkerStep,
 };
 use crate::engine::evidence::Verdict;
-use crate::engine::outstanding::asked;
+use crate::engine::moment::Moment;
 use crate::engine::state::RunState;
 use crate::engine::task_table::TaskPhase;
 use crate::journal::Recorded;
@@ -102,7 +102,7 @@ impl Listener for Progress {
                 state
                     .moving
                     .iter()
-                    .filter_map(|&task| asks(state, task))
+                    .filter_map(|&task| waiting::line(state, task))
                     .for_each(|text| self.say("!", &text));
             }
         }
@@ -157,6 +157,10 @@ fn words(state: &RunState, event: &Event) -> Option<(&'static str, String)> {
         Event::Task(event) => {
             let (mark, what) = task_words(&event.step)?;
             let task = state.task_index(&event.task)?;
+            // The batch may have brought its answer, too: then there is nothing to ask any more.
+            if let (TaskStep::Blocked, Some(asks)) = (&event.step, waiting::question(state, task)) {
+                return Some((mark, asks));
+            }
             let is_control = state.planned(task).kind.is_control();
             if is_control && matches!(event.step, TaskStep::Worked) {
                 // Its own tasks have just said that they ended.
@@ -167,12 +171,14 @@ fn words(state: &RunState, event: &Event) -> Option<(&'static str, String)> {
                 (true, Some(outcome)) => format!(": {outcome}"),
                 (true | false, _) => because(&event.reason),
             };
-            let alert = if matches!(event.step, TaskStep::Blocked) {
-                hint(state, &event.task)
+            let detail = if let TaskStep::Answered { by, text, .. } = &event.step {
+                format!(", answered by {}: {}", said::line(by), said::line(text))
+            } else if let TaskStep::RateLimited { until } = &event.step {
+                format!("{detail}{}", wait(state, *until))
             } else {
-                String::new()
+                detail
             };
-            Some((mark, format!("{}  {what}{detail}{alert}", event.task)))
+            Some((mark, format!("{}  {what}{detail}", event.task)))
         }
         Event::Worker(event) => worker_words(state, event),
         Event::Claim(event) => matches!(event.step, ClaimStep::Expired).then(|| {
@@ -197,7 +203,7 @@ fn words(state: &RunState, event: &Event) -> Option<(&'static str, String)> {
         // A reviewer's own lines say that it works.
         Event::Evidence(event) if event.checked.is_unanswered() && event.checked.kind != APPROVAL => None,
         Event::Evidence(event) if event.checked.is_unanswered() => {
-            Some(("!", asks(state, state.task_index(&event.task)?)?))
+            Some(("!", waiting::approval(state, state.task_index(&event.task)?)?))
         }
         Event::Evidence(event) if event.checked.is_answer() => {
             let mark = if event.checked.verdict == Verdict::Verified { ">" } else { "x" };
@@ -264,11 +270,10 @@ fn is_condition(state: &RunState, event: &EvidenceEvent) -> bool {
     state.task_index(&event.task).is_some_and(|task| event.item >= state.planned(task).required())
 }
 
-/// What a person is asked about a task, and what to type.
-fn asks(state: &RunState, task: usize) -> Option<String> {
-    let (_, message) = asked(state, task)?;
-    let id = &state.planned(task).id;
-    Some(format!("{id}  waits for your approval: {} ({})", said::line(message), said::answers(id, "")))
+/// How long something waits from now on.
+fn wait(state: &RunState, until: Moment) -> String {
+    let ahead = until.since(state.last_at.moment).as_millis();
+    format!(", for {}", said::span(i64::try_from(ahead).unwrap_or(i64::MAX)))
 }
 
 fn stopping(state: &RunState, worker: &str) -> bool {
@@ -301,7 +306,8 @@ fn task_words(step: &TaskStep) -> Option<(&'static str, &'static str)> {
             Some(("-", "skipped"))
         }
         TaskStep::Blocked => Some(("!", "waits for you")),
-        TaskStep::Unblocked => Some((">", "goes on")),
+        TaskStep::Unblocked | TaskStep::Answered { .. } => Some((">", "goes on")),
+        TaskStep::RateLimited { .. } => Some(("!", "waits for its provider")),
         TaskStep::Requeued => Some((">", "back to ready")),
         TaskStep::Cancelled => Some(("-", "cancelled")),
         TaskStep::Reopened => Some((">", "reopened")),
@@ -354,7 +360,7 @@ fn summary(state: &RunState) -> String {
             !(waits && state.planned(task).kind.is_control())
         })
         .map(|&task| {
-            if asked(state, task).is_some() {
+            if waiting::waits(state, task) {
                 return format!("{} waits for you", state.planned(task).id);
             }
             let seconds = state.last_at.moment.since(state.tasks[task].since.moment).as_secs();

@@ -11,9 +11,9 @@ use super::event::{
 use super::evidence::{Checked, Verdict};
 use super::moment::Stamp;
 use super::review;
-use super::state::{Anchor, KeptReport, RunPhase, RunState, WorkerState, worker_id};
+use super::state::{Anchor, Given, KeptReport, RunPhase, RunState, WorkerState, worker_id};
 use super::task_table::{self, TaskPhase};
-use super::{budget, halt, order, ready};
+use super::{budget, halt, limit, order, ready};
 use crate::workflow::{Item, REDUCE, Trust};
 use serde_json::Map;
 use std::fmt;
@@ -140,6 +140,26 @@ fn take_step(state: &mut RunState, index: usize, event: &TaskEvent) -> Result<()
             *attempts_spent = attempts_spent.saturating_sub(1);
         }
         TaskStep::Requeued => task.allowed = task.allowed.saturating_add(1),
+        TaskStep::RateLimited { until } => {
+            task.allowed = task.allowed.saturating_add(1);
+            task.rate_limits = task.rate_limits.saturating_add(1);
+            let worker = worker_id(&event.task, task.attempt);
+            let now = state.last_at.moment;
+            limit::take(state, (now, index), worker, *until);
+        }
+        TaskStep::Answered { n, by, text } => {
+            let id = worker_id(&event.task, task.attempt);
+            let worker = find_worker(state, &id)?;
+            if worker.answer_count().checked_add(1) != Some(*n) {
+                return Err(Corrupt(format!("answer {n} to `{id}` after {}", worker.answer_count())));
+            }
+            worker.answers.push(Given { by: by.clone(), text: text.clone() });
+        }
+        // Whatever else came of it, its provider let it work.
+        TaskStep::Worked
+        | TaskStep::AttemptFailed { .. }
+        | TaskStep::WentPartial
+        | TaskStep::Recovered { .. } => task.rate_limits = 0,
         TaskStep::Reopened => {
             // A loop that had used up its iterations gets one more.
             task.granted = task.granted.saturating_add(u32::from(is_capped));
@@ -171,12 +191,8 @@ fn take_step(state: &mut RunState, index: usize, event: &TaskEvent) -> Result<()
         TaskStep::Withdrawn => task.by_design = true,
         TaskStep::Denied { .. }
         | TaskStep::LaunchFailed { .. }
-        | TaskStep::Worked
-        | TaskStep::AttemptFailed { .. }
-        | TaskStep::WentPartial
         | TaskStep::Blocked
         | TaskStep::Unblocked
-        | TaskStep::Recovered { .. }
         | TaskStep::DecidedSkip
         | TaskStep::DecidedAccept
         | TaskStep::Verified { .. }
@@ -219,7 +235,7 @@ fn follow_attempt(
     if from.is_held() && !to.is_held() {
         worker.settled = true;
         // Nothing was tried to the end here, so what the attempt was to repair still is.
-        if !matches!(step, TaskStep::HostFailed { .. } | TaskStep::Requeued) {
+        if !matches!(step, TaskStep::HostFailed { .. } | TaskStep::Requeued | TaskStep::RateLimited { .. }) {
             task.restart_at = None;
             task.refuted.clear();
         }
@@ -342,7 +358,18 @@ fn apply_report(state: &mut RunState, event: &ReportEvent) -> Result<(), Corrupt
     let worker = find_worker(state, &event.worker)?;
     let mut to_settle = false;
     let sha256 = match &event.step {
-        ReportStep::Accepted { status, summary, reason, outputs, claims, usage, sha256 } => {
+        ReportStep::Accepted {
+            status,
+            summary,
+            reason,
+            outputs,
+            claims,
+            usage,
+            retry_after,
+            question: _,
+            by_shim,
+            sha256,
+        } => {
             worker.report = Some(Box::new(KeptReport {
                 status: status.clone(),
                 summary: summary.clone(),
@@ -350,6 +377,8 @@ fn apply_report(state: &mut RunState, event: &ReportEvent) -> Result<(), Corrupt
                 outputs: outputs.clone(),
                 claims: claims.clone(),
                 usage: *usage,
+                retry_after: *retry_after,
+                by_shim: *by_shim,
             }));
             if !usage.is_empty() {
                 to_settle = true;

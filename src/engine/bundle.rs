@@ -292,7 +292,7 @@ impl Bundle {
 
     fn reported(&mut self, at: Stamp, step: &ReportStep) {
         match step {
-            ReportStep::Accepted { status, summary, reason, outputs, claims, usage: _, sha256 } => {
+            ReportStep::Accepted { status, summary, reason, outputs, claims, sha256, .. } => {
                 self.report = Some(Said {
                     at,
                     status: status.clone(),

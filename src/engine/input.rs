@@ -236,6 +236,15 @@ pub enum Request {
         /// What to do.
         choice: Choice,
     },
+    /// Answer the question that a task's worker asks.
+    Respond {
+        /// Which task.
+        task: String,
+        /// In the person's words.
+        text: String,
+        /// Their login name.
+        who: String,
+    },
     /// Answer the approval that a task waits for.
     Answer {
         /// Which task.

@@ -62,6 +62,9 @@ fn a_full_report_keeps_everything_that_it_says() {
         evidence: vec![Claim { path: Some("a/b".to_owned()), ..claim("artifact") }, claim("exit")],
         outputs: Map::from_iter([("label".to_owned(), json!("left"))]),
         usage: Some(Usage { tokens: Some(5), usd: Some(0.5) }),
+        retry_after: Some(super::RETRY_AFTER_MAX_S),
+        question: Some(2),
+        by: Some(super::ReportBy::Shim),
     };
     assert_eq!(Report::check(&serde_json::to_vec(&report).unwrap()).unwrap(), report);
 }
@@ -174,8 +177,8 @@ fn agent() -> Value {
     json!({"adapter": "a", "mode": "terminal", "state": "/m/agent", "stdin": "/m/prompt.md",
         "stream": {"name": ["type", "item.type"], "each": "message.content", "each_name": ["type"],
             "session": ["*:session_id"], "error": ["turn.failed:error.message"],
-            "show": [{"on": "result", "line": "{text}"}],
-            "usage": [{"on": "result", "tokens": ["usage.in"], "usd": "cost", "fold": "session"}]},
+            "show": [{"on": "result", "line": "{text}"}], "drop": ["delta"]},
+        "usage": [{"on": "result", "tokens": ["usage.in"], "usd": "cost", "fold": "session"}],
         "signals": {"ready": ["a"], "progress": ["b"], "tool_open": ["c"], "tool_close": ["d"],
             "needs_input": ["e"], "turn_end": ["f"], "turn_failed": ["g"], "limited": ["h"]},
         "result": {"file": "/m/agent/traj.json", "path": "info.status", "ok": ["Done"], "tokens": ["n"], "usd": "c"},
@@ -241,6 +244,7 @@ fn every_file_of_the_protocol_is_read_as_it_is_written() {
             "survivors": [3], "error": "e", "usage": {"tokens": 1, "usd": 0.5}}),
         &["token", "code", "signal", "survivors", "error", "usage"],
     );
+    check::<super::Answer>(&json!({"schema": schema, "token": 1, "n": 2, "text": "t"}), &[]);
     check::<Stop>(&json!({"schema": schema, "token": 1, "grace_ms": 3}), &["token", "grace_ms"]);
     check::<Note>(&json!({"schema": schema, "note": "n"}), &[]);
     check::<Report>(

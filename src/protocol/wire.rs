@@ -170,6 +170,19 @@ pub struct ExitRecord {
     pub usage: Option<Usage>,
 }
 
+/// The supervisor's `answer-<n>.json`: what a person said to the worker's question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// [`WORKER_SCHEMA`].
+    pub schema: String,
+    /// The token of the attempt that asked: another attempt's answer isn't this one's.
+    pub token: u64,
+    /// Which answer of the attempt, from 1.
+    pub n: u32,
+    /// In the person's words.
+    pub text: String,
+}
+
 /// The order to end the child's tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stop {
@@ -281,6 +294,12 @@ impl Wire for ExitRecord {
         Field::may("error", Text),
         Field::may("usage", Record(USAGE)),
     ];
+}
+
+impl Wire for Answer {
+    const SCHEMA: &'static str = WORKER_SCHEMA;
+    const FIELDS: &'static [Field] =
+        &[Field::must("token", U64), Field::must("n", Positive), Field::must("text", Text)];
 }
 
 impl Wire for Stop {

@@ -45,9 +45,21 @@ fn fields(event: &Event) -> Map<String, Value> {
             fields
         }
         Event::Report(event) => match &event.step {
-            ReportStep::Accepted { status, summary, reason, outputs, claims, usage, sha256 } => json!({
+            ReportStep::Accepted {
+                status,
+                summary,
+                reason,
+                outputs,
+                claims,
+                usage,
+                retry_after,
+                question,
+                by_shim,
+                sha256,
+            } => json!({
                 "status": status, "summary": summary, "reason": reason, "outputs": outputs,
-                "evidence": claims, "usage": usage, "sha256": sha256,
+                "evidence": claims, "usage": usage, "retry_after": retry_after, "question": question,
+                "by": by_shim.then_some("shim"), "sha256": sha256,
             }),
             ReportStep::Refused { code, detail, sha256 } => {
                 json!({"code": code, "detail": detail, "reason": format!("{code}: {detail}"), "sha256": sha256})
@@ -175,6 +187,7 @@ fn said(event: &Event) -> String {
             TaskStep::Verified { accepted } => {
                 format!("{} verified", super::words::count(accepted.count(), "item"))
             }
+            TaskStep::Answered { n, by, text } => format!("answer {n} by {}: {}", line(by), line(text)),
             TaskStep::NeedsMet
             | TaskStep::NeedsImpossible { .. }
             | TaskStep::Deferred { .. }
@@ -189,6 +202,7 @@ fn said(event: &Event) -> String {
             | TaskStep::WentPartial
             | TaskStep::Blocked
             | TaskStep::Unblocked
+            | TaskStep::RateLimited { .. }
             | TaskStep::Requeued
             | TaskStep::Recovered { .. }
             | TaskStep::DecidedSkip

@@ -5,10 +5,11 @@
 use serde_json::{Value, json};
 
 use super::runs::RunLine;
-use super::words::{task_reason, time};
+use super::words::{attach, respond, task_reason, time};
 use super::{Beside, branch};
 use crate::engine::evidence::Checked;
 use crate::engine::halt::Halt;
+use crate::engine::question::Question;
 use crate::engine::view::{RunView, TaskView, WorkerView};
 
 /// The document as text in which nothing steers a terminal.
@@ -73,11 +74,27 @@ pub fn task(task: &TaskView) -> Value {
         "state": task.phase.word(),
         "reason": task_reason(task),
         "since": time(task.since.wall_ms),
+        "question": task.question.as_ref().map(|question| self::question(&task.id, question)),
+        "until": task.gate.as_ref().and_then(|gate| gate.until_ms).and_then(time),
         "attempt": task.attempt,
         "worker": task.worker,
         "head": task.head,
         "evidence": task.evidence.iter().map(verdict).collect::<Vec<_>>(),
         "conditions": task.conditions.iter().map(verdict).collect::<Vec<_>>(),
+    })
+}
+
+/// What a worker asks, since when, and what to type.
+#[must_use]
+pub fn question(task: &str, question: &Question) -> Value {
+    json!({
+        "status": question.status,
+        "text": question.text,
+        "n": question.n,
+        "worker": question.worker,
+        "since": time(question.since.wall_ms),
+        "attach": attach(&question.worker),
+        "answer": respond(task, ""),
     })
 }
 

@@ -44,6 +44,7 @@ pub(crate) fn task(id: &str, phase: TaskPhase, reason: &str, needs: &[&str]) -> 
         gate: None,
         waits_for: Vec::new(),
         asks: None,
+        question: None,
         reviewed_by: Vec::new(),
         reviews: None,
         since: at(10),

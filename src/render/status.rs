@@ -4,7 +4,8 @@
 
 use super::table::{Screen, Table, Tone, toned};
 use super::words::{
-    ago, answers, count, line, reason, run_state, short, span, stopped, tally, task_reason, up as up_again,
+    ago, answers, count, line, reason, respond, run_state, short, span, stopped, tally, task_reason,
+    up as up_again,
 };
 use super::{Beside, control};
 use crate::engine::budget::Channel;
@@ -189,12 +190,7 @@ fn alerts(view: &RunView, held: bool, beside: &Beside, screen: Screen) -> String
     for task in &view.tasks {
         let id = &task.id;
         match task.phase {
-            TaskPhase::Blocked => {
-                lines.push(format!(
-                    "`{id}` waits for you: {}. Look: ilchul attach {id}",
-                    reason(&task_reason(task))
-                ));
-            }
+            TaskPhase::Blocked => lines.push(asks(view, task, screen)),
             TaskPhase::Verifying if task.asks.is_some() => {
                 let asks = stopped(&line(task.asks.as_deref().unwrap_or_default()));
                 lines.push(format!(
@@ -222,6 +218,19 @@ fn alerts(view: &RunView, held: bool, beside: &Beside, screen: Screen) -> String
         lines.push(format!("{more} more want attention; `ilchul status --json` has them all."));
     }
     lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// A worker's question, and what to type.
+fn asks(view: &RunView, task: &TaskView, screen: Screen) -> String {
+    let id = &task.id;
+    let look = if view.session == "tmux" { "attach" } else { "logs" };
+    let text = task.question.as_ref().map_or_else(String::new, |question| line(&question.text));
+    let for_long = span(screen.now_ms.saturating_sub(task.since.wall_ms));
+    let text = stopped(&text);
+    format!(
+        "`{id}` has waited for you for {for_long}: {text} Look: ilchul {look} {id}. Answer: {}",
+        respond(id, "")
+    )
 }
 
 fn worker_alert(worker: &WorkerView, beside: &Beside, screen: Screen) -> Option<String> {

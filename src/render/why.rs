@@ -6,7 +6,9 @@
 use serde_json::{Value, json};
 
 use super::table::{Screen, toned};
-use super::words::{ago, count, line, list, reason, run_state, sentence, span, stopped, task_reason, time};
+use super::words::{
+    ago, count, line, list, reason, respond, run_state, sentence, span, stopped, task_reason, time,
+};
 use super::{Beside, control, drift, restore};
 use crate::engine::task_table::TaskPhase;
 use crate::engine::view::{Gated, RunView, TaskView, WorkerView};
@@ -148,6 +150,7 @@ impl<'v> Why<'v> {
             "attempts_allowed": task.allowed,
             "worker": task.worker,
             "waits_for": task.waits_for,
+            "question": task.question.as_ref().map(|question| super::json::question(&task.id, question)),
             "parent": task.parent,
             "submitted": task.submitted,
             "trust": if task.untrusted { "untrusted" } else { "trusted" },
@@ -223,7 +226,9 @@ impl<'v> Why<'v> {
             TaskPhase::Verifying => self.one("the end of the checks", &format!("evidence {id}")),
             TaskPhase::RepairRequired => self.one("its next attempt", &format!("evidence {id}")),
             TaskPhase::Blocked => {
-                self.one("an answer at its terminal, or its own going on", &format!("attach {id}"))
+                let look = if self.view.session == "tmux" { "attach" } else { "logs" };
+                let next = vec![self.command(&format!("{look} {id}")), respond(id, &self.of_run)];
+                Way { change: "your answer, or its own going on".to_owned(), next }
             }
             TaskPhase::Completed => self.one("nothing: it is done", &format!("evidence {id}")),
             TaskPhase::Failed if root.gate.is_some() => Way {

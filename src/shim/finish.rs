@@ -5,12 +5,12 @@
 //! stands in the exit as well. It leaves out what the outcome means.
 
 use super::launch::Session;
-use super::run::{Finished, write_ack};
-use super::tree::End;
+use super::run::write_ack;
+use super::tree::{End, Tree};
 use super::{ShimError, clock};
 use crate::mail::{self, MailError};
 use crate::protocol::{
-    Assignment, EXIT, ExitRecord, REPORT, REPORT_SCHEMA, Report, ReportStatus, WORKER_SCHEMA,
+    Assignment, EXIT, ExitRecord, REPORT, REPORT_SCHEMA, Report, ReportStatus, Usage, WORKER_SCHEMA,
 };
 use nix::sys::signal::Signal;
 use std::error::Error;
@@ -19,6 +19,18 @@ use std::time::Duration;
 /// How often a write that failed is tried again, and how long after (a full disk may be emptied).
 const TRIES: u32 = 120;
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// What is known of a child that ended.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) tree: Tree,
+    pub(super) started_at: String,
+    pub(super) acked: bool,
+    /// Why it was ended from outside, if it was.
+    pub(super) stopped: Option<&'static str>,
+    /// What it used, as far as that was told.
+    pub(super) usage: Option<Usage>,
+}
 
 /// Records a child that ended.
 pub(super) fn ended(
@@ -56,7 +68,7 @@ pub(super) fn ended(
             ended_at,
             survivors: finished.tree.survivors().to_vec(),
             error,
-            usage: None,
+            usage: finished.usage,
         },
     )
 }
@@ -127,7 +139,13 @@ fn signal_name(number: i32) -> String {
     }
 }
 
-fn report(assignment: &Assignment, status: ReportStatus, summary: String, reason: Option<String>) -> Report {
+/// A report of the shim's own.
+pub(super) fn report(
+    assignment: &Assignment,
+    status: ReportStatus,
+    summary: String,
+    reason: Option<String>,
+) -> Report {
     Report {
         schema: REPORT_SCHEMA.to_owned(),
         task: assignment.task.clone(),
@@ -139,6 +157,9 @@ fn report(assignment: &Assignment, status: ReportStatus, summary: String, reason
         evidence: Vec::new(),
         outputs: serde_json::Map::new(),
         usage: None,
+        retry_after: None,
+        question: None,
+        by: None,
     }
 }
 

@@ -20,7 +20,7 @@ use crate::engine::budget::snapshot::Snapshot;
 use crate::engine::event::Outcome;
 use crate::engine::evidence::ChildExit;
 use crate::engine::state::{RunState, WorkerState};
-use crate::protocol::{self, Assignment, SubmissionAnswer, WORKER_SCHEMA};
+use crate::protocol::{self, Answer, Assignment, SubmissionAnswer, WORKER_SCHEMA};
 use crate::workflow::{Task, TaskKind, Trust, WorkspaceKind};
 
 /// The launch of a worker, where this life knows its nonce.
@@ -137,6 +137,14 @@ pub(super) fn answer(state: &RunState, id: &str, n: u32) -> Option<SubmissionAns
         index: index.and_then(|index| u32::try_from(index).ok()),
         reason,
     })
+}
+
+/// What a worker is told of a person's `n`th answer.
+pub(super) fn given(state: &RunState, id: &str, n: u32) -> Option<Answer> {
+    let worker = state.workers.get(id)?;
+    let place = usize::try_from(n).ok()?.checked_sub(1)?;
+    let text = worker.answers.get(place)?.text.clone();
+    Some(Answer { schema: WORKER_SCHEMA.to_owned(), token: worker.token, n, text })
 }
 
 /// Everything that the checks of an attempt may look at.

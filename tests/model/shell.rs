@@ -436,6 +436,9 @@ fn contents(state: &State, (task, attempt): Whom, worker: &Worker, file: File) -
                 evidence: Vec::new(),
                 outputs: outputs(state, task, worker),
                 usage: None,
+                retry_after: None,
+                question: None,
+                by: None,
             };
             Seen::Reported { report: Box::new(report), sha256: worker.id.to_string() }
         }

@@ -9,6 +9,7 @@ mod control;
 mod drift;
 mod launch;
 mod mail;
+mod question;
 mod remnant;
 mod request;
 mod retention;

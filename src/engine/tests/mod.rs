@@ -163,6 +163,9 @@ impl Play {
             evidence: Vec::new(),
             outputs: serde_json::Map::new(),
             usage: None,
+            retry_after: None,
+            question: None,
+            by: None,
         }
     }
 
@@ -280,6 +283,7 @@ impl Play {
             Effect::Capture { .. } => "capture",
             Effect::Verify { .. } => "verify",
             Effect::Reply { .. } => "reply",
+            Effect::Answer { .. } => "answer",
         };
         let owed = self.engine.outstanding();
         owed.iter().map(|effect| format!("{} {}", word(effect), effect.worker())).collect()
