@@ -211,6 +211,7 @@ impl Fill<'_> {
             end: if plain { AgentEnd::Exit } else { launch.end },
             resume,
             again: if plain { Vec::new() } else { again },
+            usage: if plain { Vec::new() } else { adapter.usage.clone() },
             limits: if plain { LimitRules::default() } else { adapter.limits.clone() },
             ready_ms: adapter.ready_ms,
             linger_ms: adapter.linger_ms,

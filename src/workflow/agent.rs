@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::protocol::{AgentEnd, AgentMode, AgentReady, AgentSignals, LimitRules, ResultFile, StreamRules};
+use crate::protocol::{AgentEnd, AgentMode, AgentReady, AgentSignals, LimitRules, ResultFile, StreamRules, UsageRule};
 
 /// An entry of `agents`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,6 +180,8 @@ pub struct Adapter {
     pub signals: AgentSignals,
     /// How its output is read where it is JSON lines.
     pub stream: Option<StreamRules>,
+    /// Where its hooks and its stream say what the work cost.
+    pub usage: Vec<UsageRule>,
     /// A file of its own that says how it went.
     pub result: Option<ResultFile>,
     /// How a rate limit is told.

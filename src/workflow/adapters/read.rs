@@ -102,6 +102,7 @@ impl Sink<'_> {
             health: self.words(at, body, "health").into_iter().filter_map(health).collect(),
             signals: body.get("signals").map_or_else(AgentSignals::default, |it| self.signals(at, it)),
             stream: body.get("stream").and_then(|field| self.stream(at, field)),
+            usage: self.usages(at, body),
             result: body.get("result").and_then(|field| self.result(at, field)),
             limits: body.get("limits").map_or_else(LimitRules::default, |it| self.rate(at, it)),
         };

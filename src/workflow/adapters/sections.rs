@@ -137,12 +137,16 @@ impl Sink<'_> {
             session: self.texts(&at, &body, "session"),
             error: self.texts(&at, &body, "error"),
             show: self.each(&at, &body, "show", Self::show),
-            usage: self.each(&at, &body, "usage", Self::usage),
+            drop: self.texts(&at, &body, "drop"),
         };
         for (key, picks) in [("session", &rules.session), ("error", &rules.error)] {
             self.picks(&at, (&body, key), picks);
         }
         Some(rules)
+    }
+
+    pub(super) fn usages(&mut self, at: &Path<'_>, body: &Fields<'_, '_>) -> Vec<UsageRule> {
+        self.each(at, body, "usage", Self::usage)
     }
 
     /// A list of mappings.

@@ -85,6 +85,7 @@ pub(in crate::workflow) static ADAPTER: Table = Table {
         ),
         key("signals", "What its hook events and records mean.", Shape::Table(&SIGNALS)),
         key("stream", "How its output is read where it is JSON lines.", Shape::Table(&STREAM)),
+        key("usage", "What the work cost.", Shape::List(&Shape::Table(&USAGE))),
         key("result", "A file of its own that says how it went.", Shape::Table(&RESULT)),
         key("limits", "How a rate limit is told from another failure.", Shape::Table(&RATE)),
     ],
@@ -167,7 +168,7 @@ pub(in crate::workflow) static STREAM: Table = Table {
             "How a record is shown, by its name; the first that matches.",
             Shape::List(&Shape::Table(&SHOW)),
         ),
-        key("usage", "What the work cost.", Shape::List(&Shape::Table(&USAGE))),
+        key("drop", "Names of records that aren't kept: those that repeat others at length.", TEXTS),
     ],
     refused: &[],
 };
