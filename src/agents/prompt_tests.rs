@@ -69,7 +69,7 @@ fn what_was_refuted_and_what_is_left_are_told_and_one_that_cannot_be_answered_is
     };
     let text = render(&task(Vec::new()), &told);
     assert!(text.contains("--- what the last attempt failed to show ---\n- command, refuted"), "{text}");
-    assert!(text.contains("left to spend: 1200 tokens."), "{text}");
+    assert!(text.contains("may spend: 1200 tokens."), "{text}");
     assert!(!text.contains("needs_input"), "{text}");
 }
 

@@ -8,6 +8,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::ask;
 use super::error::CliError;
 use crate::agents;
@@ -118,6 +120,37 @@ pub fn settle(workflow: &mut Workflow, session: SessionKind) -> Result<Vec<Strin
         lines.extend(agents::degraded(name, agent));
     }
     Ok(lines)
+}
+
+/// The agents of a workflow, for `plan`.
+pub struct Found {
+    /// For people.
+    pub lines: Vec<String>,
+    /// For scripts.
+    pub json: Value,
+}
+
+/// As [`settle`], told for each agent.
+///
+/// # Errors
+/// As [`settle`].
+pub fn found(workflow: &mut Workflow, session: SessionKind) -> Result<Found, CliError> {
+    let mut degraded = settle(workflow, session)?;
+    let used = used(workflow);
+    let agents = workflow.agents.iter().filter(|(name, agent)| used.contains(*name) && agent.adapter.is_some());
+    let mut lines = Vec::new();
+    let mut all = Vec::new();
+    for (name, agent) in agents {
+        let version = agent.version.as_deref().unwrap_or("of a version that it doesn't say");
+        let mode = if agent.mode == AgentMode::Terminal { "on a terminal" } else { "headless" };
+        lines.push(format!("{name}: {} {version}, {mode}, access {}", agent.adapter_name(), agent.access.word()));
+        all.push(json!({
+            "name": name, "adapter": agent.adapter_name(), "version": agent.version, "tried": !agent.oneshot,
+            "mode": agent.mode, "access": agent.access, "model": agent.model,
+        }));
+    }
+    lines.append(&mut degraded);
+    Ok(Found { lines, json: all.into() })
 }
 
 /// What a run knows of its agents, where they still have the same adapter.

@@ -149,7 +149,7 @@ fn explain(adapter: &Adapter, look: &Look) -> String {
     let mut text = format!("{}: {}\n\n", adapter.name, adapter.about);
     let mut add = |name: &str, words: String| {
         // A `String` takes every write.
-        let _ = writeln!(text, "{name:<12}{}", words.replace('\n', &format!("\n{:12}", "")));
+        let _ = writeln!(text, "{name:<14}{}", words.replace('\n', &format!("\n{:14}", "")));
     };
     let (state, _) = tried(adapter, look);
     let program = match (&look.program, &look.version) {

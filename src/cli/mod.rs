@@ -35,6 +35,7 @@ mod output;
 mod place;
 mod plan;
 mod progress;
+mod prompts;
 mod read;
 mod record;
 mod release;

@@ -4,7 +4,6 @@
 //! It leaves out what an adapter is (`workflow`) and how its texts are put together (`agents`).
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -13,7 +12,7 @@ use super::launch::PROMPT;
 use super::world::World;
 use crate::agents::prompt::{self, Told, Values};
 use crate::agents::{Composed, Site, compose};
-use crate::engine::budget::snapshot::{Line, Snapshot};
+use crate::engine::budget::Amounts;
 use crate::engine::state::RunState;
 use crate::mail;
 use crate::protocol::AGENT_DIR;
@@ -102,7 +101,7 @@ pub(super) fn prompt(world: &World, state: &RunState, id: &str, refuted: Option<
         attempt: worker.attempt,
         attempts_left: Some(u64::from(left)),
         tree: &tree,
-        budget: budget(&Snapshot::of(state)),
+        budget: budget(&worker.reserved),
         token: json!(worker.token),
         asks: !agent.oneshot,
     };
@@ -122,18 +121,13 @@ fn values<'s>(state: &'s RunState, planned: &'s Task, refuted: Option<&'s str>) 
     Values { needs: needs.collect(), item: planned.item.as_ref(), refuted }
 }
 
-/// What is left of what is bounded and can be spent.
-fn budget(snapshot: &Snapshot) -> String {
-    let left = |line: &Line| line.left.map(|left| left.saturating_sub(line.reserved).max(0));
-    let mut text = String::new();
-    if let Some(tokens) = left(&snapshot.tokens) {
-        let _ = write!(text, "{tokens} tokens");
-    }
-    if let Some(micros) = left(&snapshot.usd) {
-        let comma = if text.is_empty() { "" } else { ", " };
-        let _ = write!(text, "{comma}{}.{:02} US dollars", micros / 1_000_000, micros / 10_000 % 100);
-    }
-    text
+/// What an attempt may spend: what was reserved for it of what is bounded.
+fn budget(reserved: &Amounts) -> String {
+    let tokens = reserved.tokens.map(|tokens| format!("{tokens} tokens"));
+    let usd = reserved
+        .usd_micros
+        .map(|micros| format!("{}.{:02} US dollars", micros / 1_000_000, micros / 10_000 % 100));
+    [tokens, usd].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// What an agent that reviews must know: a prompt is written before there is a head.
