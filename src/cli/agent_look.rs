@@ -86,8 +86,12 @@ fn find(name: &str) -> Option<PathBuf> {
 /// `session_unavailable` for an agent that needs another kind of session.
 pub fn settle(workflow: &mut Workflow, session: SessionKind) -> Result<Vec<String>, CliError> {
     let used = used(workflow);
-    let names: Vec<String> =
-        workflow.agents.iter().filter(|(_, agent)| agent.adapter.is_some()).map(|(name, _)| name.clone()).collect();
+    let names: Vec<String> = workflow
+        .agents
+        .iter()
+        .filter(|(_, agent)| agent.adapter.is_some())
+        .map(|(name, _)| name.clone())
+        .collect();
     let adapters: Vec<&Adapter> =
         names.iter().filter_map(|name| workflow.agents.get(name)?.adapter.as_deref()).collect();
     let looks = look_at(&adapters);
@@ -108,7 +112,8 @@ pub fn settle(workflow: &mut Workflow, session: SessionKind) -> Result<Vec<Strin
         }
         if agent.mode == AgentMode::Terminal && session != SessionKind::Tmux {
             let kind = session.word();
-            let message = format!("start the agent `{name}` in a terminal: sessions are `{kind}`, which has none");
+            let message =
+                format!("start the agent `{name}` in a terminal: sessions are `{kind}`, which has none");
             return Err(CliError::new("session_unavailable", message)
                 .hint("Name `--session tmux`, or leave `mode: terminal` out."));
         }
@@ -137,13 +142,18 @@ pub struct Found {
 pub fn found(workflow: &mut Workflow, session: SessionKind) -> Result<Found, CliError> {
     let mut degraded = settle(workflow, session)?;
     let used = used(workflow);
-    let agents = workflow.agents.iter().filter(|(name, agent)| used.contains(*name) && agent.adapter.is_some());
+    let agents =
+        workflow.agents.iter().filter(|(name, agent)| used.contains(*name) && agent.adapter.is_some());
     let mut lines = Vec::new();
     let mut all = Vec::new();
     for (name, agent) in agents {
         let version = agent.version.as_deref().unwrap_or("of a version that it doesn't say");
         let mode = if agent.mode == AgentMode::Terminal { "on a terminal" } else { "headless" };
-        lines.push(format!("{name}: {} {version}, {mode}, access {}", agent.adapter_name(), agent.access.word()));
+        lines.push(format!(
+            "{name}: {} {version}, {mode}, access {}",
+            agent.adapter_name(),
+            agent.access.word()
+        ));
         all.push(json!({
             "name": name, "adapter": agent.adapter_name(), "version": agent.version, "tried": !agent.oneshot,
             "mode": agent.mode, "access": agent.access, "model": agent.model,

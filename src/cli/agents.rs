@@ -32,13 +32,15 @@ pub fn run(_global: &Global, args: &AgentsArgs, output: Output) -> Result<Exit, 
     let catalogue = settings::load()?.agents;
     let Some(name) = &args.name else {
         let found = all(&catalogue);
-        output.result(|| found.iter().map(|(one, look)| short_json(&catalogue, one, look)).collect(), || {
-            list(&catalogue, &found, output)
-        });
+        output.result(
+            || found.iter().map(|(one, look)| short_json(&catalogue, one, look)).collect(),
+            || list(&catalogue, &found, output),
+        );
         return Ok(Exit::Done);
     };
     if name == COMMAND {
-        output.result(|| json!({"name": COMMAND, "about": ANY}), || format!("{COMMAND}: {ANY}.\n\n{ANY_USE}"));
+        output
+            .result(|| json!({"name": COMMAND, "about": ANY}), || format!("{COMMAND}: {ANY}.\n\n{ANY_USE}"));
         return Ok(Exit::Done);
     }
     let Some(adapter) = catalogue.get(name) else {
@@ -234,9 +236,13 @@ fn heard(add: &mut impl FnMut(&str, String), adapter: &Adapter) {
         }
     }
     if !adapter.limits.phrases.is_empty() {
-        let phrases: Vec<String> = adapter.limits.phrases.iter().map(|phrase| format!("\"{phrase}\"")).collect();
+        let phrases: Vec<String> =
+            adapter.limits.phrases.iter().map(|phrase| format!("\"{phrase}\"")).collect();
         let wait = seconds(adapter.limits.default_ms);
-        add("Rate limit", format!("an error with {}; waits {wait} s where it names no time", phrases.join(", ")));
+        add(
+            "Rate limit",
+            format!("an error with {}; waits {wait} s where it names no time", phrases.join(", ")),
+        );
     }
 }
 

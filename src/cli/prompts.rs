@@ -84,14 +84,16 @@ pub fn text(prompts: &[Prompt]) -> String {
         let body: String = lines.map(|line| format!("{}\n", line.trim_end())).collect();
         format!("\nPrompt of `{}` (agent `{}`, {}):\n{body}", prompt.task, prompt.agent, prompt.adapter)
     };
-    if prompts.is_empty() { "\nNo task has a prompt.\n".to_owned() } else { prompts.iter().map(one).collect() }
+    if prompts.is_empty() {
+        "\nNo task has a prompt.\n".to_owned()
+    } else {
+        prompts.iter().map(one).collect()
+    }
 }
 
 /// For scripts.
 #[must_use]
 pub fn json(prompts: &[Prompt]) -> Value {
-    let one = |prompt: &Prompt| {
-        json!({"task": prompt.task, "agent": prompt.agent, "adapter": prompt.adapter, "text": prompt.text})
-    };
+    let one = |prompt: &Prompt| json!({"task": prompt.task, "agent": prompt.agent, "adapter": prompt.adapter, "text": prompt.text});
     prompts.iter().map(one).collect()
 }

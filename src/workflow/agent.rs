@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::protocol::{AgentEnd, AgentMode, AgentReady, AgentSignals, LimitRules, ResultFile, StreamRules, UsageRule};
+use crate::protocol::{
+    AgentEnd, AgentMode, AgentReady, AgentSignals, LimitRules, ResultFile, StreamRules, UsageRule,
+};
 
 /// An entry of `agents`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

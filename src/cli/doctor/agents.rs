@@ -53,12 +53,17 @@ fn one(adapter: &Adapter, look: &agent_look::Look) -> Finding {
 
 /// How one logs in, and which of the variables that are passed on is there.
 fn login(adapter: &Adapter) -> String {
-    let set: Vec<&str> = adapter.pass.iter().map(String::as_str).filter(|name| agents::is_set(name)).collect();
+    let set: Vec<&str> =
+        adapter.pass.iter().map(String::as_str).filter(|name| agents::is_set(name)).collect();
     let passed = match set.as_slice() {
         [] => String::new(),
         set => format!(" Passed on: {}.", set.join(", ")),
     };
-    if adapter.login.is_empty() { passed.trim_start().to_owned() } else { format!("Login: {}.{passed}", adapter.login) }
+    if adapter.login.is_empty() {
+        passed.trim_start().to_owned()
+    } else {
+        format!("Login: {}.{passed}", adapter.login)
+    }
 }
 
 #[cfg(test)]
@@ -75,7 +80,10 @@ mod tests {
     fn a_missing_program_fails_and_an_untried_version_warns() {
         let missing = Look { trouble: Some("there is no `codex` in `PATH`".to_owned()), ..Look::default() };
         let found = one(&codex(), &missing);
-        assert_eq!((found.level, found.found.as_str()), (Level::Fail, "codex: there is no `codex` in `PATH`"));
+        assert_eq!(
+            (found.level, found.found.as_str()),
+            (Level::Fail, "codex: there is no `codex` in `PATH`")
+        );
         let there = |version: &str, verified| Look {
             program: Some("/x/codex".into()),
             version: Some(version.to_owned()),

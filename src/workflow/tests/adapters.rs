@@ -42,10 +42,7 @@ fn refused(changes: &[(&str, &str)], expected: &str) {
 #[test]
 fn every_built_in_adapter_is_whole_and_says_how_it_is_seen_ready_and_healthy() {
     let names: Vec<&str> = built_in_names().collect();
-    assert_eq!(
-        names,
-        ["aider", "claude", "codex", "gemini", "goose", "mini-swe-agent", "opencode", "pi"]
-    );
+    assert_eq!(names, ["aider", "claude", "codex", "gemini", "goose", "mini-swe-agent", "opencode", "pi"]);
     for name in names {
         let adapter = adapter(name);
         assert_eq!(adapter.name, name);
@@ -65,7 +62,9 @@ fn every_built_in_adapter_is_whole_and_says_how_it_is_seen_ready_and_healthy() {
 fn a_built_in_adapter_writes_nothing_outside_of_its_own_folder() {
     for name in built_in_names() {
         let adapter = adapter(name);
-        for text in adapter.env.values().chain(&adapter.inject).chain(adapter.result.iter().map(|it| &it.file)) {
+        for text in
+            adapter.env.values().chain(&adapter.inject).chain(adapter.result.iter().map(|it| &it.file))
+        {
             assert!(!text.contains("{repo}/") && !text.contains("{tree}/"), "{name}: {text}");
         }
         for file in adapter.files.keys() {
@@ -129,7 +128,8 @@ fn an_adapter_without_a_health_path_is_refused_by_name() {
 #[test]
 fn what_an_adapter_lacks_or_misspells_is_named() {
     for key in ["about", "detect", "modes", "access"] {
-        let line = own(&[]).lines().find(|line| line.trim_start().starts_with(key)).map(|it| format!("{it}\n"));
+        let line =
+            own(&[]).lines().find(|line| line.trim_start().starts_with(key)).map(|it| format!("{it}\n"));
         refused(&[(&line.unwrap(), "")], &format!("the key `{key}` is missing"));
     }
     refused(&[("about: mine", "abuot: mine")], "unknown key `abuot`");
@@ -140,7 +140,10 @@ fn what_an_adapter_lacks_or_misspells_is_named() {
     refused(&[("'{prompt}']", "'{prompt}'], resume: [mine]")], "{session} isn't in it");
     refused(&[("'{prompt}']", "'{prompt}'], end: turn")], "`turn` needs `signals.turn_end`");
     refused(&[("worktree: []", "full: []")], "the level `worktree` is missing");
-    refused(&[("ready: output", "ready: output\n    confines: [read-only]")], "`read-only` isn't a level of `access`");
+    refused(
+        &[("ready: output", "ready: output\n    confines: [read-only]")],
+        "`read-only` isn't a level of `access`",
+    );
     refused(&[("ready: output", "ready: output\n    model: [-m]")], "{model} isn't in it");
     refused(&[("ready: output", "ready: output\n    env: { set: { PATH: x } }")], "PATH can't be set");
     refused(&[("ready: output", "ready: output\n    env: { pass: [ILCHUL_MAIL] }")], "begin with ILCHUL_");
@@ -148,8 +151,14 @@ fn what_an_adapter_lacks_or_misspells_is_named() {
     for name in ["a/b", "..", ".x", "events.jsonl", "stream.jsonl", "''"] {
         refused(&[("ready: output", &format!("ready: output\n    files: {{ {name}: x }}"))], "");
     }
-    refused(&[("ready: output", "ready: output\n    limits: { phrases: [Rate] }")], "`Rate` isn't in lower case");
-    refused(&[("ready: output", "ready: output\n    stream: { name: [a], session: [id] }")], "`id` is no pick");
+    refused(
+        &[("ready: output", "ready: output\n    limits: { phrases: [Rate] }")],
+        "`Rate` isn't in lower case",
+    );
+    refused(
+        &[("ready: output", "ready: output\n    stream: { name: [a], session: [id] }")],
+        "`id` is no pick",
+    );
     assert!(wrong("agents: { command: { about: x } }\n")[0].contains("`command` is any program"));
 }
 
@@ -159,7 +168,10 @@ fn a_workflow_says_which_agent_with_which_model_and_what_it_may_do() {
                 tasks:\n  t: { agent: fixer, model: small, prompt: p, evidence: [{ exit: 0 }] }\n";
     let workflow = good(text).workflow;
     let fixer = &workflow.agents["fixer"];
-    assert_eq!((fixer.model.as_deref(), fixer.mode, fixer.access), (Some("big"), AgentMode::Terminal, Access::ReadOnly));
+    assert_eq!(
+        (fixer.model.as_deref(), fixer.mode, fixer.access),
+        (Some("big"), AgentMode::Terminal, Access::ReadOnly)
+    );
     assert_eq!(json!(workflow.tasks[0].kind)["agent"]["model"], json!("small"));
     let back: super::super::Workflow = serde_json::from_value(json!(workflow)).unwrap();
     assert_eq!(back.agents["fixer"].args, ["--x", "{y}"]);
@@ -202,7 +214,12 @@ fn hooks_of_built_in_adapters_call_nothing_but_ilchul() {
         let adapter = adapter(name);
         let texts = adapter.inject.iter().chain(&adapter.headless.argv);
         for text in texts.filter(|text| text.contains("command=")) {
-            assert!(placeholders::has(text, "hook") || placeholders::has(text, "guard") || placeholders::has(text, "ilchul"), "{text}");
+            assert!(
+                placeholders::has(text, "hook")
+                    || placeholders::has(text, "guard")
+                    || placeholders::has(text, "ilchul"),
+                "{text}"
+            );
         }
     }
 }
