@@ -36,11 +36,13 @@ mod place;
 mod plan;
 mod progress;
 mod prompts;
+mod question;
 mod read;
 mod record;
 mod release;
 mod report;
 mod request;
+mod respond;
 mod resumed;
 mod retain;
 mod retry;
@@ -157,6 +159,8 @@ enum Command {
     Retry(retry::RetryArgs),
     /// End a task.
     Cancel(cancel::CancelArgs),
+    /// Answer what a task's worker asks.
+    Answer(respond::RespondArgs),
     /// Say yes to what a task waits for.
     Approve(answer::ApproveArgs),
     /// Say no to what a task waits for.
@@ -249,6 +253,7 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, CliError> {
         Command::Runs(args) => runs::run(&cli.global, args, output),
         Command::Retry(args) => retry::run(&cli.global, args, output),
         Command::Cancel(args) => cancel::run(&cli.global, args, output),
+        Command::Answer(args) => respond::run(&cli.global, args, output),
         Command::Approve(args) => answer::approve(&cli.global, args, output),
         Command::Deny(args) => answer::deny(&cli.global, args, output),
         Command::Decide(args) => decide::run(&cli.global, args, output),

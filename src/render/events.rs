@@ -123,13 +123,17 @@ fn tasks(tasks: &[crate::workflow::Task]) -> Value {
 
 fn worker(found: &WorkerStep) -> Value {
     match found {
-        WorkerStep::Ended { exit, survivors } => {
+        WorkerStep::Ended { exit, survivors, usage } => {
             let (code, signal) = match exit {
                 ChildExit::Code(code) => (Some(*code), None),
                 ChildExit::Signal(signal) => (None, Some(*signal)),
                 ChildExit::Unknown => (None, None),
             };
-            json!({"code": code, "signal": signal, "survivors": survivors})
+            let mut ended = json!({"code": code, "signal": signal, "survivors": survivors});
+            if !usage.is_empty() {
+                ended["usage"] = json!(usage);
+            }
+            ended
         }
         WorkerStep::Provisioning { .. }
         | WorkerStep::Launched { .. }
@@ -354,7 +358,14 @@ mod tests {
                 WorkerStep::Launched { workspace: None, session: place("tmux", "%3", &[]), port: None },
             ),
             worker("silent: no heartbeat for 12 s", WorkerStep::Moved { to: PlainMove::FellSilent }),
-            worker("", WorkerStep::Ended { exit: ChildExit::Signal(9), survivors: Vec::new() }),
+            worker(
+                "",
+                WorkerStep::Ended {
+                    exit: ChildExit::Signal(9),
+                    survivors: Vec::new(),
+                    usage: Amounts::default(),
+                },
+            ),
             claim(ClaimStep::Granted { expires: Moment(9), reserved: Amounts::default() }),
             claim(ClaimStep::Revoked { reason: "timeout: 5 s were used up".into() }),
             report(ReportStep::Accepted {
@@ -399,7 +410,7 @@ mod tests {
         {"at":"2023-11-14T22:13:21Z","attempt":2,"code":null,"kind":"worker.ended","reason":null,"seq":6,"signal":9,"survivors":[],"task":"fix","token":null,"worker":"fix.2"}
         {"at":"2023-11-14T22:13:21Z","attempt":2,"expires":9,"kind":"claim.granted","reason":null,"seq":7,"task":"fix","token":7,"worker":"fix.2"}
         {"at":"2023-11-14T22:13:21Z","attempt":2,"kind":"claim.revoked","reason":"timeout: 5 s were used up","seq":8,"task":"fix","token":7,"worker":"fix.2"}
-        {"at":"2023-11-14T22:13:21Z","attempt":2,"evidence":[],"kind":"report.accepted","outputs":{},"reason":null,"seq":9,"sha256":"ab","status":"done","summary":"it\nworks","task":"fix","token":null,"usage":{"tokens":5},"worker":"fix.2"}
+        {"at":"2023-11-14T22:13:21Z","attempt":2,"by":null,"evidence":[],"kind":"report.accepted","outputs":{},"question":null,"reason":null,"retry_after":30,"seq":9,"sha256":"ab","status":"done","summary":"it\nworks","task":"fix","token":null,"usage":{"tokens":5},"worker":"fix.2"}
         {"at":"2023-11-14T22:13:21Z","attempt":2,"code":"dead_token","detail":"a\u001b[1m","kind":"report.refused","reason":"dead_token: a\u001b[1m","seq":10,"sha256":"ab","task":"fix","token":null,"worker":"fix.2"}
         {"at":"2023-11-14T22:13:21Z","attempt":2,"evidence":"exit","facts":{"code":0},"item":0,"kind":"evidence.verified","reason":"exit code 0","seq":11,"task":"fix","token":null,"verdict":"verified","worker":null}
         {"at":"2023-11-14T22:13:21Z","attempt":null,"code":"late","detail":"x","input":"mail","kind":"input.ignored","reason":"late: x","seq":12,"task":null,"token":null,"worker":null}

@@ -319,17 +319,36 @@ mod tests {
     fn a_lost_worker_and_a_question_come_with_the_commands_to_type() {
         let mut view = sample::view();
         view.workers[1].lost = true;
-        view.tasks[1].phase = TaskPhase::Blocked;
-        view.tasks[1].reason = "needs_input: which \u{1b}[5mone?".to_owned();
-        let text = text(&view, true, &sample::beside(), sample::screen());
+        sample::asks(&mut view, "which \u{1b}[5mone?");
+        let text = super::text(&view, true, &sample::beside(), sample::screen());
         let lost = "`fix.1` is lost, last heard of 3 s ago. Look: ilchul attach fix.1. \
                     Decide: ilchul decide fix rerun|skip|accept\n";
         assert!(text.contains(lost), "{text}");
+        let asks = "`fix` has waited for you for 1 min: which \\u{1b}[5mone? Look: ilchul attach fix. \
+                    Answer: ilchul answer fix \"...\"\n";
+        assert!(text.contains(asks), "{text}");
+        view.session = "subprocess";
+        let text = super::text(&view, true, &sample::beside(), sample::screen());
+        assert!(text.contains("one? Look: ilchul logs fix. Answer: ilchul answer fix"), "{text}");
+    }
+
+    #[test]
+    fn a_rate_limit_is_shown_with_its_time_however_long_its_reason_is() {
+        let mut view = sample::view();
+        let docs = &mut view.tasks[2];
+        docs.phase = TaskPhase::Ready;
+        docs.waits_for = vec!["the rate limit of the agent `a`, which `fix.1` met".to_owned()];
+        let until_ms = Some(sample::START_MS + 180_001);
+        docs.gate =
+            Some(crate::engine::view::Gated { verdict: "limited", stage: "rate".to_owned(), until_ms });
+        let shown = text(&view, true, &sample::beside(), sample::screen());
+        let said = "waits for the rate limit of the agent `a`, which `fix.1` met, until 2023-11-14T22:16:21Z";
+        assert!(shown.contains(said), "{shown}");
+        view.tasks[2].reason = format!("rate_limited: {}", "no ".repeat(500));
+        let shown = text(&view, true, &sample::beside(), sample::screen());
         assert!(
-            text.contains(
-                "`fix` waits for you: needs input: which \\u{1b}[5mone?. Look: ilchul attach fix\n"
-            ),
-            "{text}"
+            shown.contains("rate limited: no no ") && shown.contains(", until 2023-11-14T22:16:21Z"),
+            "{shown}"
         );
     }
 

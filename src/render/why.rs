@@ -356,6 +356,17 @@ mod tests {
     }
 
     #[test]
+    fn a_question_is_explained_with_both_ways_to_answer_it() {
+        let mut view = sample::view();
+        sample::asks(&mut view, "which one?");
+        let (text, json) = why(&view, true, "fix");
+        insta::assert_snapshot!(text, @r#"
+        "#);
+        assert_eq!(json["next"], json!(["ilchul attach fix", "ilchul answer fix \"...\""]));
+        assert_eq!(json["question"]["text"], "which one?");
+    }
+
+    #[test]
     fn a_skipped_task_is_explained_by_the_failure_at_the_root() {
         let (text, _) = why(&sample::view(), true, "tail");
         insta::assert_snapshot!(text, @r#"

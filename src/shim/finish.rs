@@ -10,7 +10,8 @@ use super::tree::{End, Tree};
 use super::{ShimError, clock};
 use crate::mail::{self, MailError};
 use crate::protocol::{
-    Assignment, EXIT, ExitRecord, REPORT, REPORT_SCHEMA, Report, ReportStatus, Usage, WORKER_SCHEMA,
+    self, Answer, Assignment, EXIT, ExitRecord, REPORT, REPORT_SCHEMA, Report, ReportStatus, Usage,
+    WORKER_SCHEMA, answer_name,
 };
 use nix::sys::signal::Signal;
 use std::error::Error;
@@ -165,10 +166,25 @@ pub(super) fn report(
 
 fn write_report(session: &Session, report: &Report) -> Result<(), ShimError> {
     match persist(|| mail::write_new(&session.mail, REPORT, report, false)) {
+        Ok(()) => Ok(()),
+        // A question that was answered says nothing of how it went on.
+        Err(MailError::Exists(_)) if holds_answered(session, report.token) => {
+            Ok(persist(|| mail::write_json(&session.mail, REPORT, report, false))?)
+        }
         // The child wrote its own, which is what was wanted.
-        Ok(()) | Err(MailError::Exists(_)) => Ok(()),
+        Err(MailError::Exists(_)) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether the report that stands in mail only asks what was answered since.
+fn holds_answered(session: &Session, token: u64) -> bool {
+    let read = |name: &str| mail::read_bounded(&session.mail, name).ok().flatten();
+    let report = read(REPORT).and_then(|bytes| Report::check(&bytes).ok());
+    let asked = report.filter(|report| report.token == token && report.status.is_open());
+    let Some(n) = asked.and_then(|report| report.question) else { return false };
+    let answer = read(&answer_name(n)).and_then(|bytes| protocol::parse::<Answer>(&bytes).ok());
+    answer.is_some_and(|answer| answer.token == token && answer.n == n)
 }
 
 fn write_exit(session: &Session, exit: &ExitRecord) -> Result<(), ShimError> {

@@ -20,7 +20,9 @@ mod owed;
 mod plan;
 mod policies;
 mod properties;
+mod question;
 mod random;
+mod rate;
 mod remnants;
 mod requests;
 mod retention;
@@ -32,6 +34,7 @@ mod submit;
 mod trees;
 mod wide;
 
+use super::budget::Amounts;
 use super::effect::Effect;
 use super::event::{Event, Place, Snapshot, Started};
 use super::evidence::{Checked, ChildExit, Verdict, judge_choice};
@@ -183,7 +186,10 @@ impl Play {
     fn exit(&mut self, worker: &str, code: i32) -> Vec<Event> {
         let token = Some(self.worker(worker).token);
         let exit = ChildExit::Code(code);
-        self.see(worker, Seen::Ended { token, exit, survivors: Vec::new(), error: None })
+        self.see(
+            worker,
+            Seen::Ended { token, exit, survivors: Vec::new(), error: None, usage: Amounts::default() },
+        )
     }
 
     fn gone(&mut self, worker: &str) -> Vec<Event> {
