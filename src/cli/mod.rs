@@ -4,6 +4,8 @@
 
 mod act;
 mod adopt;
+mod agent_look;
+mod agents;
 mod answer;
 mod ask;
 mod attach;
@@ -44,6 +46,7 @@ mod place;
 mod placed;
 mod plan;
 mod progress;
+mod prompts;
 mod question;
 mod read;
 mod record;
@@ -140,6 +143,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Check what ilchul needs on this machine.
     Doctor(doctor::DoctorArgs),
+    /// List the kinds of agents, or explain one.
+    Agents(agents::AgentsArgs),
     /// Print a JSON Schema.
     Schema(schema::SchemaArgs),
     /// Print a guide.
@@ -269,6 +274,7 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, CliError> {
         Command::Validate(args) => validate::run(&cli.global, args, output),
         Command::Plan(args) => plan::run(&cli.global, args, output),
         Command::Doctor(args) => doctor::run(&cli.global, args, output),
+        Command::Agents(args) => agents::run(&cli.global, args, output),
         Command::Schema(args) => schema::run(&cli.global, args, output),
         Command::Docs(args) => docs::run(&cli.global, args, output),
         Command::Up(args) => trace::after(&cli.global, args, || up::run(&cli.global, args, output)),
