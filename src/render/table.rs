@@ -80,13 +80,13 @@ impl Table {
         let fixed: usize = widths.iter().take(last).map(|width| usize::from(*width + GAP)).sum();
         let all = fixed + widths.last().map_or(0, |width| usize::from(*width));
         let text = match self.screen.width {
-            None => written(self.layout(last + 1)),
-            Some(width) if width >= all => written(self.layout(last + 1)),
+            None => written(&self.layout(last + 1)),
+            Some(width) if width >= all => written(&self.layout(last + 1)),
             // Ids and states stay whole, and reasons wrap, as long as a reason has room to.
             Some(width) if width >= fixed + LAST_MIN => {
                 let mut layout = self.narrow(width);
                 layout.column_iter_mut().take(last).for_each(whole);
-                written(layout)
+                written(&layout)
             }
             // Then it stands below, so that an id can still be pasted.
             Some(width) if width + usize::from(GAP) >= fixed => self.stacked(last, width),
@@ -94,7 +94,7 @@ impl Table {
                 let mut layout = self.narrow(width);
                 let room = widths.first().is_some_and(|id| usize::from(*id) * 2 < width);
                 layout.column_iter_mut().take(usize::from(room)).for_each(whole);
-                written(layout)
+                written(&layout)
             }
         };
         colored(&text)
@@ -130,7 +130,7 @@ impl Table {
             let words = format!("  {}", cells.get(last).map_or("", String::as_str));
             format!("{}\n", super::wrap::broken(&words, width, 2))
         };
-        let lines = written(self.layout(last));
+        let lines = written(&self.layout(last));
         let cells = std::iter::once(&self.head).chain(&self.rows);
         lines.lines().zip(cells).fold(String::new(), |out, (line, cells)| {
             let said =
@@ -145,7 +145,7 @@ fn whole(column: &mut comfy_table::Column) {
 }
 
 /// As text, no line of which ends in blanks.
-fn written(layout: Layout) -> String {
+fn written(layout: &Layout) -> String {
     let mut out = String::new();
     for line in layout.trim_fmt().lines() {
         out.push_str(line.trim_end());

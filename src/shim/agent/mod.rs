@@ -81,7 +81,8 @@ fn one<'a>(voice: &Voice<'a>, lasting: &mut Lasting<'a>, command: &Command) -> R
     let log = lasting.take_log();
     let (child, relay) = match start::start(voice, command, log) {
         Ok(started) => started,
-        Err((error, log)) => {
+        Err(failed) => {
+            let (error, log) = *failed;
             lasting.log = Some(log);
             return Err(error);
         }

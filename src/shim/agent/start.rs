@@ -26,7 +26,7 @@ pub(super) fn start(
     voice: &Voice<'_>,
     command: &Command,
     log: Log,
-) -> Result<(Pid, Relay), (ShimError, Log)> {
+) -> Result<(Pid, Relay), Box<(ShimError, Log)>> {
     match voice.spec.mode {
         AgentMode::Headless => match headless(voice, command) {
             Ok((child, ends)) => {
@@ -35,11 +35,11 @@ pub(super) fn start(
                 let lens = Lens::new(&voice.spec.adapter, voice.spec.stream.clone(), raw);
                 Ok((child, Relay::through(lens, ends, Pane::take(), log)))
             }
-            Err(error) => Err((error, log)),
+            Err(error) => Err(Box::new((error, log))),
         },
         AgentMode::Terminal => match at_terminal(voice, command) {
             Ok((child, pair, pane)) => Ok((child, Relay::between(pair, pane, log))),
-            Err(error) => Err((error, log)),
+            Err(error) => Err(Box::new((error, log))),
         },
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use serde_json::json;
 
+#[expect(clippy::needless_pass_by_value, reason = "a literal at each call")]
 fn spec(dir: &tempfile::TempDir, more: Value) -> AgentSpec {
     let mut spec = json!({"adapter": "x", "mode": "headless", "state": dir.path(), "ready": "event", "end": "turn",
         "ready_ms": 1_000, "linger_ms": 500, "limits": {"phrases": ["429"], "wait": ["in"], "until": ["lim:at"]},
