@@ -1,5 +1,6 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
+pub mod agents;
 pub mod cli;
 pub mod dash;
 pub mod engine;

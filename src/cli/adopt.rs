@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 use super::error::CliError;
 use super::place::{Place, Run};
 use super::workflow_file::File;
-use super::{choose, setup, start};
+use super::{agent_look, choose, setup, start};
 use crate::engine::event::Adopted;
 use crate::engine::reshape::{self, Fate, Outlook};
 use crate::engine::state::{RunPhase, RunState};
 use crate::journal::Journal;
 use crate::render::words::{count, list, short, up};
 use crate::supervisor::clock::Clock;
-use crate::workflow::TaskBase;
+use crate::workflow::{SessionKind, TaskBase, Workflow};
 
 /// More tasks than this, and those that are kept are only counted.
 const ROWS: usize = 200;
@@ -70,7 +70,7 @@ pub fn change(
         bases,
         setup: None,
         workers: if kept { started.workers } else { choose::workers(workers, new.limits.workers) },
-        workflow: new.clone(),
+        workflow: known_agents(new, old, started.session)?,
         base,
     };
     Ok(Some(Change {
@@ -79,6 +79,16 @@ pub fn change(
         moved_to: now.filter(|now| *now != adopted.base),
         adopted,
     }))
+}
+
+/// The edited workflow, with what the run knows of its agents; others are looked at.
+fn known_agents(new: &Workflow, old: &Workflow, session: SessionKind) -> Result<Workflow, CliError> {
+    let mut workflow = new.clone();
+    agent_look::inherit(&mut workflow, old);
+    if agent_look::has_unknown(&workflow) {
+        agent_look::settle(&mut workflow, session)?;
+    }
+    Ok(workflow)
 }
 
 impl Change {

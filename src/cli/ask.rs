@@ -33,7 +33,15 @@ pub struct Answer {
 /// # Errors
 /// A sentence's end: that there is no such program, or that it gave no answer in time.
 pub fn ask(program: &str, args: &[&str]) -> Result<Answer, String> {
-    let deadline = Instant::now() + LIMIT;
+    within(program, args, LIMIT)
+}
+
+/// The same with a deadline of its own.
+///
+/// # Errors
+/// As [`ask`].
+pub fn within(program: &str, args: &[&str], limit: Duration) -> Result<Answer, String> {
+    let deadline = Instant::now() + limit;
     let (mut reader, writer) = std::io::pipe().map_err(|error| format!("no pipe: {error}"))?;
     let copy = writer.try_clone().map_err(|error| format!("no pipe: {error}"))?;
     let mut command = Command::new(program);
@@ -53,7 +61,7 @@ pub fn ask(program: &str, args: &[&str]) -> Result<Answer, String> {
         // Ended by now or not: it is collected either way, and its answer is too late.
         let _ = child.kill();
         let _ = child.wait();
-        return Err(format!("`{program}` gave no answer in {} s", LIMIT.as_secs()));
+        return Err(format!("`{program}` gave no answer in {} s", limit.as_secs()));
     };
     let text = String::from_utf8_lossy(&text).trim().to_owned();
     Ok(Answer { success: status.success(), text })

@@ -77,7 +77,10 @@ pub fn kind(of: &TaskKind) -> String {
         TaskKind::Run(line) => format!("run: {}", brief(line)),
         TaskKind::Argv(words) => format!("argv: {}", argv(words)),
         TaskKind::Worker(words) => format!("worker: {}", argv(words)),
-        TaskKind::Agent { agent, prompt } => format!("agent `{agent}`: {}", brief(prompt)),
+        TaskKind::Agent { agent, prompt, model } => {
+            let model = model.as_ref().map(|model| format!(" with {}", brief(model))).unwrap_or_default();
+            format!("agent `{agent}`{model}: {}", brief(prompt))
+        }
         TaskKind::Reduce(line) => format!("reduce: {}", brief(line)),
         TaskKind::Approve(message) => format!("approve: {}", brief(message)),
         TaskKind::Loop(body) => format!("loop, at most {} times: {}", body.max, kind(&body.each.kind)),

@@ -2,6 +2,7 @@
 //!
 //! It only looks. It leaves out mending: each line says what a person may do.
 
+mod agents;
 mod home;
 mod host;
 mod repository;
@@ -100,6 +101,7 @@ pub fn run(global: &Global, args: &DoctorArgs, output: Output) -> Result<Exit, C
         // A home that was named can be looked at without a repository.
         Err(_) => findings.extend(global.home.iter().flat_map(|home| home::all(&Home::at(home)))),
     }
+    findings.extend(agents::all(place.as_ref().ok()));
     output.result(
         || findings.iter().map(Finding::json).collect(),
         || findings.iter().map(Finding::line).collect(),

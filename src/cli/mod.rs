@@ -4,6 +4,8 @@
 
 mod act;
 mod adopt;
+mod agent_look;
+mod agents;
 mod answer;
 mod ask;
 mod attach;
@@ -29,6 +31,7 @@ mod exit_code;
 mod export;
 mod graph;
 mod heartbeat;
+mod hook;
 mod hooks;
 mod init;
 mod logs;
@@ -43,6 +46,7 @@ mod place;
 mod placed;
 mod plan;
 mod progress;
+mod prompts;
 mod question;
 mod read;
 mod record;
@@ -139,6 +143,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Check what ilchul needs on this machine.
     Doctor(doctor::DoctorArgs),
+    /// List the kinds of agents, or explain one.
+    Agents(agents::AgentsArgs),
     /// Print a JSON Schema.
     Schema(schema::SchemaArgs),
     /// Print a guide.
@@ -207,6 +213,8 @@ enum Command {
     TmuxSnippet(tmux_snippet::SnippetArgs),
     /// Offer the worker's side as tools to an agent, on standard input and output.
     Mcp(mcp::McpArgs),
+    /// Tell a worker's shim what happened in its agent; for the agent's own hooks.
+    Hook(hook::HookArgs),
 }
 
 /// The binary's whole life but for the process exit: arguments in, exit code out.
@@ -214,6 +222,12 @@ enum Command {
 pub fn main(args: Vec<OsString>) -> i32 {
     if args.get(1).is_some_and(|word| word == "shim") {
         return crate::shim::main(&args[2..]);
+    }
+    let asks_for_help = || args.iter().any(|word| word == "--help" || word == "-h");
+    if args.get(1).is_some_and(|word| word == "hook") && !asks_for_help() {
+        // An agent waits for its hooks: nothing else is looked at first.
+        hook::run_words(&args[2..]);
+        return 0;
     }
     if let Some(shell) = std::env::var_os(complete::ASKED) {
         return complete::answer(&shell, args);
@@ -260,6 +274,7 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, CliError> {
         Command::Validate(args) => validate::run(&cli.global, args, output),
         Command::Plan(args) => plan::run(&cli.global, args, output),
         Command::Doctor(args) => doctor::run(&cli.global, args, output),
+        Command::Agents(args) => agents::run(&cli.global, args, output),
         Command::Schema(args) => schema::run(&cli.global, args, output),
         Command::Docs(args) => docs::run(&cli.global, args, output),
         Command::Up(args) => trace::after(&cli.global, args, || up::run(&cli.global, args, output)),
@@ -294,5 +309,9 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, CliError> {
         Command::Man(args) => man::run(&cli.global, args, output),
         Command::TmuxSnippet(args) => tmux_snippet::run(&cli.global, args, output),
         Command::Mcp(args) => mcp::run(&cli.global, args, output),
+        Command::Hook(args) => {
+            hook::run(args);
+            Ok(Exit::Done)
+        }
     }
 }

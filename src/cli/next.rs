@@ -48,7 +48,7 @@ pub fn run(global: &Global, args: &NextArgs, output: Output) -> Result<Exit, Cli
         output.result(|| Value::Null, || nobody(&read, &of_run));
         return Ok(Exit::Done);
     };
-    let has_terminal = first.worker.session.as_ref().is_some_and(|session| session.kind == "tmux");
+    let has_terminal = first.worker.session.as_ref().is_some_and(|session| session.kind != "subprocess");
     let here = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     if has_terminal && here && !args.print && !output.json {
         return attach::to(&read, first.worker, false, output);

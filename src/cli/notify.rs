@@ -103,7 +103,7 @@ fn may_be_news(event: &Event) -> bool {
 
 /// Tells, on a thread of its own: nothing that it waits for holds the loop up.
 struct Notifier {
-    queue: Option<SyncSender<News>>,
+    queue: Option<SyncSender<Box<News>>>,
     troubles: Receiver<(usize, String)>,
     thread: Option<JoinHandle<()>>,
     /// Ways of which trouble was told.
@@ -138,7 +138,7 @@ impl Notifier {
             if let Err(error) = note(&self.file, &news.key) {
                 self.own.push(format!("what was told can't be noted, and may be told again: {error}"));
             }
-            let sent = self.queue.as_ref().map(|queue| queue.try_send(news));
+            let sent = self.queue.as_ref().map(|queue| queue.try_send(Box::new(news)));
             if let Some(Err(TrySendError::Full(news))) = sent {
                 self.own.push(format!("too much waits to be told: {}", news.title));
             }
@@ -166,7 +166,7 @@ impl Notifier {
     }
 }
 
-fn tell_all(ways: &[Notify], news: &Receiver<News>, report: &Sender<(usize, String)>) {
+fn tell_all(ways: &[Notify], news: &Receiver<Box<News>>, report: &Sender<(usize, String)>) {
     while let Ok(news) = news.recv() {
         for (index, way) in ways.iter().enumerate() {
             if let Err(why) = way::tell(way, &news) {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::Color;
 use super::error::CliError;
+use crate::render::fit;
 
 /// How a command prints.
 #[derive(Debug, Clone, Copy)]
@@ -73,9 +74,21 @@ pub fn line(text: &str) {
     print(&format!("{text}\n"));
 }
 
-/// Prints one line on stderr, control characters made visible.
+/// Prints a text on stderr, control characters made visible. On a terminal it wraps between
+/// words and breaks no line to type; a file has it as it is.
 pub fn talk(text: &str) {
-    talk_raw(&format!("{}\n", crate::render::clean(text)));
+    let text = crate::render::clean(text);
+    if !std::io::stderr().is_terminal() {
+        return talk_raw(&format!("{text}\n"));
+    }
+    let columns = size_of_talk().0;
+    let wrapped = |line: &str| match line.starts_with(' ') {
+        // Set off as something to type, or as a table.
+        true => line.to_owned(),
+        false => fit::paragraph(line, columns, 0),
+    };
+    let lines: Vec<String> = text.split('\n').map(wrapped).collect();
+    talk_raw(&format!("{}\n", lines.join("\n")));
 }
 
 /// The width of the terminal, or 100 where there is none.

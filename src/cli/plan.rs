@@ -17,7 +17,7 @@ use super::exit_code::Exit;
 use super::output::Output;
 use super::place::{self, Place, Run};
 use super::workflow_file::{self, File};
-use super::{Global, adopt, setup_plan, start, submit_line, up};
+use super::{Global, adopt, agent_look, prompts, setup_plan, start, submit_line, up};
 use crate::home::Home;
 use crate::journal::{Journal, JournalError};
 use crate::render::words;
@@ -41,6 +41,9 @@ pub struct PlanArgs {
     /// Live workers at once; the workflow's limit, or the number of cores, by default.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     workers: Option<u32>,
+    /// Show what each agent would be told as well.
+    #[arg(long)]
+    prompts: bool,
 }
 
 /// What `up` would do. Everything is found out before the first line is printed, so that
@@ -55,6 +58,10 @@ struct Plan<'a> {
     home: &'a Path,
     layers: Vec<Vec<Placed<'a>>>,
     setup: Option<setup_plan::Outlook>,
+    /// A clause for each agent, and what people are told of it.
+    agents: agent_look::Found,
+    /// What agents would be told, where that was asked for.
+    prompts: Option<Vec<prompts::Prompt>>,
     /// The last run, where the file has been edited since, and what that means for it.
     edited: Option<(Run, adopt::Change)>,
 }
@@ -70,11 +77,16 @@ pub fn run(global: &Global, args: &PlanArgs, output: Output) -> Result<Exit, Cli
     let place = place::find(global.home.as_deref())?;
     let workflow = &file.loaded.workflow;
     let flag = args.session.as_deref().map(choose::named).transpose()?;
+    let chosen = choose::session(flag, workflow.session)?;
+    let mut settled = workflow.clone();
+    let agents = agent_look::found(&mut settled, chosen.kind)?;
     let plan = Plan {
+        agents,
+        prompts: args.prompts.then(|| prompts::all(&settled)),
         name: path.display().to_string(),
         base: (start::resolve(&place, workflow)?, start::base_name(workflow)),
         uncommitted: uncommitted(&place, &here)?,
-        session: choose::session(flag, workflow.session)?,
+        session: chosen,
         workers: choose::workers(args.workers, workflow.limits.workers),
         home: place.home.root(),
         layers: layers(&place, workflow)?,
@@ -174,6 +186,9 @@ impl Plan<'_> {
         }
         let _ = writeln!(text, "Sessions  {} ({})", self.session.kind.word(), self.session.why);
         let _ = writeln!(text, "Workers   {} at once", self.workers);
+        for line in &self.agents.lines {
+            let _ = writeln!(text, "Agent     {line}");
+        }
         for bound in describe::bounds(&workflow.limits) {
             let _ = writeln!(text, "Limit     {bound}");
         }
@@ -188,6 +203,7 @@ impl Plan<'_> {
                 }
             }
         }
+        text.extend(self.prompts.iter().map(|all| prompts::text(all)));
         let Some((last, change)) = &self.edited else {
             text.push_str("\nNothing was started. Run `ilchul up` to start it.\n");
             return text;
@@ -231,6 +247,8 @@ impl Plan<'_> {
                 "notice": self.session.line(),
             },
             "workers": self.workers,
+            "agents": self.agents.json,
+            "prompts": self.prompts.as_ref().map(|all| prompts::json(all)),
             "limits": describe::bounds_json(&workflow.limits),
             "order": workflow.order,
             "home": self.home,

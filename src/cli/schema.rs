@@ -16,8 +16,9 @@ use crate::{protocol, workflow};
 type Maker = fn() -> Value;
 
 /// The formats that have one.
-const SCHEMAS: [(&str, Maker); 13] = [
+const SCHEMAS: [(&str, Maker); 14] = [
     ("workflow", workflow::schema),
+    ("settings", workflow::settings_schema),
     ("report", protocol::report_schema),
     ("worker", protocol::worker_schema),
     // What the commands of these names print with `--json`.
@@ -41,8 +42,8 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// Arguments of `schema`.
 #[derive(Debug, Args)]
 pub struct SchemaArgs {
-    /// Which format: `workflow`, `report`, `worker`, or a command that reads, for its `--json`:
-    /// `status`, `workers`, `why`, `evidence`, `events`, `graph`, `runs`, `logs`, `plan`, `page`.
+    /// Which format: `workflow`, `settings`, `report`, `worker`, or a command that reads, for its
+    /// `--json`: `status`, `workers`, `why`, `evidence`, `events`, `graph`, `runs`, `logs`, `plan`, `page`.
     name: String,
 }
 

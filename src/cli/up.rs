@@ -15,14 +15,14 @@ use super::output::{self, Output};
 use super::place::{self, Place, Run};
 use super::progress::Progress;
 use super::workflow_file::{self, File};
-use super::{Global, adopt, choose, detach, drive, metrics, record, settings, start};
+use super::{Global, adopt, agent_look, choose, detach, drive, metrics, record, settings, start};
 use crate::engine::Engine;
 use crate::engine::state::{RunPhase, RunState};
 use crate::journal::Journal;
 use crate::render::words;
 use crate::supervisor::fold::{Proof, Proving};
 use crate::supervisor::signals::Signals;
-use crate::supervisor::{End, open_folded, open_new};
+use crate::supervisor::{End, Listener, open_folded, open_new};
 
 /// Arguments of `up`.
 #[derive(Debug, Args, Clone)]
@@ -118,9 +118,14 @@ pub fn run(global: &Global, args: &UpArgs, output: Output) -> Result<Exit, CliEr
             let named = args.session.as_deref().map(choose::named).transpose()?;
             let chosen = choose::session(named, file.loaded.workflow.session)?;
             let File { loaded, bytes, digest } = file;
-            let started = start::plan(&place, (loaded.workflow, digest), (identity, chosen.kind), args)?;
+            let mut workflow = loaded.workflow;
+            let degraded = agent_look::settle(&mut workflow, chosen.kind)?;
+            let started = start::plan(&place, (workflow, digest), (identity, chosen.kind), args)?;
             if let (Some(because), Told::Text) = (chosen.line(), args.output) {
                 output::talk(&because);
+            }
+            if args.output == Told::Text {
+                degraded.iter().for_each(|line| output::talk(line));
             }
             if args.detach {
                 // What can't be had is refused here, and not in a log.
@@ -271,8 +276,7 @@ fn begin(
     if args.output == Told::Text {
         start::announce(place, &started);
     }
-    let listener =
-        metrics::beside(args.metrics.as_deref(), Box::new(voices(place, &started.run, args, output)?));
+    let listener = voices(place, &started.run, args, output)?;
     let opened = drive::opened(world, journal, listener, args.unattended);
     let ended = drive::run(signals, || Ok(open_new(opened, started)), |_| Ok(()))?;
     finish(&ended.0, ended.1.into_state(), args, output)
@@ -298,16 +302,17 @@ fn go_on(
     if args.output == Told::Text {
         record::vanished(place, state);
     }
-    let listener = metrics::beside(args.metrics.as_deref(), Box::new(voices(place, run, args, output)?));
+    let listener = voices(place, run, args, output)?;
     let opened = drive::opened(world, journal, listener, args.unattended);
     let ended = drive::run(signals, || Ok(open_folded(opened, engine)?), |_| Ok(()))?;
     finish(&ended.0, ended.1.into_state(), args, output)
 }
 
 /// The screen, and whoever else the user wants to be told by.
-fn voices(place: &Place, run: &str, args: &UpArgs, output: Output) -> Result<Voices, CliError> {
+fn voices(place: &Place, run: &str, args: &UpArgs, output: Output) -> Result<Box<dyn Listener>, CliError> {
     let screen = Progress::new(args.output == Told::Json, output.color_err);
-    Ok(Voices::new(screen, settings::load()?.notify, (&place.home, run)))
+    let voices = Voices::new(screen, settings::load()?.notify, (&place.home, run));
+    Ok(metrics::beside(args.metrics.as_deref(), Box::new(voices)))
 }
 
 fn finish(end: &End, state: RunState, args: &UpArgs, output: Output) -> Result<Exit, CliError> {

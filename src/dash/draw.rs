@@ -31,6 +31,8 @@ const TEXT_MIN: usize = 4;
 const QUESTION_MAX: usize = 6;
 /// The widest bar.
 const BAR_MAX: usize = 42;
+/// What is said of a run without a supervisor, before what to type.
+const NOBODY: &str = "Nobody drives this run. Go on with: ";
 /// Tasks that are named where they are counted.
 const NAMED: usize = 3;
 
@@ -195,13 +197,14 @@ impl Dash {
             }
             list(&names)
         };
-        let is_over = matches!(view.phase, RunPhase::Ended { .. });
-        if !self.waiting.is_empty() && !is_over {
-            let verb = if self.waiting.len() == 1 { "waits" } else { "wait" };
-            return (format!("! {} {verb} for you: w goes there", named(&self.waiting)), Tone::Warn);
-        }
-        if !is_over && !self.look.held {
-            return (format!("! Nobody drives this run. Go on with: {}", up(&view.path)), Tone::Warn);
+        let is_over = self.is_over();
+        let verb = if self.waiting.len() == 1 { "waits" } else { "wait" };
+        let waits = format!("{} {verb} for you: w goes there", named(&self.waiting));
+        match (is_over, self.look.held, self.waiting.is_empty()) {
+            (false, false, true) => return (format!("! {NOBODY}{}", up(&view.path)), Tone::Warn),
+            (false, false, false) => return (format!("! {NOBODY}{}; {waits}", up(&view.path)), Tone::Warn),
+            (false, true, false) => return (format!("! {waits}"), Tone::Warn),
+            (true, _, _) | (false, true, true) => {}
         }
         if let Some(halted) = view.halted.as_ref().filter(|_| !is_over) {
             return (format!("! Nothing new starts: {}", line(&halted.reason)), Tone::Warn);

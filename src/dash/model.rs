@@ -63,6 +63,12 @@ pub struct Dash {
     pub(super) said: Option<(String, Tone)>,
 }
 
+/// Whether a letter may stand on the screen as it is.
+fn is_plain(c: char) -> bool {
+    let text = String::from(c);
+    crate::render::clean(&text) == text && !c.is_control()
+}
+
 impl Dash {
     /// A first look, on a screen of so many lines.
     #[must_use]
@@ -194,7 +200,7 @@ impl Dash {
                 filter.pop();
             }
             Key::Ctrl('u') => filter.clear(),
-            Key::Char(c) if filter.chars().count() < FILTER_MAX => filter.push(c),
+            Key::Char(c) if filter.chars().count() < FILTER_MAX && is_plain(c) => filter.push(c),
             Key::Up | Key::Down | Key::PageUp | Key::PageDown | Key::Home | Key::End => {
                 self.go(key.step());
             }

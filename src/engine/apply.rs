@@ -218,6 +218,11 @@ fn follow_attempt(
     }
     if to == TaskPhase::InProgress {
         worker.acknowledged = true;
+        // It goes on: the question isn't its last word any more.
+        let is_question = |report: &KeptReport| matches!(report.status.as_str(), "needs_input" | "blocked");
+        if from == TaskPhase::Blocked && worker.report.as_deref().is_some_and(is_question) {
+            worker.report = None;
+        }
     }
     // A claim that expired and is given to somebody else: the successor says whose it was.
     if matches!(step, TaskStep::Recovered { .. } | TaskStep::Requeued) && worker.expired {

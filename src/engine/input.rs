@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::budget::Amounts;
 use super::event::{Drift, Place, Snapshot};
 use super::evidence::{Checked, ChildExit};
 use crate::protocol::{Report, Submission};
@@ -141,6 +142,8 @@ pub enum Seen {
         survivors: Vec<u32>,
         /// It couldn't be started.
         error: Option<String>,
+        /// What it used, as its shim was told by the agent's own figures.
+        usage: Amounts,
     },
     /// Session and process are proven gone without a record of an end.
     Gone {

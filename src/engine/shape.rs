@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::decide::sha256_hex;
-use crate::workflow::{Task, TaskBase, TaskKind, Workflow};
+use crate::workflow::{Agent, Task, TaskBase, TaskKind, Workflow};
 
 /// What shapes a task's result, by the key that says so.
 pub(super) fn shape(
@@ -29,9 +29,13 @@ pub(super) fn shape(
         TaskKind::Run(line) => put("run", json!(line)),
         TaskKind::Argv(argv) => put("argv", json!(argv)),
         TaskKind::Worker(argv) => put("worker", json!(argv)),
-        TaskKind::Agent { agent, prompt } => {
-            put("agent", json!(flow.agents.get(agent)));
+        TaskKind::Agent { agent, prompt, model } => {
+            // Without its definition: a newer ilchul launches the same agent, perhaps in other words.
+            put("agent", json!(flow.agents.get(agent).map(Agent::shape)));
             put("prompt", json!(prompt));
+            if model.is_some() {
+                put("model", json!(model));
+            }
         }
         TaskKind::Reduce(line) => put("reduce", json!(line)),
         TaskKind::Approve(message) => put("approve", json!(message)),

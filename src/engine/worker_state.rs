@@ -96,6 +96,9 @@ pub struct WorkerState {
     /// What its questions were answered, in order: the place of each is its number less one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<Given>,
+    /// What it used, as its shim was told by the agent's own figures.
+    #[serde(default, skip_serializing_if = "Amounts::is_empty")]
+    pub measured: Amounts,
     /// How its child ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<ChildExit>,
@@ -197,6 +200,7 @@ impl WorkerState {
             seen_reports: Vec::new(),
             submissions: BTreeMap::new(),
             answers: Vec::new(),
+            measured: Amounts::default(),
             exit: None,
             stop: None,
             stopped: false,

@@ -9,7 +9,10 @@
 //! it (`item.completed/command_execution`). A *pick* is `<record pattern>:<path>`, where a
 //! path is dotted and a number in it an index: `turn.failed:error.message`, `*:sessionID`.
 
+use super::{Assignment, DROP_BOX, REPORT, REPORT_SCHEMA, ReportStatus};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::path::Path;
 
 /// The folder inside mail with the files of one agent's attempt.
 pub const AGENT_DIR: &str = "agent";
@@ -56,6 +59,9 @@ pub struct AgentSpec {
     /// How a rate limit is told from another failure.
     #[serde(default)]
     pub limits: LimitRules,
+    /// Where it says what the work cost.
+    #[serde(default)]
+    pub usage: Vec<UsageRule>,
     /// Milliseconds from a turn's start to its readiness.
     #[serde(default = "default_ready_ms")]
     pub ready_ms: u64,
@@ -139,8 +145,8 @@ pub struct StreamRules {
     pub error: Vec<String>,
     /// How a record is shown; the first that matches. What matches none isn't shown.
     pub show: Vec<ShowRule>,
-    /// What the work cost.
-    pub usage: Vec<UsageRule>,
+    /// Patterns of records that aren't kept raw and mean nothing: partial messages, say.
+    pub drop: Vec<String>,
 }
 
 /// How one kind of record is shown.
@@ -255,6 +261,28 @@ impl AgentPhase {
             Self::Ending => "ending",
         }
     }
+}
+
+/// The name of what an agent was told at the beginning of its `n`th turn, from 2.
+#[must_use]
+pub fn turn_name(n: u32) -> String {
+    format!("turn-{n}.md")
+}
+
+/// What an agent is told where its report is missing: where one goes and what it looks like.
+#[must_use]
+pub fn how_to_report(assignment: &Assignment, tree: &Path) -> String {
+    let Assignment { task, attempt, token, .. } = assignment;
+    let skeleton = json!({"schema": REPORT_SCHEMA, "task": task, "attempt": attempt, "token": token,
+        "status": "done", "summary": "..."});
+    let (file, statuses) = (tree.join(DROP_BOX).join(REPORT), ReportStatus::WORDS.join(", "));
+    format!(
+        "Run `ilchul report --status done --summary \"...\"`, or write this JSON, filled in, to `{}`:\n\n\
+         {skeleton}\n\n`status` is one of {statuses}; where it isn't done, add a `reason`. Everything that you \
+         claim is checked, so an honest failure is better than a false success. If you need an answer from a \
+         person, report `needs_input` with the question as `reason`, and end your turn.\n",
+        file.display()
+    )
 }
 
 fn default_ready_ms() -> u64 {

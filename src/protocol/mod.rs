@@ -19,7 +19,7 @@ mod words;
 
 pub use agent::{
     AGENT_DIR, AgentEnd, AgentMode, AgentPhase, AgentReady, AgentSignals, AgentSpec, EVENTS, LimitRules,
-    ResultFile, STREAM, ShowRule, StreamRules, UsageFold, UsageRule,
+    ResultFile, STREAM, ShowRule, StreamRules, UsageFold, UsageRule, how_to_report, turn_name,
 };
 pub use check::{CheckOutcome, CheckSpec};
 pub use problem::Problem;

@@ -124,13 +124,17 @@ fn tasks(tasks: &[crate::workflow::Task]) -> Value {
 
 fn worker(found: &WorkerStep) -> Value {
     match found {
-        WorkerStep::Ended { exit, survivors } => {
+        WorkerStep::Ended { exit, survivors, usage } => {
             let (code, signal) = match exit {
                 ChildExit::Code(code) => (Some(*code), None),
                 ChildExit::Signal(signal) => (None, Some(*signal)),
                 ChildExit::Unknown => (None, None),
             };
-            json!({"code": code, "signal": signal, "survivors": survivors})
+            let mut ended = json!({"code": code, "signal": signal, "survivors": survivors});
+            if !usage.is_empty() {
+                ended["usage"] = json!(usage);
+            }
+            ended
         }
         WorkerStep::Provisioning { .. }
         | WorkerStep::Launched { .. }
@@ -364,7 +368,14 @@ mod tests {
                 WorkerStep::Launched { workspace: None, session: place("tmux", "%3", &[]), port: None },
             ),
             worker("silent: no heartbeat for 12 s", WorkerStep::Moved { to: PlainMove::FellSilent }),
-            worker("", WorkerStep::Ended { exit: ChildExit::Signal(9), survivors: Vec::new() }),
+            worker(
+                "",
+                WorkerStep::Ended {
+                    exit: ChildExit::Signal(9),
+                    survivors: Vec::new(),
+                    usage: Amounts::default(),
+                },
+            ),
             claim(ClaimStep::Granted { expires: Moment(9), reserved: Amounts::default() }),
             claim(ClaimStep::Revoked { reason: "timeout: 5 s were used up".into() }),
             report(ReportStep::Accepted {

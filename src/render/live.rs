@@ -122,12 +122,11 @@ fn asks(state: &RunState, task: usize) -> (String, String) {
     if let Some((_, message)) = asked(state, task) {
         return (format!("asks for your approval: {}", line(message)), answers(id, ""));
     }
+    if let Some(question) = question::open(state, task) {
+        return (format!("asks: {}", line(&question.text)), respond(id, ""));
+    }
     if state.tasks[task].phase == TaskPhase::Blocked {
-        let asks = question::open(state, task).map_or_else(
-            || "waits for your answer".to_owned(),
-            |asked| format!("asks: {}", line(&asked.text)),
-        );
-        return (asks, respond(id, ""));
+        return ("waits for your answer".to_owned(), respond(id, ""));
     }
     let lost = "is lost: nobody can tell whether its worker is at work".to_owned();
     (lost, format!("ilchul decide {id} rerun|skip|accept, or ilchul attach {id}"))
@@ -202,7 +201,7 @@ mod tests {
     #[test]
     fn it_says_how_far_it_is_what_runs_and_what_to_type_for_what_waits() {
         insta::assert_snapshot!(shown(&five(), 79, 12), @r"
-        [##########xxxxx>>>>>>>>>] 2 of 5 tasks ended, 1 without success
+        [####xxxx>>>>>>>>>>>>>>>>] 2 of 5 tasks ended, 1 without success
         > build            1 min
         > test-everything  1 min, attempt 2 of 2, its worker is being started
         ! ship  asks for your approval: Ship \u{202e}it?

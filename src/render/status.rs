@@ -228,7 +228,7 @@ pub(super) fn attention(view: &RunView, held: bool, beside: &Beside, screen: Scr
 /// A worker's question, and what to type.
 fn asks(view: &RunView, task: &TaskView, screen: Screen) -> String {
     let id = &task.id;
-    let look = if view.session == "tmux" { "attach" } else { "logs" };
+    let look = if view.session == "subprocess" { "logs" } else { "attach" };
     let text = task.question.as_ref().map_or_else(String::new, |question| line(&question.text));
     let for_long = span(screen.now_ms.saturating_sub(task.since.wall_ms));
     let text = stopped(&text);

@@ -228,7 +228,7 @@ impl<'v> Why<'v> {
             TaskPhase::Verifying => self.one("the end of the checks", &format!("evidence {id}")),
             TaskPhase::RepairRequired => self.one("its next attempt", &format!("evidence {id}")),
             TaskPhase::Blocked => {
-                let look = if self.view.session == "tmux" { "attach" } else { "logs" };
+                let look = if self.view.session == "subprocess" { "logs" } else { "attach" };
                 let next = vec![self.command(&format!("{look} {id}")), respond(id, &self.of_run)];
                 Way { change: "your answer, or its own going on".to_owned(), next }
             }

@@ -5,13 +5,13 @@
 //! stands in the exit as well. It leaves out what the outcome means.
 
 use super::launch::Session;
-use super::run::{Finished, write_ack};
-use super::tree::End;
+use super::run::write_ack;
+use super::tree::{End, Tree};
 use super::{ShimError, clock};
 use crate::mail::{self, MailError};
 use crate::protocol::{
-    self, Answer, Assignment, EXIT, ExitRecord, REPORT, REPORT_SCHEMA, Report, ReportStatus, WORKER_SCHEMA,
-    answer_name,
+    self, Answer, Assignment, EXIT, ExitRecord, REPORT, REPORT_SCHEMA, Report, ReportStatus, Usage,
+    WORKER_SCHEMA, answer_name,
 };
 use nix::sys::signal::Signal;
 use std::error::Error;
@@ -20,6 +20,18 @@ use std::time::Duration;
 /// How often a write that failed is tried again, and how long after (a full disk may be emptied).
 const TRIES: u32 = 120;
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// What is known of a child that ended.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) tree: Tree,
+    pub(super) started_at: String,
+    pub(super) acked: bool,
+    /// Why it was ended from outside, if it was.
+    pub(super) stopped: Option<&'static str>,
+    /// What it used, as far as that was told.
+    pub(super) usage: Option<Usage>,
+}
 
 /// Records a child that ended.
 pub(super) fn ended(
@@ -57,7 +69,7 @@ pub(super) fn ended(
             ended_at,
             survivors: finished.tree.survivors().to_vec(),
             error,
-            usage: None,
+            usage: finished.usage,
         },
     )
 }
@@ -128,7 +140,13 @@ fn signal_name(number: i32) -> String {
     }
 }
 
-fn report(assignment: &Assignment, status: ReportStatus, summary: String, reason: Option<String>) -> Report {
+/// A report of the shim's own.
+pub(super) fn report(
+    assignment: &Assignment,
+    status: ReportStatus,
+    summary: String,
+    reason: Option<String>,
+) -> Report {
     Report {
         schema: REPORT_SCHEMA.to_owned(),
         task: assignment.task.clone(),

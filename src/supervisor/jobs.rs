@@ -10,6 +10,7 @@ use ilchul_substrate::Request;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::agent;
 use super::launch::{self, Job, PROMPT, TreeSetup};
 use super::repair::{self, Note};
 use super::request;
@@ -23,9 +24,6 @@ use crate::engine::evidence::ChildExit;
 use crate::engine::state::{RunState, WorkerState};
 use crate::protocol::{self, Answer, Assignment, SubmissionAnswer, WORKER_SCHEMA};
 use crate::workflow::{Task, TaskKind, Trust, WorkspaceKind};
-
-/// The most characters of a summary that another worker reads.
-const QUOTED_MAX: usize = 2_000;
 
 /// The launch of a worker, where this life knows its nonce.
 pub(super) fn launch(world: &World, engine: &Engine, id: &str) -> Option<Job> {
@@ -57,7 +55,9 @@ pub(super) fn launch(world: &World, engine: &Engine, id: &str) -> Option<Job> {
         },
         extras: extras(world, planned),
         inputs: inputs(state, id, &views::of(&world.home, state, id), &notes),
-        prompt: prompt(state, worker.task, refuted.as_deref()),
+        prompt: agent::prompt(world, state, id, refuted.as_deref()),
+        // They name the prompt by its place alone.
+        agent: agent::composed(world, state, id).map(|composed| composed.files),
         views: views::of(&world.home, state, id),
         refuted,
         free_disk: state.workflow().limits.free_disk,
@@ -90,18 +90,22 @@ pub(super) fn assignment(
 ) -> Option<Assignment> {
     let worker = state.workers.get(id)?;
     let planned = state.planned(worker.task);
-    let (argv, agent) = match &planned.kind {
+    let composed = agent::composed(world, state, id);
+    let told = agent::of(state, planned).map(|(agent, _)| agent);
+    let (argv, is_agent) = match &planned.kind {
         TaskKind::Run(line) => (vec!["/bin/sh".to_owned(), "-c".to_owned(), line.clone()], false),
         TaskKind::Reduce(line) => (verify::reduce_argv(line, &first_output(world, id)), false),
         TaskKind::Argv(argv) | TaskKind::Worker(argv) => (argv.clone(), false),
-        TaskKind::Agent { agent, .. } => {
-            (state.workflow().agents.get(agent).map(|agent| agent.argv.clone()).unwrap_or_default(), true)
+        TaskKind::Agent { .. } => {
+            let own = || told.map(|agent| agent.argv.clone()).unwrap_or_default();
+            (composed.as_ref().map_or_else(own, |composed| composed.argv.clone()), true)
         }
         // Nobody is told to do these: they have no worker.
         TaskKind::Approve(_) | TaskKind::Loop(_) | TaskKind::Map(_) | TaskKind::Tournament(_) => return None,
     };
-    let prompt_file = agent.then(|| world.home.mail(&world.run, id).join(PROMPT).display().to_string());
-    let mut env = extras(world, planned);
+    let prompt_file = is_agent.then(|| world.home.mail(&world.run, id).join(PROMPT).display().to_string());
+    let mut env = told.map(|told| agent::environment(world, told, composed.as_ref())).unwrap_or_default();
+    env.extend(extras(world, planned));
     // An agent finds its prompt by name, whatever started the session.
     env.extend(prompt_file.iter().map(|file| ("ILCHUL_PROMPT_FILE".to_owned(), file.clone())));
     Some(Assignment {
@@ -116,7 +120,7 @@ pub(super) fn assignment(
         deadline,
         beat_ms: millis(state.workflow().heartbeat.every),
         grace_ms: millis(state.workflow().limits.grace),
-        agent: None,
+        agent: composed.map(|composed| Box::new(composed.spec)),
     })
 }
 
@@ -223,7 +227,9 @@ fn job_for_environment(world: &World, state: &RunState, id: &str, worker: &Worke
         own_worker: None,
         extras: extras(world, planned),
         inputs: None,
-        prompt: prompt(state, worker.task, None),
+        // That there is one is all that the environment says of it.
+        prompt: agent::has_prompt(planned).then(String::new),
+        agent: None,
         views: views::of(&world.home, state, id),
         refuted: None,
         free_disk: None,
@@ -345,58 +351,6 @@ fn reviews(state: &RunState, task: usize) -> Reviews<'_> {
         shown: needed(state, task),
         task: &state.planned(task).id,
     }
-}
-
-/// An agent's prompt with its templates filled in; what other workers said is capped.
-fn prompt(state: &RunState, task: usize, refuted: Option<&str>) -> Option<String> {
-    let TaskKind::Agent { prompt, .. } = &state.planned(task).kind else { return None };
-    let needs: BTreeMap<String, Value> = state
-        .planned(task)
-        .needs
-        .iter()
-        .filter_map(|need| {
-            let needed = &state.tasks[state.task_index(&need.task)?];
-            let summary: String = needed.summary.chars().take(QUOTED_MAX).collect();
-            Some((need.task.clone(), json!({"summary": summary, "outputs": needed.outputs})))
-        })
-        .collect();
-    let item = state.planned(task).item.as_ref();
-    let mut environment = minijinja::Environment::new();
-    environment.set_fuel(Some(50_000));
-    let filled = environment
-        .render_str(
-            prompt,
-            minijinja::value::Serde(
-                json!({"needs": needs, "item": item, "refuted": refuted.unwrap_or_default()}),
-            ),
-        )
-        // The template was checked with the workflow; what is left are values of another shape.
-        .unwrap_or_else(|error| {
-            format!("{prompt}\n\n(The values in this prompt couldn't be filled in: {error}.)")
-        });
-    // Whoever wrote the prompt may have said where it belongs.
-    let placed = ["{{ refuted ", "{{- refuted "].iter().any(|tag| prompt.contains(tag));
-    let told = refuted.filter(|_| !placed);
-    let review = review_note(state, task);
-    Some(
-        [Some(filled), told.map(str::to_owned), review]
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>()
-            .join("\n\n"),
-    )
-}
-
-/// What an agent that reviews must know: a prompt is written before there is a head.
-fn review_note(state: &RunState, task: usize) -> Option<String> {
-    let reviewed = *state.reviews.get(&task)?;
-    let (id, base) = (&state.planned(reviewed).id, state.base_of(reviewed));
-    Some(format!(
-        "You review attempt {} of the task `{id}`. This tree stands at its head; what it changed is `git diff {base} HEAD`. \
-         Change nothing here. Answer with `ilchul report --status done --output verdict=pass` or `verdict=fail`, \
-         and say why with `--summary`.\n",
-        state.tasks[reviewed].attempt
-    ))
 }
 
 fn millis(duration: Duration) -> u64 {

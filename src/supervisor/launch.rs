@@ -52,6 +52,8 @@ pub struct Job {
     pub inputs: Option<Vec<u8>>,
     /// What an agent is asked.
     pub prompt: Option<String>,
+    /// The files of an agent's own folder; none where the folder isn't wanted.
+    pub agent: Option<Vec<(String, Vec<u8>)>>,
     /// What a judge compares.
     pub views: Vec<View>,
     /// What was refuted last time, as a text.
@@ -229,6 +231,11 @@ fn make_mail(world: &World, watch: &Watch, job: &Job, tree: &Path) -> Result<Pat
     write_first(&folder, INPUTS, job.inputs.as_deref().ok_or_else(formless)?)?;
     if let Some(prompt) = &job.prompt {
         write_first(&folder, PROMPT, prompt.as_bytes())?;
+    }
+    if let Some(files) = &job.agent {
+        let own = folder.join(protocol::AGENT_DIR);
+        private_child(&own).map_err(|error| ("mail", io_words(&own, &error), true))?;
+        files.iter().try_for_each(|(name, bytes)| write_first(&own, name, bytes))?;
     }
     if let Some(refuted) = &job.refuted {
         write_first(&folder, REFUTED, refuted.as_bytes())?;

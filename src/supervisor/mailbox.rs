@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::engine::budget::Amounts;
 use crate::engine::evidence::ChildExit;
 use crate::engine::input::{Beat, Seen};
 use crate::mail::{self, MailError};
@@ -240,6 +241,7 @@ fn parse(name: &'static str, bytes: &[u8], tree: Option<&Path>) -> Seen {
                 },
                 survivors: exit.survivors,
                 error: exit.error,
+                usage: exit.usage.map(Amounts::from).unwrap_or_default(),
             },
             Err(problem) => refuse(problem),
         },

@@ -4,6 +4,7 @@
 //! batch is committed; then what is owed is done on other threads. It leaves out
 //! wording and colour: a [`Listener`] is told what was committed.
 
+mod agent;
 pub mod clock;
 pub mod close;
 mod drift;

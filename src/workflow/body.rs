@@ -92,6 +92,11 @@ impl Sink<'_> {
         {
             self.error(&at.key("prompt"), prompt.span, "a prompt only goes with `agent`");
         }
+        if let (Some(model), None) = (body.get("model"), body.get("agent"))
+            && site.rule != Rule::Part
+        {
+            self.error(&at.key("model"), model.span, "a model only goes with `agent`");
+        }
         let Some(kind) = kinds.first().copied() else {
             // A kind that isn't allowed here was named already, as were a slip of the hand and a lone prompt.
             let is_named = body.stands_for(site.kinds(), site.table) || body.get("prompt").is_some();
@@ -168,6 +173,24 @@ impl Sink<'_> {
         }
     }
 
+    /// `model`: the agent's, told in place of its own.
+    fn model(
+        &mut self,
+        at: &Path<'_>,
+        (field, agent): (Field<'_, '_>, &str),
+        site: &Site<'_>,
+    ) -> Option<String> {
+        let at = at.key("model");
+        let model = self.filled(&at, field.value)?.to_owned();
+        let known = site.scope.agents.get(agent);
+        let deaf = known.filter(|agent| agent.adapter.as_ref().is_none_or(|it| it.model.is_empty()));
+        if let Some(deaf) = deaf {
+            let message = format!("`{}` can't be told its model by arguments", deaf.adapter_name());
+            self.error_with(&at, field.value.span, message, "make it an agent of its own in `agents`");
+        }
+        Some(model)
+    }
+
     /// `agent` and `prompt`. An agent that has problems of its own is not named a second time.
     fn agent_kind(
         &mut self,
@@ -197,6 +220,7 @@ impl Sink<'_> {
                 String::new()
             }
         };
-        TaskKind::Agent { agent, prompt }
+        let model = body.get("model").and_then(|field| self.model(at, (field, &agent), site));
+        TaskKind::Agent { agent, prompt, model }
     }
 }

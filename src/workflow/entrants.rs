@@ -155,6 +155,8 @@ fn left_out(own: &Fields<'_, '_>) -> Vec<&'static str> {
     let mut out = Vec::new();
     if let Some(kind) = own.among(NESTED_KINDS).first() {
         out.extend_from_slice(NESTED_KINDS);
+        // The name of a model means something to one agent alone.
+        out.push("model");
         // A prompt goes with an agent, whichever of them it is.
         if kind.key.name != "agent" {
             out.push("prompt");

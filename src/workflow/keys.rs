@@ -4,10 +4,14 @@
 //! values have. Rules between keys (one kind per task, bounds that depend on
 //! each other) live in the reader alone.
 
+mod agent;
 mod settings;
 mod slurm;
 mod task;
 
+pub(super) use agent::{
+    ADAPTER, AGENT, ENV as ADAPTER_ENV, LAUNCH, LAUNCHES, LEVELS, RATE, RESULT, SHOW, SIGNALS, STREAM, USAGE,
+};
 pub(super) use settings::{BELLS, NOTIFY, SETTINGS, SETTINGS_DEFAULTS};
 pub(super) use slurm::{SLURM, TASK_SLURM};
 
@@ -96,11 +100,6 @@ pub(super) const LOSSES: &[&str] = &["ask", "retry", "fail"];
 pub(super) const POLICIES: &[&str] = &["completed", "partial", "terminal", "optional", "failed"];
 /// Which of the ready tasks starts first.
 pub(super) const ORDERS: &[&str] = &["critical", "fifo"];
-/// Ways to launch an agent.
-pub(super) const ADAPTERS: &[&str] = &["command"];
-/// Adapters that are known by name, and refused by name.
-pub(super) const LATER_ADAPTERS: &[&str] =
-    &["claude", "codex", "opencode", "gemini", "aider", "pi", "goose", "mini-swe-agent"];
 /// The kinds of an evidence item: exactly one of these.
 pub(super) const ITEMS: &[&str] = &["exit", "command", "diff", "artifact", "log", "review", "approval"];
 /// The kinds of a loop's condition: exactly one of these.
@@ -237,22 +236,6 @@ pub(super) static BUDGET: Table = Table {
     doc: "What one attempt may use at most: reserved when it starts, settled by what it reports.",
     keys: &[key("tokens", "Tokens.", Shape::Count(1, MAX_TOKENS)), key("usd", "US dollars.", Shape::Amount)],
     refused: &[],
-};
-
-pub(super) static AGENT: Table = Table {
-    doc: "How an agent is launched.",
-    keys: &[
-        required("adapter", "The kind of agent.", Shape::Word(ADAPTERS)),
-        required(
-            "argv",
-            "Program and arguments; the prompt is in the file that ILCHUL_PROMPT_FILE names.",
-            Shape::List(&Shape::Text),
-        ),
-    ],
-    refused: &[
-        ("model", "belongs to adapters that are not supported by this version"),
-        ("args", "belongs to adapters that are not supported by this version"),
-    ],
 };
 
 pub(super) static ITEM: Table = Table {

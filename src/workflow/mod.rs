@@ -3,6 +3,9 @@
 //! The only room that reads people's YAML. It knows nothing of runs: whether a
 //! commit exists or a program can be started is for others to find out.
 
+mod adapters;
+mod agent;
+mod agents;
 mod body;
 mod bounds;
 mod branches;
@@ -42,16 +45,17 @@ use error::Sink;
 use place::{Path, Source};
 use tree::Span;
 
+pub use adapters::{Catalogue, placeholders};
 pub use children::{Made, made};
 pub use control::{Loop, Map, Tournament};
 pub use error::{Errors, Problem, Severity, render, render_problems};
 pub use file::{MAX_BYTES, ReadError, read};
 pub use model::{
-    APPROVAL, Agent, Asked, Ceiling, Defaults, Evidence, Failures, Heartbeat, Item, Limits, LogSource, Need,
-    OnLost, Order, REDUCE, REVIEW, SessionKind, Setup, SlurmRequest, Task, TaskBase, TaskKind, Trust, When,
-    Workflow, WorkspaceKind,
+    APPROVAL, Access, Adapter, Agent, Asked, COMMAND, Ceiling, Defaults, Evidence, Failures, Health,
+    Heartbeat, Item, Launch, Limits, LogSource, Need, OnLost, Order, REDUCE, REVIEW, SessionKind, Setup,
+    SlurmRequest, Task, TaskBase, TaskKind, Trust, When, Workflow, WorkspaceKind,
 };
-pub use schema::schema;
+pub use schema::{schema, settings_schema};
 pub use settings::{Notify, Settings, SettingsError};
 pub use submitted::{Batch, Wrong, submitted};
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::agent::{Access, Adapter, Agent, COMMAND, Health, Launch};
 pub use super::bounds::{Ceiling, Defaults, Failures, Order};
 use super::control::{Loop, Map, Tournament};
 pub use super::evidence::{APPROVAL, Asked, Evidence, Item, LogSource, REDUCE, REVIEW};
@@ -219,13 +220,6 @@ pub struct Setup {
     pub timeout: Duration,
 }
 
-/// How an agent is launched: here only the adapter `command`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Agent {
-    /// Program and arguments; the prompt is in the file `ILCHUL_PROMPT_FILE` names.
-    pub argv: Vec<String>,
-}
-
 /// One node of the DAG.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Task {
@@ -295,6 +289,9 @@ pub enum TaskKind {
         agent: String,
         /// The text, templates not yet filled in.
         prompt: String,
+        /// The model, in place of the agent's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        model: Option<String>,
     },
     /// `reduce`: a line for `sh -c` over what its needs answered, the same for the same inputs.
     Reduce(String),

@@ -3,18 +3,16 @@
 //! It goes through everything that parses, whatever was wrong before: people
 //! fix a file once, not once per mistake.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::children;
 use super::dag;
 use super::error::Sink;
 use super::fields::{Field, Fields};
-use super::keys::{self, ADAPTERS, LATER_ADAPTERS};
-use super::model::{Agent, Ceiling, Failures, Heartbeat, Limits, OnLost, Order, Workflow};
-use super::place::{Path, quote};
+use super::keys;
+use super::model::{Ceiling, Failures, Heartbeat, Limits, OnLost, Order, Workflow};
+use super::place::Path;
 use super::scalar;
 use super::settings::Settings;
-use super::take::{any_of, found, is_null};
+use super::take::{found, is_null};
 use super::tasks::Outer;
 use super::tree::{Node, Value};
 
@@ -52,7 +50,7 @@ impl Sink<'_> {
         };
         let slurm = self.slurm(&at, &body);
         let setup = body.get("setup").and_then(|field| self.setup(&at.key("setup"), field.value));
-        let (agents, agent_names) = self.agents(&body);
+        let (agents, agent_names) = self.agents(&body, &settings.agents);
         // Agents come before tasks whatever the file's order is, because tasks name them.
         let outer =
             Outer { defaults: &defaults, limits: &limits, agents: &agents, agent_names: &agent_names };
@@ -233,73 +231,6 @@ impl Sink<'_> {
             let message = format!("the file has {count} tasks, more than this limit of {most}");
             let help = format!("write `tasks: {count}` or more");
             self.error_with(&at.key("tasks"), inner.unwrap_or(field.span), message, help);
-        }
-    }
-
-    /// The agents that could be read, and every name.
-    fn agents(&mut self, body: &Fields<'_, '_>) -> (BTreeMap<String, Agent>, BTreeSet<String>) {
-        let mut agents = BTreeMap::new();
-        let mut names = BTreeSet::new();
-        let Some(field) = body.get("agents") else { return (agents, names) };
-        let at = Path::ROOT.key("agents");
-        for entry in self.entries(&at, field.value, "agent") {
-            let at = at.key(entry.name);
-            // Kept whatever is wrong with it, so that tasks that name it aren't blamed.
-            names.insert(entry.name.to_owned());
-            if let Err(fault) = scalar::slug(entry.name) {
-                self.error(&at, entry.span, format!("{}: {}", quote(entry.name), fault.message));
-            }
-            if let Some(agent) = self.agent(&at, entry.value) {
-                agents.insert(entry.name.to_owned(), agent);
-            }
-        }
-        (agents, names)
-    }
-
-    /// One agent of this version.
-    fn agent(&mut self, at: &Path<'_>, node: &Node<'_>) -> Option<Agent> {
-        if self.is_later_adapter(at, node) {
-            // Its other keys belong to that adapter, and say nothing about this version's.
-            return None;
-        }
-        let body = self.fields(at, node, &keys::AGENT)?;
-        if let Some(field) = body.get("adapter") {
-            self.adapter(&at.key("adapter"), field.value);
-        }
-        let argv = body.get("argv").and_then(|field| self.argv(at, field))?;
-        Some(Agent { argv })
-    }
-
-    /// Whether it is an agent of a later version, which is said then.
-    fn is_later_adapter(&mut self, at: &Path<'_>, node: &Node<'_>) -> bool {
-        let Value::Map(pairs) = &node.value else { return false };
-        for (key, value) in pairs.iter() {
-            let (Value::Scalar { text: key, .. }, Value::Scalar { text: word, .. }) =
-                (&key.value, &value.value)
-            else {
-                continue;
-            };
-            if key == "adapter" && LATER_ADAPTERS.contains(&word.as_ref()) {
-                let message = format!("the adapter `{word}` is not supported by this version");
-                let help = "use `adapter: command` with an `argv` that starts it";
-                self.error_with(&at.key("adapter"), value.span, message, help);
-                return true;
-            }
-        }
-        false
-    }
-
-    /// The adapter's name: this version has one, but a slip in the name of a later one deserves its answer too.
-    fn adapter(&mut self, at: &Path<'_>, node: &Node<'_>) {
-        let Some(word) = self.text(at, node) else { return };
-        if ADAPTERS.contains(&word) {
-            return;
-        }
-        let message = format!("{}: {} is allowed here", found(node), any_of(ADAPTERS));
-        let known = ADAPTERS.iter().chain(LATER_ADAPTERS).copied();
-        match scalar::nearest(word, known) {
-            Some(near) => self.error_with(at, node.span, message, format!("did you mean `{near}`?")),
-            None => self.error(at, node.span, message),
         }
     }
 }

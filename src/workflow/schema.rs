@@ -53,6 +53,24 @@ pub fn schema() -> Value {
     root
 }
 
+/// The schema of a user's own settings.
+#[must_use]
+pub fn settings_schema() -> Value {
+    let mut root = table(&keys::SETTINGS);
+    if let (Value::Object(root), Value::Object(mut shared)) = (&mut root, schema()) {
+        root.insert("$schema".to_owned(), shared.remove("$schema").unwrap_or_default());
+        root.insert("title".to_owned(), json!("ilchul settings"));
+        let used = ["env", "slug", "duration", "size"];
+        let defs = shared.get("$defs").and_then(Value::as_object).into_iter().flatten();
+        let defs: Map<String, Value> = defs
+            .filter(|(name, _)| used.contains(&name.as_str()))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        root.insert("$defs".to_owned(), Value::Object(defs));
+    }
+    root
+}
+
 /// A mapping with fixed keys.
 fn table(table: &Table) -> Value {
     let mut properties = Map::new();

@@ -7,11 +7,13 @@
 use std::fmt;
 use std::path::Path;
 
+use super::adapters::Catalogue;
 use super::bounds::Defaults;
 use super::error::{Errors, Sink};
 use super::keys::{self, BELLS};
 use super::model::{Limits, SessionKind};
-use super::place::Path as Place;
+use super::place::{Path as Place, quote};
+use super::scalar;
 use super::take::{found, is_null};
 use super::tree::{Node, Value};
 use super::{ReadError, parsed, read};
@@ -23,6 +25,8 @@ pub struct Settings {
     pub session: Option<SessionKind>,
     /// What tasks have that say nothing of it, and whose workflow doesn't either.
     pub defaults: Defaults,
+    /// The kinds of agents that they can name.
+    pub agents: Catalogue,
     /// How they are told that something waits for them, in their order, each once.
     pub notify: Vec<Notify>,
 }
@@ -118,6 +122,18 @@ impl Sink<'_> {
             let start = (&Limits::default(), Defaults::default());
             (settings.session, settings.defaults) =
                 self.defaults(&at.key("defaults"), (field.value, table), start);
+        }
+        if let Some(field) = body.get("agents") {
+            let at = at.key("agents");
+            for entry in self.entries(&at, field.value, "agent") {
+                let at = at.key(entry.name);
+                if let Err(fault) = scalar::slug(entry.name) {
+                    self.error(&at, entry.span, format!("{}: {}", quote(entry.name), fault.message));
+                }
+                if let Some(adapter) = self.own_adapter(&at, (entry.name, entry.span), entry.value) {
+                    settings.agents.own.insert(entry.name.to_owned(), adapter);
+                }
+            }
         }
         if let Some(field) = body.get("notify") {
             let at = at.key("notify");

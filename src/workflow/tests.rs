@@ -1,5 +1,6 @@
 //! Tests of the room as a whole: the fixtures, every rule, and bytes that nobody meant.
 
+mod adapters;
 mod bounds;
 mod children;
 mod control;

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of a test may panic as the test may")]
 
 mod adopt;
+mod agents;
 mod budget;
 mod bundle;
 mod close;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use ilchul::engine::Engine;
+use ilchul::engine::budget::Amounts;
 use ilchul::engine::event::{Event, Place, ReportStep, Snapshot};
 use ilchul::engine::evidence::{Checked, ChildExit, Verdict};
 use ilchul::engine::input::{Beat, Input, Remnant, Request, Seen};
@@ -444,7 +445,7 @@ fn contents(state: &State, (task, attempt): Whom, worker: &Worker, file: File) -
         }
         File::Exit => {
             let exit = if worker.has(File::Report) { ChildExit::Code(0) } else { ChildExit::Code(1) };
-            Seen::Ended { token, exit, survivors: Vec::new(), error: None }
+            Seen::Ended { token, exit, survivors: Vec::new(), error: None, usage: Amounts::default() }
         }
     }
 }

@@ -241,7 +241,7 @@ fn with_branches(mut tasks: Vec<Task>) -> Vec<Task> {
 fn body(chance: &mut Chance, n: u64, worktree: bool) -> (TaskKind, Evidence) {
     let kind = match chance.pick("kind", (n, 0), 4) {
         0 | 1 => TaskKind::Run("true".to_owned()),
-        2 => TaskKind::Agent { agent: "fixer".to_owned(), prompt: "fix".to_owned() },
+        2 => TaskKind::Agent { agent: "fixer".to_owned(), prompt: "fix".to_owned(), model: None },
         _ => TaskKind::Worker(vec!["own".to_owned()]),
     };
     let artifact = || Item::Artifact { path: "out".to_owned() };

@@ -14,6 +14,9 @@ use ratatui::crossterm::terminal::{
 
 use crate::dash::Screen;
 
+/// The exit code of a panic.
+const PANICKED: i32 = 101;
+
 /// The terminal is ours now. A panic has no other way to know.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
@@ -34,6 +37,10 @@ impl Terminal {
             // The message must not be lost with the screen that it would stand on.
             give_back();
             before(info);
+            if std::thread::current().name() != Some("main") {
+                // The loop would go on drawing on a terminal that isn't its own any more.
+                std::process::exit(PANICKED);
+            }
         }));
         let mut terminal = Self { screen: Screen::new(CrosstermBackend::new(stdout()), color) };
         terminal.enter()?;

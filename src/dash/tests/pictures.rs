@@ -43,6 +43,9 @@ fn who_waits_and_a_run_that_nobody_drives_are_told_first() {
     let nobody = Look { held: false, ..look() };
     assert_eq!(alert(&mut dash(nobody)), "! Nobody drives this run. Go on with: ilchul up");
     let mut view = sample::view();
+    view.tasks[1].phase = TaskPhase::Blocked;
+    let both = "! Nobody drives this run. Go on with: ilchul up; fix waits for you: w goes there";
+    assert_eq!(alert(&mut dash(Look { held: false, ..of(view.clone()) })), both);
     for task in &mut view.tasks {
         task.phase = TaskPhase::Blocked;
     }

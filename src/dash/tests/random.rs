@@ -75,6 +75,7 @@ fn any_key() -> impl Strategy<Value = Key> {
     prop_oneof![
         4 => proptest::sample::select("jkgGwltyeDarc?/qxt ".chars().collect::<Vec<_>>()).prop_map(Key::Char),
         1 => any::<char>().prop_map(Key::Char),
+        1 => proptest::sample::select(vec!['\u{9b}', '\u{202e}', '\u{200b}', '\t', '\u{7f}', '日']).prop_map(Key::Char),
         1 => any::<char>().prop_map(Key::Ctrl),
         2 => proptest::sample::select(vec![
             Key::Enter, Key::Esc, Key::Tab, Key::Backspace, Key::Up, Key::Down, Key::PageUp, Key::PageDown,

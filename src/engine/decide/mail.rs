@@ -156,7 +156,7 @@ pub(super) fn ended(
     view: View<'_>,
     (id, worker): (&str, &WorkerState),
     token: Option<u64>,
-    exit: ChildExit,
+    (exit, usage): (ChildExit, Amounts),
     (survivors, error): (&[u32], Option<&str>),
 ) -> Vec<Event> {
     if worker.exit.is_some() || !worker.phase.is_live() {
@@ -174,7 +174,7 @@ pub(super) fn ended(
         (None, left) => format!("survivors: {left:?} outlived the end of their tree"),
     };
     let mut events =
-        vec![worker_event(id, reason, WorkerStep::Ended { exit, survivors: survivors.to_vec() })];
+        vec![worker_event(id, reason, WorkerStep::Ended { exit, survivors: survivors.to_vec(), usage })];
     events.extend(setup.into_iter().flat_map(|reason| setup_failed(view, id, worker, reason)));
     events
 }

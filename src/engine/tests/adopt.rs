@@ -103,7 +103,7 @@ fn j10_an_edit_says_for_each_task_what_would_rerun_and_why() {
 fn every_key_that_shapes_a_result_reruns_and_every_other_keeps() {
     let mut play = Play::new(flow(vec![task("a")]));
     play.complete("a.1");
-    let agent = TaskKind::Agent { agent: "x".to_owned(), prompt: "p".to_owned() };
+    let agent = TaskKind::Agent { agent: "x".to_owned(), prompt: "p".to_owned(), model: None };
     let shaping: [(Task, &str); 8] = [
         (runs("a", "false"), "its `run` changed"),
         (Task { kind: TaskKind::Argv(vec!["true".to_owned()]), ..task("a") }, "its `argv` and `run` changed"),
@@ -132,11 +132,11 @@ fn every_key_that_shapes_a_result_reruns_and_every_other_keeps() {
 #[test]
 fn an_agents_new_command_reruns_its_tasks_and_a_new_name_alone_does_not() {
     let asks = |agent: &str| {
-        let kind = TaskKind::Agent { agent: agent.to_owned(), prompt: "p".to_owned() };
+        let kind = TaskKind::Agent { agent: agent.to_owned(), prompt: "p".to_owned(), model: None };
         Task { kind, ..task("a") }
     };
     let with = |agent: &str, argv: &str| {
-        let entry = (agent.to_owned(), Agent { argv: vec![argv.to_owned()] });
+        let entry = (agent.to_owned(), Agent::command(vec![argv.to_owned()]));
         Workflow { agents: [entry].into(), ..flow(vec![asks(agent)]) }
     };
     let mut play = Play::new(with("x", "./one"));

@@ -1,6 +1,7 @@
 //! Claims, tokens and fences: what is said under a dead token has no effect.
 
 use super::{Plan, Play, flow, ignored_code, kinds, task};
+use crate::engine::budget::Amounts;
 use crate::engine::event::{Event, ReportStep, WorkerStep};
 use crate::engine::input::{Beat, Request, Seen};
 use crate::engine::state::RunState;
@@ -85,7 +86,13 @@ fn l7_a_token_of_the_future_is_as_dead_as_one_of_the_past() {
     let beat = Beat { token: Some(foreign), seq: 1, alive: None, progress: 0, asks: None };
     assert_eq!(ignored_code(&play.see("a.1", Seen::Beat(beat))), "dead_token");
     let exit = crate::engine::evidence::ChildExit::Code(0);
-    let ended = Seen::Ended { token: Some(foreign), exit, survivors: Vec::new(), error: None };
+    let ended = Seen::Ended {
+        token: Some(foreign),
+        exit,
+        survivors: Vec::new(),
+        error: None,
+        usage: Amounts::default(),
+    };
     assert_eq!(ignored_code(&play.see("a.1", ended)), "dead_token");
     assert_eq!(rows(play.state()), before);
 }

@@ -34,6 +34,7 @@ mod submit;
 mod trees;
 mod wide;
 
+use super::budget::Amounts;
 use super::effect::Effect;
 use super::event::{Event, Place, Snapshot, Started};
 use super::evidence::{Checked, ChildExit, Verdict, judge_choice};
@@ -188,7 +189,10 @@ impl Play {
     fn exit(&mut self, worker: &str, code: i32) -> Vec<Event> {
         let token = Some(self.worker(worker).token);
         let exit = ChildExit::Code(code);
-        self.see(worker, Seen::Ended { token, exit, survivors: Vec::new(), error: None })
+        self.see(
+            worker,
+            Seen::Ended { token, exit, survivors: Vec::new(), error: None, usage: Amounts::default() },
+        )
     }
 
     fn gone(&mut self, worker: &str) -> Vec<Event> {

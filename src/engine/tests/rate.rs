@@ -13,7 +13,7 @@ use crate::workflow::{Failures, Limits, Task, TaskKind, Workflow};
 
 /// A task of the agent `agent`.
 fn agent(id: &str, agent: &str) -> Task {
-    let kind = TaskKind::Agent { agent: agent.to_owned(), prompt: "do".to_owned() };
+    let kind = TaskKind::Agent { agent: agent.to_owned(), prompt: "do".to_owned(), model: None };
     Task { kind, ..task(id) }
 }
 

@@ -96,7 +96,7 @@ impl Span {
     }
 
     /// Adds something that happened within it.
-    pub(super) fn happened(&mut self, at: String, name: &str, attributes: &[Value]) {
+    pub(super) fn happened(&mut self, at: &str, name: &str, attributes: &[Value]) {
         self.events.push(json!({"timeUnixNano": at, "name": name, "attributes": attributes}));
     }
 

@@ -123,7 +123,7 @@ impl Walk {
     fn tell(&mut self, place: Option<usize>, at: Stamp, name: &str, attributes: &[Value]) {
         let at = self.line.nanos(at);
         if let Some(span) = self.spans.get_mut(place.unwrap_or(0)) {
-            span.happened(at, name, attributes);
+            span.happened(&at, name, attributes);
         }
     }
 

@@ -57,7 +57,11 @@ fn events() -> Vec<(Stamp, Event)> {
         task(3, "gone", TaskStep::NeedsMet),
         task(4, "gone", claimed(1)),
         task(5, "gone", TaskStep::Acknowledged),
-        worker(26, "build.1", WorkerStep::Ended { exit: ChildExit::Code(0), survivors: Vec::new() }),
+        worker(
+            26,
+            "build.1",
+            WorkerStep::Ended { exit: ChildExit::Code(0), survivors: Vec::new(), usage: Default::default() },
+        ),
         report(ReportStep::Accepted {
             status: "done".into(),
             summary: "built <it>".into(),

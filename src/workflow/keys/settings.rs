@@ -2,7 +2,7 @@
 //!
 //! What a workflow has under the same name means the same there, and goes before it.
 
-use super::{Key, SESSIONS, Shape, Table, WORKSPACES, key, required};
+use super::{ADAPTER, Key, SESSIONS, Shape, Table, WORKSPACES, key, required};
 
 /// What tells a person that something waits, by a word alone.
 pub(in crate::workflow) const BELLS: &[&str] = &["bell", "tmux", "desktop"];
@@ -14,6 +14,11 @@ pub(in crate::workflow) static SETTINGS: Table = Table {
             "defaults",
             "What holds for every task that doesn't say otherwise.",
             Shape::Table(&SETTINGS_DEFAULTS),
+        ),
+        key(
+            "agents",
+            "Kinds of agents of your own, or what differs of those that are there.",
+            Shape::Map(&Shape::Table(&ADAPTER)),
         ),
         key(
             "notify",

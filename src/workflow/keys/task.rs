@@ -37,6 +37,7 @@ const PROMPT: Key = key(
     "What the agent is asked; may use {{ needs.TASK.summary }}, and {{ item }} inside of a `map`.",
     Shape::Text,
 );
+const MODEL: Key = key("model", "With `agent`: the model, in place of the agent's own.", Shape::Text);
 // Functions and not constants: these tables lead back to the ones that they stand in.
 const fn loop_kind() -> Key {
     key("loop", "The same body again, until its conditions are met.", Shape::Table(&LOOP))
@@ -74,6 +75,7 @@ pub(in crate::workflow) static TASK: Table = Table {
         WORKER,
         AGENT,
         PROMPT,
+        MODEL,
         loop_kind(),
         key("classify", "A body that chooses which tasks go on.", Shape::Table(&CLASSIFY)),
         tournament_kind(),
@@ -127,8 +129,8 @@ pub(in crate::workflow) static BASE: Table = Table {
 pub(in crate::workflow) static BODY: Table = Table {
     doc: "What one worker does: exactly one of `run`, `argv`, `worker` and `agent`, and what it must show.",
     keys: &[
-        RUN, ARGV, WORKER, AGENT, PROMPT, WORKSPACE, ENV, TIMEOUT, RETRIES, BUDGET_KEY, SLURM, EVIDENCE,
-        REASON, RETAIN,
+        RUN, ARGV, WORKER, AGENT, PROMPT, MODEL, WORKSPACE, ENV, TIMEOUT, RETRIES, BUDGET_KEY, SLURM,
+        EVIDENCE, REASON, RETAIN,
     ],
     refused: &[
         ("needs", OUTSIDE),
@@ -153,6 +155,7 @@ pub(in crate::workflow) static NESTED: Table = Table {
         WORKER,
         AGENT,
         PROMPT,
+        MODEL,
         loop_kind(),
         tournament_kind(),
         map_kind(),
@@ -175,7 +178,6 @@ pub(in crate::workflow) static NESTED: Table = Table {
         ("approve", TOP_ONLY),
         ("trust", OUTSIDE),
         ("session", "is set for the whole run, in `defaults`"),
-        ("model", "belongs to adapters that are not supported by this version"),
     ],
 };
 

@@ -194,8 +194,11 @@ fn a_variant_may_replace_the_prompt_or_the_agent_alone() {
     let task = good(text).workflow.tasks.remove(0);
     let TaskKind::Tournament(cup) = task.kind else { panic!("a tournament") };
     let kinds: Vec<&TaskKind> = cup.entrants.iter().map(|entrant| &entrant.kind).collect();
-    let agent =
-        |agent: &str, prompt: &str| TaskKind::Agent { agent: agent.to_owned(), prompt: prompt.to_owned() };
+    let agent = |agent: &str, prompt: &str| TaskKind::Agent {
+        agent: agent.to_owned(),
+        prompt: prompt.to_owned(),
+        model: None,
+    };
     assert_eq!(kinds, [&agent("a", "short"), &agent("b", "long")]);
 }
 

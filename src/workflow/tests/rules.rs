@@ -72,7 +72,7 @@ fn every_kind_of_task_is_read() {
     );
     let workflow = good(text).workflow;
     assert_eq!(workflow.agents["m"].argv, ["./x", "y"]);
-    let kind = TaskKind::Agent { agent: "m".to_owned(), prompt: "do it".to_owned() };
+    let kind = TaskKind::Agent { agent: "m".to_owned(), prompt: "do it".to_owned(), model: None };
     assert_eq!(workflow.tasks[0].kind, kind);
     assert_eq!(workflow.tasks[0].evidence, Evidence::Waived("a draft".to_owned()));
 }

@@ -138,7 +138,14 @@ impl Story {
             sha256: "e".repeat(64),
         };
         self.tell(vec![Event::Report(ReportEvent { worker: worker.clone(), step: report })]);
-        self.worker(&worker, WorkerStep::Ended { exit: ChildExit::Code(code), survivors: Vec::new() });
+        self.worker(
+            &worker,
+            WorkerStep::Ended {
+                exit: ChildExit::Code(code),
+                survivors: Vec::new(),
+                usage: Amounts::default(),
+            },
+        );
         let closed = ClaimEvent { task: task.into(), worker, token: self.token, step: ClaimStep::Closed };
         self.tell(vec![Event::Claim(closed)]);
     }
