@@ -21,7 +21,7 @@ pub fn status() -> Value {
         ("workers", list(refer("worker"))),
         ("budget", refer("budget")),
     ]);
-    document("status", data, &["run", "task", "verdict", "worker", "budget"])
+    document("status", data, &["run", "task", "question", "verdict", "worker", "budget"])
 }
 
 /// `workers --json`.
@@ -55,6 +55,7 @@ pub fn why() -> Value {
         ("attempts_allowed", whole()),
         ("worker", or_null(text())),
         ("waits_for", list(text())),
+        ("question", or_null(refer("question"))),
         ("parent", or_null(text())),
         ("submitted", flag()),
         ("trust", words(&["trusted", "untrusted"])),
@@ -66,7 +67,7 @@ pub fn why() -> Value {
         ("drift", or_null(refer("drift"))),
         ("restore", told(list(text()), "Commands that bring a worktree back that is gone.")),
     ]);
-    document("why", data, &["drift"])
+    document("why", data, &["drift", "question"])
 }
 
 /// `evidence TASK --json`, with `--recheck`, and `evidence --export --json`.
@@ -217,6 +218,7 @@ pub fn plan() -> Value {
         ("when", when()),
         ("base", or_null(object(base))),
         ("branches", json!({"type": "object", "additionalProperties": list(text())})),
+        ("submit", told(or_null(list(text())), "The line that would submit its job to a cluster.")),
     ];
     let data = object(vec![
         ("workflow", text()),
@@ -283,10 +285,21 @@ fn shared(name: &str) -> Value {
             ("attempt", whole()),
             ("worker", or_null(text())),
             ("head", or_null(text())),
+            ("question", or_null(refer("question"))),
+            ("until", told(or_null(time()), "Not before that.")),
             ("evidence", list(refer("verdict"))),
             ("conditions", list(refer("verdict"))),
         ]),
         "verdict" => object(vec![("kind", text()), ("verdict", verdict_word()), ("reason", text())]),
+        "question" => object(vec![
+            ("status", text()),
+            ("text", text()),
+            ("n", whole()),
+            ("worker", text()),
+            ("since", or_null(time())),
+            ("attach", told(text(), "A command to type.")),
+            ("answer", told(text(), "A command to type.")),
+        ]),
         "worker" => worker(),
         "budget" => {
             let line = object(vec![

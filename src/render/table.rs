@@ -88,14 +88,11 @@ impl Table {
                 layout.column_iter_mut().take(last).for_each(whole);
                 written(&layout)
             }
-            // Then it stands below, so that an id can still be pasted.
-            Some(width) if width + usize::from(GAP) >= fixed => self.stacked(last, width),
-            Some(width) => {
-                let mut layout = self.narrow(width);
-                let room = widths.first().is_some_and(|id| usize::from(*id) * 2 < width);
-                layout.column_iter_mut().take(usize::from(room)).for_each(whole);
-                written(&layout)
-            }
+            // Then what doesn't fit stands below, so that an id can still be pasted.
+            Some(width) => match fitting(&widths[..last], width) {
+                0 | 1 => written(&self.narrow(width)),
+                count => self.stacked(count, width),
+            },
         };
         colored(&text)
     }
@@ -124,20 +121,28 @@ impl Table {
         layout
     }
 
-    /// Each row's last cell in lines of its own.
-    fn stacked(&self, last: usize, width: usize) -> String {
+    /// The first `count` cells of each row in a line, the others below.
+    fn stacked(&self, count: usize, width: usize) -> String {
         let below = |cells: &Vec<String>| {
-            let words = format!("  {}", cells.get(last).map_or("", String::as_str));
-            format!("{}\n", super::wrap::broken(&words, width, 2))
+            let said: Vec<&str> =
+                cells.iter().skip(count).filter(|cell| *cell != "-").map(String::as_str).collect();
+            let words = format!("  {}", said.join("  "));
+            if said.is_empty() { String::new() } else { super::wrap::broken(&words, width, 2) + "\n" }
         };
-        let lines = written(&self.layout(last));
+        let lines = written(&self.layout(count));
         let cells = std::iter::once(&self.head).chain(&self.rows);
-        lines.lines().zip(cells).fold(String::new(), |out, (line, cells)| {
-            let said =
-                if cells.get(last).is_some_and(|cell| cell == "-") { String::new() } else { below(cells) };
-            out + line + "\n" + &said
-        })
+        lines.lines().zip(cells).fold(String::new(), |out, (line, cells)| out + line + "\n" + &below(cells))
     }
+}
+
+/// How many of these columns fit side by side.
+fn fitting(widths: &[u16], width: usize) -> usize {
+    let ends = widths.iter().scan(0, |used, column| {
+        let end = *used + usize::from(*column);
+        *used = end + usize::from(GAP);
+        Some(end)
+    });
+    ends.take_while(|end| *end <= width).count()
 }
 
 fn whole(column: &mut comfy_table::Column) {
@@ -229,6 +234,17 @@ mod tests {
         assert_eq!(
             two_rows(screen(false, Some(20))),
             "TASK    STATE\n  REASON\na       completed\nlonger  failed\n  one two three four\n  five six\n"
+        );
+        let mut table = Table::new(screen(false, Some(20)), &["RUN", "STATE", "BASE", "REASON"]);
+        table.row(
+            ["2026-ab", "ended", "HEAD (abcdef)", "all done"].map(str::to_owned).to_vec(),
+            1,
+            Tone::Good,
+        );
+        table.row(["2026-cd", "ended", "", ""].map(str::to_owned).to_vec(), 1, Tone::Good);
+        assert_eq!(
+            table.text(),
+            "RUN      STATE\n  BASE  REASON\n2026-ab  ended\n  HEAD (abcdef)  all\n  done\n2026-cd  ended\n"
         );
     }
 

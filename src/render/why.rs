@@ -367,6 +367,13 @@ mod tests {
         sample::asks(&mut view, "which one?");
         let (text, json) = why(&view, true, "fix");
         insta::assert_snapshot!(text, @r#"
+        fix has been blocked for 1 min.
+        Needs input: which one? (ilchul answer fix "...").
+        Attempt 1 of at most 2.
+        Known from the heartbeat of `fix.1`, 3 s ago.
+        What would change it: your answer, or its own going on.
+        Next: ilchul attach fix
+        Next: ilchul answer fix "..."
         "#);
         assert_eq!(json["next"], json!(["ilchul attach fix", "ilchul answer fix \"...\""]));
         assert_eq!(json["question"]["text"], "which one?");
