@@ -5,6 +5,7 @@
 mod home;
 mod host;
 mod repository;
+mod slurm;
 
 use clap::Args;
 use serde_json::{Value, json};
