@@ -1,6 +1,7 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod cli;
+pub mod dash;
 pub mod engine;
 pub mod home;
 pub mod journal;

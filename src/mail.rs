@@ -104,6 +104,28 @@ fn none_if_missing(answer: Result<Vec<u8>, MailError>) -> Result<Option<Vec<u8>>
 }
 
 fn read_at(folder: BorrowedFd<'_>, name: &Path, path: &Path) -> Result<Vec<u8>, MailError> {
+    let file = open_at(folder, name, path)?;
+    let failed = |error| MailError::Io("read", path.to_owned(), error);
+    // The length may change under us, so the read has a bound of its own.
+    let length = file.metadata().map_err(failed)?.len();
+    let expected = usize::try_from(length).unwrap_or(MAX_BYTES).min(MAX_BYTES);
+    let mut bytes = Vec::with_capacity(expected + 1);
+    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() > MAX_BYTES {
+        return Err(MailError::TooLarge(path.to_owned()));
+    }
+    Ok(bytes)
+}
+
+/// The regular file `path`, open for reading; for what is read in pieces, or handed on.
+///
+/// # Errors
+/// `NotRegular` for a link, a FIFO, a folder or a device, else `Io`.
+pub fn open_regular(path: &Path) -> Result<File, MailError> {
+    open_at(CWD, path, path)
+}
+
+fn open_at(folder: BorrowedFd<'_>, name: &Path, path: &Path) -> Result<File, MailError> {
     // NONBLOCK: opening a FIFO that nobody writes to would wait for ever.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let file = match rustix::fs::openat(folder, name, flags, Mode::empty()) {
@@ -112,19 +134,8 @@ fn read_at(folder: BorrowedFd<'_>, name: &Path, path: &Path) -> Result<Vec<u8>, 
         Err(Errno::LOOP | Errno::NXIO) => return Err(MailError::NotRegular(path.to_owned())),
         Err(error) => return Err(MailError::Io("open", path.to_owned(), error.into())),
     };
-    let failed = |error| MailError::Io("read", path.to_owned(), error);
-    let facts = file.metadata().map_err(failed)?;
-    if !facts.is_file() {
-        return Err(MailError::NotRegular(path.to_owned()));
-    }
-    // The length may change under us, so the read has a bound of its own.
-    let expected = usize::try_from(facts.len()).unwrap_or(MAX_BYTES).min(MAX_BYTES);
-    let mut bytes = Vec::with_capacity(expected + 1);
-    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() > MAX_BYTES {
-        return Err(MailError::TooLarge(path.to_owned()));
-    }
-    Ok(bytes)
+    let facts = file.metadata().map_err(|error| MailError::Io("read", path.to_owned(), error))?;
+    if facts.is_file() { Ok(file) } else { Err(MailError::NotRegular(path.to_owned())) }
 }
 
 /// Writes `value` as the file `name` in `dir`, replacing an older one whole.

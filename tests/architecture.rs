@@ -39,10 +39,22 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("shim", &["protocol", "mail"]),
     ("supervisor", &["engine", "journal", "workflow", "protocol", "mail", "home"]),
     ("render", &["engine", "workflow", "journal::Recorded"]),
+    ("dash", &["engine", "render"]),
     (
         "cli",
         // The shim shares our binary; what is inside it is its own.
-        &["engine", "journal", "workflow", "protocol", "mail", "home", "render", "shim::main", "supervisor"],
+        &[
+            "engine",
+            "journal",
+            "workflow",
+            "protocol",
+            "mail",
+            "home",
+            "render",
+            "dash",
+            "shim::main",
+            "supervisor",
+        ],
     ),
 ];
 
@@ -86,8 +98,13 @@ const CRATES: &[(&str, &[&str])] = &[
     ("petgraph", &["src/workflow/"]),
     ("schemars", &["src/workflow/"]),
     ("clap", &["src/cli/"]),
+    ("clap_complete", &["src/cli/"]),
+    ("clap_mangen", &["src/cli/"]),
+    // The one place that speaks to a network.
+    ("ureq", &["src/cli/trace.rs"]),
     ("comfy_table", &["src/render/"]),
     ("etcetera", &["src/cli/"]),
+    ("ratatui", &["src/dash/", "src/cli/dash/"]),
     ("notify", &["src/supervisor/"]),
     ("tokio", &["src/supervisor/", "src/cli/"]),
     ("git2", &["substrates/git-worktree/"]),
@@ -526,20 +543,39 @@ fn commands() -> BTreeSet<String> {
 /// The commands that a document tells its readers to run, in code of either kind.
 fn told(text: &str) -> BTreeSet<String> {
     let typed = text.lines().filter(|line| line.starts_with("$ "));
-    let word =
-        |rest: &str| rest.split(|c: char| !c.is_ascii_lowercase()).next().unwrap_or_default().to_owned();
+    let word = |rest: &str| {
+        rest.split(|c: char| !c.is_ascii_lowercase() && c != '-').next().unwrap_or_default().to_owned()
+    };
     let words = quoted(text).chain(typed).flat_map(|code| code.split("ilchul ").skip(1).map(word));
-    words.filter(|word| !word.is_empty()).collect()
+    words.filter(|word| !word.is_empty() && !word.starts_with('-')).collect()
 }
 
 #[test]
 fn the_readme_tells_of_every_command_and_of_no_other() {
-    let sample = "`ilchul up x` ilchul at\n$ ilchul fly\n```sh\nilchul attach\n```\n";
+    let sample = "`ilchul up x` ilchul at `ilchul --json`\n$ ilchul fly\n```sh\nilchul attach\n```\n";
     assert_eq!(told(sample), ["attach", "fly", "up"].map(str::to_owned).into());
     let mut known = commands();
     assert!(known.contains("up") && known.contains("evidence"), "{known:?}");
     known.remove("help");
     assert_eq!(told(&read("README.md")), known);
+}
+
+#[test]
+fn s26_what_is_released_counts_without_wrapping_and_rests_on_checked_crates_alone() {
+    let manifest = read("Cargo.toml");
+    let release = manifest.split("[profile.release]").nth(1).and_then(|rest| rest.split("\n[").next());
+    assert!(release.is_some_and(|profile| profile.contains("overflow-checks = true")), "{release:?}");
+    assert!(!manifest.contains("overflow-checks = false"));
+    let policy = read(".cargo/deny.toml");
+    for rule in ["unmaintained = \"all\"", "yanked = \"deny\"", "ignore = []", "unknown-git = \"deny\""] {
+        assert!(policy.contains(rule), "{rule}");
+    }
+    // A comment there names the one exception; what is allowed stands in quotes.
+    let allowed = policy.split("allow = [").nth(1).and_then(|rest| rest.split(']').next());
+    let allowed = allowed.expect("a list of licences");
+    assert!(
+        allowed.contains("\"MIT\"") && !["GPL", "SSPL", "BUSL"].iter().any(|word| allowed.contains(word))
+    );
 }
 
 /// The laws on which tests stand, by the name that begins a test's own.
@@ -555,7 +591,7 @@ const LAWS: &[(&str, &[&str])] = &[
     ("j", &["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "11a", "11b", "11c", "12"]),
     ("r", &["1", "2", "3", "4", "4a", "4b", "5"]),
     ("e", &["1", "2", "3", "4", "5", "6"]),
-    ("d", &["1", "2"]),
+    ("d", &["1", "2", "3", "4", "5", "6", "7", "8", "9"]),
 ];
 
 /// The laws that a test's name begins with: `l2_l6_ordinals_go_on` is about two.

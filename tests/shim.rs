@@ -5,6 +5,9 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of a test may panic as the test may")]
 
+#[path = "shim/agent.rs"]
+mod agent;
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};

@@ -36,9 +36,11 @@ pub fn act(
 ) -> Result<Exit, CliError> {
     let Granted { supervised } = request::send(place, run, request)?;
     let waits = match request {
-        Request::Retry { .. } | Request::Cancel { .. } | Request::Decide { .. } | Request::Answer { .. } => {
-            !supervised
-        }
+        Request::Retry { .. }
+        | Request::Cancel { .. }
+        | Request::Decide { .. }
+        | Request::Answer { .. }
+        | Request::Respond { .. } => !supervised,
         Request::Down { .. }
         | Request::Release { .. }
         | Request::Retain { .. }

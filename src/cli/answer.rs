@@ -83,7 +83,7 @@ fn answer(
 }
 
 /// No wall: a worker runs as its user. But what an agent types by itself is no person's word.
-fn outside_of_workers(verb: &str, what: &str) -> Result<(), CliError> {
+pub(super) fn outside_of_workers(verb: &str, what: &str) -> Result<(), CliError> {
     if std::env::var_os("ILCHUL_WORKER").is_none_or(|worker| worker.is_empty()) {
         return Ok(());
     }
@@ -93,7 +93,7 @@ fn outside_of_workers(verb: &str, what: &str) -> Result<(), CliError> {
 }
 
 /// The name of whoever runs this, from the system's own list and not from the environment.
-fn login() -> String {
+pub(super) fn login() -> String {
     let uid = Uid::current();
     User::from_uid(uid).ok().flatten().map_or_else(|| format!("uid {uid}"), |user| user.name)
 }

@@ -6,8 +6,8 @@
 use std::io::IsTerminal;
 
 use super::ask::ask;
-use super::error::{CliError, words};
-use crate::workflow::{SessionKind, Settings};
+use super::error::CliError;
+use crate::workflow::SessionKind;
 
 /// The words of `--session`.
 pub const SESSIONS: [&str; 3] = ["tmux", "subprocess", "slurm"];
@@ -67,23 +67,12 @@ pub fn session(flag: Option<SessionKind>, workflow: Option<SessionKind>) -> Resu
             || std::io::stderr().is_terminal(),
         // Asked for only where nobody named a kind: a broken file must not keep a run from
         // starting that doesn't need it.
-        preferred: if flag.or(workflow).is_none() { preferred()? } else { None },
+        preferred: if flag.or(workflow).is_none() { super::settings::load()?.session } else { None },
         in_tmux: std::env::var_os("TMUX").is_some_and(|value| !value.is_empty()),
         tmux: &tmux_version,
         slurm: &slurm_version,
     };
     decide(flag, workflow, &around)
-}
-
-/// The session kind in the user's settings.
-fn preferred() -> Result<Option<SessionKind>, CliError> {
-    use etcetera::BaseStrategy;
-    let Ok(folders) = etcetera::choose_base_strategy() else { return Ok(None) };
-    let path = folders.config_dir().join("ilchul").join("config.yaml");
-    let settings = Settings::load(&path).map_err(|error| {
-        CliError::new("settings", words(&error)).hint("Mend the file, or name a session with `--session`.")
-    })?;
-    Ok(settings.defaults.session)
 }
 
 fn decide(

@@ -4,6 +4,7 @@
 //! the supervisor checks both.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -14,37 +15,44 @@ use super::describe::count;
 use super::error::{CliError, words};
 use super::exit_code::Exit;
 use super::output::{self, Output};
+use super::question;
 use super::worker_side::{Replace, WorkerSide};
 use crate::mail;
-use crate::protocol::{AGAIN, Assignment, Problem, REPORT, REPORT_SCHEMA, Report, ReportStatus};
+use crate::protocol::{AGAIN, Assignment, Problem, REPORT, REPORT_SCHEMA, Report, ReportStatus, answer_name};
 
 /// Arguments of `report`.
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Default)]
 pub struct ReportArgs {
     /// Say all that is wrong with the report in FILE, and write none.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["status", "summary", "reason", "evidence", "output", "tokens", "usd"])]
-    check: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["status", "summary", "reason", "evidence", "output", "tokens", "usd", "wait", "retry_after"])]
+    pub(super) check: Option<PathBuf>,
     /// How it went.
-    #[arg(long, required_unless_present = "check", value_parser = clap::builder::PossibleValuesParser::new(ReportStatus::WORDS))]
-    status: Option<String>,
-    /// What was done, in a sentence or a few.
-    #[arg(long, value_name = "TEXT", required_unless_present = "check")]
-    summary: Option<String>,
+    #[arg(long, required_unless_present_any = ["check", "wait"], value_parser = clap::builder::PossibleValuesParser::new(ReportStatus::WORDS))]
+    pub(super) status: Option<String>,
+    /// What was done, in a sentence or a few. Default: what `--reason` says.
+    #[arg(long, value_name = "TEXT", required_unless_present_any = ["check", "reason", "wait"])]
+    pub(super) summary: Option<String>,
     /// Why it went so, where it isn't `done`.
     #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
+    pub(super) reason: Option<String>,
     /// What to look at: artifact=PATH, log=PATH, commit=ID or command=TEXT; paths count from the tree.
     #[arg(long, value_name = "KIND=VALUE", value_parser = claims::reference)]
-    evidence: Vec<Reference>,
+    pub(super) evidence: Vec<Reference>,
     /// A value for other tasks: NAME=TEXT, or NAME:=JSON, as in `parts:=["a", "b"]`.
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
-    output: Vec<(String, Value)>,
+    pub(super) output: Vec<(String, Value)>,
     /// Model tokens used.
     #[arg(long = "usage-tokens", value_name = "N")]
-    tokens: Option<u64>,
+    pub(super) tokens: Option<u64>,
+    /// With `failed`: the provider refuses work for now, and this is how long. No retry is spent.
+    #[arg(long, value_name = "T", value_parser = super::wait::duration)]
+    pub(super) retry_after: Option<Duration>,
+    /// With `needs_input` or `blocked`: wait for the answer and print it; alone: to what was asked before.
+    #[arg(long, value_name = "T", num_args = 0..=1, default_missing_value = "1h", value_parser = super::wait::duration)]
+    pub(super) wait: Option<Duration>,
     /// US dollars spent.
     #[arg(long = "usage-usd", value_name = "X")]
-    usd: Option<f64>,
+    pub(super) usd: Option<f64>,
 }
 
 /// Runs it.
@@ -53,9 +61,10 @@ pub struct ReportArgs {
 /// Outside of a worker, when a file that it names can't be read, or when anything is wrong
 /// with the report: then nothing is written.
 pub fn run(_global: &Global, args: &ReportArgs, output: Output) -> Result<Exit, CliError> {
-    match &args.check {
-        Some(path) => check(path, output),
-        None => write(args, output),
+    match (&args.check, args.wait) {
+        (Some(path), _) => check(path, output),
+        (None, Some(patience)) if args.status.is_none() => wait_on(patience, output),
+        (None, _) => write(args, output),
     }
 }
 
@@ -100,10 +109,26 @@ fn invalid(name: &str, problems: &[Problem], output: Output) -> CliError {
         .details(json!(problems))
 }
 
-fn write(args: &ReportArgs, output: Output) -> Result<Exit, CliError> {
-    let side = WorkerSide::here()?;
-    let assignment = side.assignment()?;
-    let report = compose(args, &side, &assignment)?;
+/// A report that was written.
+pub(super) struct Written {
+    /// Where, or where it would be.
+    pub(super) path: PathBuf,
+    /// As it was written.
+    pub(super) report: Value,
+    /// As it is read.
+    pub(super) parsed: Report,
+}
+
+/// Writes the report that `args` describe, where nothing is wrong with it.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn put(
+    args: &ReportArgs,
+    (side, assignment): (&WorkerSide, &Assignment),
+    output: Output,
+) -> Result<Written, CliError> {
+    let report = compose(args, side, assignment)?;
     let bytes = report.to_string().into_bytes();
     // What we compose goes through the reader that will judge it.
     let parsed = Report::check(&bytes).map_err(|problems| invalid(REPORT, &problems, output))?;
@@ -111,13 +136,50 @@ fn write(args: &ReportArgs, output: Output) -> Result<Exit, CliError> {
     let path = if std::env::var_os(AGAIN).is_some() {
         side.path(REPORT)
     } else {
-        side.write(REPORT, &bytes, replace(&side, &assignment))?
+        side.write(REPORT, &bytes, replace(side, assignment))?
     };
+    Ok(Written { path, report, parsed })
+}
+
+fn write(args: &ReportArgs, output: Output) -> Result<Exit, CliError> {
+    let side = WorkerSide::here()?;
+    let assignment = side.assignment()?;
+    let Written { path, report, parsed } = put(args, (&side, &assignment), output)?;
+    if let (Some(patience), Some(n)) = (args.wait, parsed.question) {
+        return answered(&side, &assignment, (n, patience), output);
+    }
     let (status, worker) = (parsed.status.as_str(), format!("{}.{}", parsed.task, parsed.attempt));
+    let answer = parsed.question.map(|n| side.path(&answer_name(n)));
+    let told = answer.as_ref().map_or_else(String::new, |answer| {
+        format!(
+            "The answer will be in `{}`: end your turn, or wait with `ilchul report --wait`.\n",
+            answer.display()
+        )
+    });
     output.result(
-        || json!({"file": path, "report": report}),
-        || format!("Reported `{status}` for {worker} in `{}`.\n", path.display()),
+        || json!({"file": path, "report": report, "answer_file": answer}),
+        || format!("Reported `{status}` for {worker} in `{}`.\n{told}", path.display()),
     );
+    Ok(Exit::Done)
+}
+
+/// Waits for the answer to what was asked before.
+fn wait_on(patience: Duration, output: Output) -> Result<Exit, CliError> {
+    let side = WorkerSide::here()?;
+    let assignment = side.assignment()?;
+    let n = question::standing(&side, &assignment)?;
+    answered(&side, &assignment, (n, patience), output)
+}
+
+/// The answer alone is the result: a script reads it by `$(...)`.
+fn answered(
+    side: &WorkerSide,
+    assignment: &Assignment,
+    (n, patience): (u32, Duration),
+    output: Output,
+) -> Result<Exit, CliError> {
+    let text = question::wait(side, assignment, (n, patience))?;
+    output.result(|| json!({"n": n, "answer": text}), || crate::render::clean(&format!("{text}\n")));
     Ok(Exit::Done)
 }
 
@@ -140,18 +202,40 @@ fn compose(args: &ReportArgs, side: &WorkerSide, assignment: &Assignment) -> Res
     let claims: Vec<_> =
         args.evidence.iter().map(|reference| claims::claim(reference, side)).collect::<Result<_, _>>()?;
     let used = args.tokens.is_some() || args.usd.is_some();
-    Ok(json!({
+    let status = args.status.as_deref().unwrap_or_default();
+    let asks = matches!(status, "needs_input" | "blocked");
+    let wrong = |option: &str, with: &str| {
+        let message = format!("take `{option}`: it goes with {with} only, and this report is `{status}`");
+        Err(CliError::new("invalid_report", message))
+    };
+    if args.wait.is_some() && !asks {
+        return wrong("--wait", "`needs_input` and `blocked`");
+    }
+    if args.retry_after.is_some() && status != "failed" {
+        return wrong("--retry-after", "`failed`");
+    }
+    let question = asks.then(|| question::next_number(side, assignment)).transpose()?;
+    // A part of a second is waited for as well.
+    let retry_after = args.retry_after.map(|wait| wait.as_millis().div_ceil(1000).min(u128::from(u64::MAX)));
+    let mut report = json!({
         "schema": REPORT_SCHEMA,
         "task": assignment.task,
         "attempt": assignment.attempt,
         "token": assignment.token,
         "status": args.status,
-        "summary": args.summary,
+        "summary": args.summary.as_ref().or(args.reason.as_ref()),
         "reason": args.reason,
         "evidence": claims,
         "outputs": outputs,
         "usage": used.then(|| json!({"tokens": args.tokens, "usd": args.usd})),
-    }))
+    });
+    let more = [("question", question.map(u128::from)), ("retry_after", retry_after)];
+    for (name, number) in more {
+        if let Some(number) = number.and_then(|number| u64::try_from(number).ok()) {
+            report[name] = number.into();
+        }
+    }
+    Ok(report)
 }
 
 #[cfg(test)]

@@ -90,6 +90,7 @@ fn refusal(request: &Request, message: &str) -> String {
         }
         Request::CleanUp { worker, .. } => format!("clean up `{}`", worker.escape_debug()),
         Request::Decide { task, .. } => format!("decide on `{}`", task.escape_debug()),
+        Request::Respond { task, .. } => format!("answer `{}`", task.escape_debug()),
         Request::Answer { task, answer } => {
             format!("{} `{}`", if answer.yes { "approve" } else { "deny" }, task.escape_debug())
         }

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::{CliError, words};
 use super::output::{self, Output};
+use super::settings;
 use crate::workflow::{self, Loaded, Problem};
 
 /// The file's name at a repository's root.
@@ -72,7 +73,7 @@ pub fn load(path: &Path, output: Output) -> Result<File, CliError> {
     let bytes = workflow::read(path)
         .map_err(|error| CliError::new("workflow_file", words(&error)).hint(sentence(error.hint())))?;
     let name = path.display().to_string();
-    match workflow::load(&name, &bytes) {
+    match workflow::load_for(&settings::load()?, &name, &bytes) {
         Ok(loaded) => {
             if !loaded.warnings.is_empty() && !output.json {
                 let text =

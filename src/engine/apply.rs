@@ -20,6 +20,7 @@ use std::fmt;
 
 mod adopt;
 mod extend;
+mod question;
 mod worker;
 
 /// An event that doesn't fit the state: the journal isn't one that we wrote.
@@ -140,6 +141,16 @@ fn take_step(state: &mut RunState, index: usize, event: &TaskEvent) -> Result<()
             *attempts_spent = attempts_spent.saturating_sub(1);
         }
         TaskStep::Requeued => task.allowed = task.allowed.saturating_add(1),
+        TaskStep::RateLimited { until } => {
+            task.allowed = task.allowed.saturating_add(1);
+            question::limited(state, index, *until);
+        }
+        TaskStep::Answered { n, by, text } => question::answered(state, index, *n, (by, text))?,
+        // Whatever else came of it, its provider let it work.
+        TaskStep::Worked
+        | TaskStep::AttemptFailed { .. }
+        | TaskStep::WentPartial
+        | TaskStep::Recovered { .. } => task.rate_limits = 0,
         TaskStep::Reopened => {
             // A loop that had used up its iterations gets one more.
             task.granted = task.granted.saturating_add(u32::from(is_capped));
@@ -171,12 +182,8 @@ fn take_step(state: &mut RunState, index: usize, event: &TaskEvent) -> Result<()
         TaskStep::Withdrawn => task.by_design = true,
         TaskStep::Denied { .. }
         | TaskStep::LaunchFailed { .. }
-        | TaskStep::Worked
-        | TaskStep::AttemptFailed { .. }
-        | TaskStep::WentPartial
         | TaskStep::Blocked
         | TaskStep::Unblocked
-        | TaskStep::Recovered { .. }
         | TaskStep::DecidedSkip
         | TaskStep::DecidedAccept
         | TaskStep::Verified { .. }
@@ -211,6 +218,11 @@ fn follow_attempt(
     }
     if to == TaskPhase::InProgress {
         worker.acknowledged = true;
+        // It goes on: the question isn't its last word any more.
+        let is_question = |report: &KeptReport| matches!(report.status.as_str(), "needs_input" | "blocked");
+        if from == TaskPhase::Blocked && worker.report.as_deref().is_some_and(is_question) {
+            worker.report = None;
+        }
     }
     // A claim that expired and is given to somebody else: the successor says whose it was.
     if matches!(step, TaskStep::Recovered { .. } | TaskStep::Requeued) && worker.expired {
@@ -219,7 +231,7 @@ fn follow_attempt(
     if from.is_held() && !to.is_held() {
         worker.settled = true;
         // Nothing was tried to the end here, so what the attempt was to repair still is.
-        if !matches!(step, TaskStep::HostFailed { .. } | TaskStep::Requeued) {
+        if !matches!(step, TaskStep::HostFailed { .. } | TaskStep::Requeued | TaskStep::RateLimited { .. }) {
             task.restart_at = None;
             task.refuted.clear();
         }
@@ -342,7 +354,18 @@ fn apply_report(state: &mut RunState, event: &ReportEvent) -> Result<(), Corrupt
     let worker = find_worker(state, &event.worker)?;
     let mut to_settle = false;
     let sha256 = match &event.step {
-        ReportStep::Accepted { status, summary, reason, outputs, claims, usage, sha256 } => {
+        ReportStep::Accepted {
+            status,
+            summary,
+            reason,
+            outputs,
+            claims,
+            usage,
+            retry_after,
+            question: _,
+            by_shim,
+            sha256,
+        } => {
             worker.report = Some(Box::new(KeptReport {
                 status: status.clone(),
                 summary: summary.clone(),
@@ -350,6 +373,8 @@ fn apply_report(state: &mut RunState, event: &ReportEvent) -> Result<(), Corrupt
                 outputs: outputs.clone(),
                 claims: claims.clone(),
                 usage: *usage,
+                retry_after: *retry_after,
+                by_shim: *by_shim,
             }));
             if !usage.is_empty() {
                 to_settle = true;

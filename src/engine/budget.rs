@@ -1,8 +1,8 @@
 //! Budgets of tokens and money: what is free, reserved and spent of each capped channel.
 //!
-//! An attempt's ceiling is reserved with its claim and settled once, when its token dies: by
-//! what it reported where its end was seen, else by the whole reservation. Both are events, so
-//! a crash mints nothing (laws D9, J7). An attempt without a ceiling reserves all that is free:
+//! An attempt's ceiling is reserved with its claim and settled once, when its token dies: where
+//! its end was seen by what it reported, or what its shim measured if that is more, else by the
+//! whole reservation. Both are events, so a crash mints nothing (laws D9, J7). An attempt without a ceiling reserves all that is free:
 //! the one rule under which nobody can overdraw what somebody else was promised. It leaves out
 //! when that is asked (`gate.rs`) and how it is shown (`snapshot`).
 
@@ -314,7 +314,9 @@ pub(super) fn charge(state: &RunState, worker: &WorkerState) -> Charge {
     }
     let planned = state.planned(worker.task);
     for channel in Channel::ALL {
-        let said = worker.report.as_ref().and_then(|report| report.usage.of(channel));
+        let claimed = worker.report.as_ref().and_then(|report| report.usage.of(channel));
+        // Of what was measured and what is claimed, the higher: `None` is less than anything.
+        let said = claimed.max(worker.measured.of(channel));
         let reserved = worker.reserved.of(channel);
         let amount = match (said, reserved) {
             (Some(used), _) if worker.exit.is_some() => Some(used),

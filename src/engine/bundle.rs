@@ -292,7 +292,7 @@ impl Bundle {
 
     fn reported(&mut self, at: Stamp, step: &ReportStep) {
         match step {
-            ReportStep::Accepted { status, summary, reason, outputs, claims, usage: _, sha256 } => {
+            ReportStep::Accepted { status, summary, reason, outputs, claims, sha256, .. } => {
                 self.report = Some(Said {
                     at,
                     status: status.clone(),
@@ -315,6 +315,7 @@ impl Bundle {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::budget::Amounts;
     use crate::engine::event::WorkerEvent;
     use crate::engine::evidence::Verdict;
     use crate::engine::moment::Moment;
@@ -332,7 +333,11 @@ mod tests {
     }
 
     fn ended(worker: &str, code: i32) -> Event {
-        let step = WorkerStep::Ended { exit: ChildExit::Code(code), survivors: Vec::new() };
+        let step = WorkerStep::Ended {
+            exit: ChildExit::Code(code),
+            survivors: Vec::new(),
+            usage: Amounts::default(),
+        };
         Event::Worker(WorkerEvent { worker: worker.into(), reason: String::new(), step })
     }
 

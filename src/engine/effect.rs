@@ -25,6 +25,13 @@ pub enum Effect {
         /// The number of the submission.
         n: u32,
     },
+    /// Put a person's answer into its mail, once: one that is there is never replaced.
+    Answer {
+        /// `<task>.<attempt>`.
+        worker: String,
+        /// The number of the answer.
+        n: u32,
+    },
     /// End its session's process tree.
     Stop {
         /// `<task>.<attempt>`.
@@ -52,6 +59,7 @@ impl Effect {
             Self::Provision { worker }
             | Self::Deliver { worker, .. }
             | Self::Reply { worker, .. }
+            | Self::Answer { worker, .. }
             | Self::Stop { worker, .. }
             | Self::Capture { worker }
             | Self::Verify { worker } => worker,

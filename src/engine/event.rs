@@ -205,6 +205,20 @@ pub enum TaskStep {
     Blocked,
     /// See [`TaskMove::Unblocked`].
     Unblocked,
+    /// See [`TaskMove::Unblocked`]: a person's answer, which is owed to the worker from now on.
+    Answered {
+        /// Which answer of the attempt, from 1.
+        n: u32,
+        /// The login name of whoever said it.
+        by: String,
+        /// In their words.
+        text: String,
+    },
+    /// See [`TaskMove::RateLimited`].
+    RateLimited {
+        /// Not before this moment.
+        until: Moment,
+    },
     /// See [`TaskMove::Requeued`].
     Requeued,
     /// See [`TaskMove::Recovered`].
@@ -259,7 +273,8 @@ impl TaskStep {
             Self::AttemptFailed { again } => TaskMove::AttemptFailed { again: *again },
             Self::WentPartial => TaskMove::WentPartial,
             Self::Blocked => TaskMove::Blocked,
-            Self::Unblocked => TaskMove::Unblocked,
+            Self::Unblocked | Self::Answered { .. } => TaskMove::Unblocked,
+            Self::RateLimited { .. } => TaskMove::RateLimited,
             Self::Requeued => TaskMove::Requeued,
             Self::Recovered { again } => TaskMove::Recovered { again: *again },
             Self::DecidedSkip => TaskMove::DecidedSkip,
@@ -306,6 +321,15 @@ pub enum ReportStep {
         /// What it says that it cost.
         #[serde(default, skip_serializing_if = "Amounts::is_empty")]
         usage: Amounts,
+        /// The seconds after which its provider lets it try again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after: Option<u64>,
+        /// Which answer it waits for, if it says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        question: Option<u32>,
+        /// Its shim wrote it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        by_shim: bool,
         /// SHA-256 of its bytes, in hex: the same report again is no news.
         sha256: String,
     },

@@ -13,6 +13,7 @@ use super::Engine;
 use super::budget::Ledger;
 use super::event::Started;
 use super::halt::Halted;
+use super::limit::Limited;
 use super::moment::{Moment, Stamp};
 use super::order;
 use super::review;
@@ -37,6 +38,8 @@ struct Head<'s> {
     ledger: Cow<'s, Ledger>,
     unsettled: Cow<'s, BTreeSet<String>>,
     halted: Cow<'s, Option<Halted>>,
+    #[serde(default, skip_serializing_if = "nobody")]
+    limited: Cow<'s, BTreeMap<String, Limited>>,
     failures: Cow<'s, VecDeque<Moment>>,
     ready: BTreeSet<usize>,
     opening: Cow<'s, BTreeSet<usize>>,
@@ -45,6 +48,10 @@ struct Head<'s> {
     at_large: Cow<'s, BTreeSet<String>>,
     moving: Cow<'s, BTreeSet<usize>>,
     open_count: usize,
+}
+
+fn nobody(limited: &BTreeMap<String, Limited>) -> bool {
+    limited.is_empty()
 }
 
 /// One part of a fold's text, read.
@@ -92,6 +99,7 @@ pub fn write<E: From<serde_json::Error>>(
         ledger,
         unsettled,
         halted,
+        limited,
         failures,
         ready,
         opening,
@@ -124,6 +132,7 @@ pub fn write<E: From<serde_json::Error>>(
         ledger: Cow::Borrowed(ledger),
         unsettled: Cow::Borrowed(unsettled),
         halted: Cow::Borrowed(halted),
+        limited: Cow::Borrowed(limited),
         failures: Cow::Borrowed(failures),
         ready: ready.places(),
         opening: Cow::Borrowed(opening),
@@ -194,6 +203,7 @@ pub fn join(started: Started, at: Stamp, parts: Vec<Part>) -> Option<Engine> {
         ledger: head.ledger.into_owned(),
         unsettled: head.unsettled.into_owned(),
         halted: head.halted.into_owned(),
+        limited: head.limited.into_owned(),
         failures: head.failures.into_owned(),
         opening: head.opening.into_owned(),
         decidable: head.decidable.into_owned(),

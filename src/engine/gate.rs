@@ -9,6 +9,7 @@
 
 use super::budget::{self, Channel};
 use super::halt::Halt;
+use super::limit;
 use super::moment::Moment;
 use super::ready;
 use super::state::RunState;
@@ -38,6 +39,8 @@ pub enum Stage {
     Approval,
     /// What an earlier attempt left: its session that ends, its snapshot, a stranger that lives.
     Earlier,
+    /// What its agent's provider gives.
+    Rate,
     /// What the host can give.
     Host,
     /// `limits.workers`.
@@ -46,7 +49,7 @@ pub enum Stage {
 
 impl Stage {
     /// All of them, in order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Wall,
         Self::Breaker,
         Self::Trust,
@@ -57,6 +60,7 @@ impl Stage {
         Self::Budget,
         Self::Approval,
         Self::Earlier,
+        Self::Rate,
         Self::Host,
         Self::Workers,
     ];
@@ -75,6 +79,7 @@ impl Stage {
             Self::Budget => "budget",
             Self::Approval => "approval",
             Self::Earlier => "earlier",
+            Self::Rate => "rate",
             Self::Host => "host",
             Self::Workers => "workers",
         }
@@ -317,6 +322,9 @@ fn own_wait(state: &RunState, now: Moment, task: usize) -> Option<Verdict> {
         let known = state.workers.get(found).is_some_and(|worker| worker.phase.is_live());
         let what = if known { "couldn't be ended" } else { "was found and isn't in this journal" };
         return earlier(format!("`{found}`, which {what}, to end"));
+    }
+    if let Some((until, reason)) = limit::of(state, task).filter(|(until, _)| *until > now) {
+        return Some(Verdict::Limited { until, stage: Stage::Rate, reason });
     }
     let until = state.tasks[task].defer_until.filter(|until| *until > now)?;
     let reason = "the host: its last launch failed there".to_owned();

@@ -91,6 +91,8 @@ pub(super) fn count(state: &mut RunState, step: &TaskStep, at: Moment) {
         | TaskStep::Claimed { .. }
         | TaskStep::Acknowledged
         | TaskStep::HostFailed { .. }
+        | TaskStep::RateLimited { .. }
+        | TaskStep::Answered { .. }
         | TaskStep::Worked
         | TaskStep::WentPartial
         | TaskStep::Blocked

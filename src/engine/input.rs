@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::budget::Amounts;
 use super::event::{Drift, Place, Snapshot};
 use super::evidence::{Checked, ChildExit};
 use crate::protocol::{Report, Submission};
@@ -141,6 +142,8 @@ pub enum Seen {
         survivors: Vec<u32>,
         /// It couldn't be started.
         error: Option<String>,
+        /// What it used, as its shim was told by the agent's own figures.
+        usage: Amounts,
     },
     /// Session and process are proven gone without a record of an end.
     Gone {
@@ -185,8 +188,11 @@ pub struct Beat {
     pub seq: u64,
     /// The child lives, where there is one.
     pub alive: Option<bool>,
-    /// Output bytes and CPU time together: moves when work is done.
+    /// What moves when work is done: the signs of an agent's progress where those are told, else
+    /// output bytes and CPU time together.
     pub progress: u64,
+    /// Whether the child waits for a person, where its shim can tell.
+    pub asks: Option<bool>,
 }
 
 /// What a person asks of a run. Written by other processes into the journal's `requests`.
@@ -242,6 +248,15 @@ pub enum Request {
         task: String,
         /// What to do.
         choice: Choice,
+    },
+    /// Answer the question that a task's worker asks.
+    Respond {
+        /// Which task.
+        task: String,
+        /// In the person's words.
+        text: String,
+        /// Their login name.
+        who: String,
     },
     /// Answer the approval that a task waits for.
     Answer {

@@ -85,12 +85,15 @@ fn task(step: &TaskStep) -> T {
         TaskStep::NeedsMet
         | TaskStep::Deferred { .. }
         | TaskStep::HostFailed { .. }
+        | TaskStep::RateLimited { .. }
         | TaskStep::Requeued
         | TaskStep::Reopened => T::Ready,
         TaskStep::NeedsImpossible { .. } | TaskStep::DecidedSkip | TaskStep::Withdrawn => T::Skipped,
         TaskStep::Denied { .. } => T::Failed,
         TaskStep::Claimed { .. } => T::Claimed,
-        TaskStep::Acknowledged | TaskStep::Opened | TaskStep::Unblocked => T::InProgress,
+        TaskStep::Acknowledged | TaskStep::Opened | TaskStep::Unblocked | TaskStep::Answered { .. } => {
+            T::InProgress
+        }
         TaskStep::LaunchFailed { again }
         | TaskStep::AttemptFailed { again }
         | TaskStep::Recovered { again }
@@ -183,6 +186,8 @@ mod tests {
             TaskStep::WentPartial,
             TaskStep::Blocked,
             TaskStep::Unblocked,
+            TaskStep::Answered { n: 1, by: "ana".into(), text: "yes".into() },
+            TaskStep::RateLimited { until: Moment(1) },
             TaskStep::Requeued,
             TaskStep::Recovered { again: true },
             TaskStep::Recovered { again: false },
@@ -197,8 +202,8 @@ mod tests {
             TaskStep::Replanned,
             TaskStep::Withdrawn,
         ];
-        // All but `Verified`, which only an accepted verdict can make.
-        assert_eq!(steps.len() + 1, TaskMove::ALL.len());
+        // All but `Verified`, which only an accepted verdict can make; an answer unblocks as well.
+        assert_eq!(steps.len() + 1 - 1, TaskMove::ALL.len());
         for step in steps {
             let leads: Vec<_> =
                 TaskPhase::ALL.iter().filter_map(|from| next(*from, step.table()).ok()).collect();

@@ -46,6 +46,10 @@ fn for_worker(state: &RunState, id: &str, worker: &WorkerState, owed: &mut Vec<E
     }
     let reply = |n: &u32| Effect::Reply { worker: id.to_owned(), n: *n };
     owed.extend(worker.submissions.keys().map(reply));
+    // Under a dead token nothing reaches it any more (law L7).
+    if worker.token_live {
+        owed.extend((1..=worker.answer_count()).map(|n| Effect::Answer { worker: id.to_owned(), n }));
+    }
     // Without a known session too: a crash may have lost the launch, and the mark still finds it.
     if let (Some(force), true) = (worker.stop, worker.owes_stop()) {
         owed.push(Effect::Stop { worker: id.to_owned(), force });

@@ -13,11 +13,12 @@ use super::control;
 use super::event::Started;
 use super::evidence::Checked;
 use super::halt::Halted;
+use super::limit::Limited;
 use super::moment::{Moment, Stamp};
 use super::order::{self, Ready};
 use super::review;
 use super::task_table::TaskPhase;
-pub use super::worker_state::{KeptReport, WorkerState};
+pub use super::worker_state::{Given, KeptReport, WorkerState};
 use crate::workflow::{Need, Task, TaskBase, When, Workflow};
 
 /// Where a run is.
@@ -67,6 +68,8 @@ pub struct RunState {
     pub unsettled: BTreeSet<String>,
     /// What stopped it before its tasks were through.
     pub halted: Option<Halted>,
+    /// Agents whose provider refuses work for now, by the name that the workflow gives them.
+    pub limited: BTreeMap<String, Limited>,
     /// When attempts failed, as far back as `limits.failures` looks.
     pub failures: VecDeque<Moment>,
     /// Tasks that could start, in the order in which they are to; control tasks, which need no
@@ -129,6 +132,9 @@ pub struct TaskState {
     /// How often the host has failed its launches in a row.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub host_failures: u32,
+    /// How many of its attempts in a row were refused by their provider.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rate_limits: u32,
     /// The worker whose expired claim the next attempt recovers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovers: Option<String>,
@@ -222,6 +228,7 @@ impl RunState {
             ledger,
             unsettled: BTreeSet::new(),
             halted: None,
+            limited: BTreeMap::new(),
             failures: VecDeque::new(),
             ready: Ready::default(),
             opening: BTreeSet::new(),
@@ -346,6 +353,7 @@ impl TaskState {
             attempt: 0,
             found: 0,
             host_failures: 0,
+            rate_limits: 0,
             recovers: None,
             allowed: task.retries.saturating_add(1),
             defer_until: None,

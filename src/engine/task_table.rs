@@ -140,6 +140,8 @@ pub enum TaskMove {
     Blocked,
     /// Answered, or progress was seen.
     Unblocked,
+    /// Its worker's provider refuses work for now: no retry is spent.
+    RateLimited,
     /// A person takes it back from its worker, or `down` stopped it: no retry is spent.
     Requeued,
     /// The claim expired and was recovered.
@@ -174,7 +176,7 @@ pub enum TaskMove {
 
 impl TaskMove {
     /// All of them.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::NeedsMet,
         Self::NeedsImpossible,
         Self::Deferred,
@@ -192,6 +194,7 @@ impl TaskMove {
         Self::WentPartial,
         Self::Blocked,
         Self::Unblocked,
+        Self::RateLimited,
         Self::Requeued,
         Self::Recovered { again: true },
         Self::Recovered { again: false },
@@ -236,6 +239,7 @@ pub fn next(from: TaskPhase, step: TaskMove) -> Result<TaskPhase, Illegal<TaskPh
         (M::NeedsMet, P::Pending)
         | (M::Deferred, P::Ready)
         | (M::HostFailed, P::Claimed)
+        | (M::RateLimited, P::InProgress | P::Blocked)
         | (M::Requeued, P::Claimed | P::InProgress | P::Blocked)
         | (M::Reopened, P::Failed | P::Partial | P::Cancelled) => P::Ready,
         (M::NeedsImpossible, P::Pending) | (M::DecidedSkip, P::Claimed | P::InProgress | P::Blocked) => {
@@ -277,6 +281,7 @@ pub fn next(from: TaskPhase, step: TaskMove) -> Result<TaskPhase, Illegal<TaskPh
             | M::WentPartial
             | M::Blocked
             | M::Unblocked
+            | M::RateLimited
             | M::Requeued
             | M::Recovered { .. }
             | M::DecidedSkip

@@ -25,6 +25,9 @@ fn legal() -> Vec<(TaskPhase, TaskMove, TaskPhase)> {
         (P::Blocked, M::WentPartial, P::Partial),
         (P::InProgress, M::Blocked, P::Blocked),
         (P::Blocked, M::Unblocked, P::InProgress),
+        // A rate limit, beside the laws: see ARCHITECTURE.md.
+        (P::InProgress, M::RateLimited, P::Ready),
+        (P::Blocked, M::RateLimited, P::Ready),
         (P::Verifying, M::Verified, P::Completed),
         (P::Verifying, M::Refuted, P::RepairRequired),
         (P::RepairRequired, M::Repaired { again: true }, P::Ready),

@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
+use super::gate;
 use super::halt;
+use super::limit;
 use super::moment::Moment;
 use super::pulse::Pulses;
 use super::ready;
@@ -53,7 +55,11 @@ pub fn deadlines(state: &RunState, pulses: &Pulses) -> Vec<(Moment, Timer)> {
     // Where there is no room, the end of a worker wakes us; a deadline in the past would spin.
     let room = state.stopping.is_none() && state.has_room();
     for task in state.ready.iter().filter(|_| room) {
-        if let (Some(until), false) = (state.tasks[task].defer_until, ready::is_held_back(state, task)) {
+        // Who waits for tokens as well is woken by their settlement: its past limit would spin.
+        let waits_long = state.tasks[task].reason.starts_with(gate::DEFERRED);
+        let limited = limit::of(state, task).filter(|_| !waits_long).map(|(until, _)| until);
+        let until = state.tasks[task].defer_until.max(limited);
+        if let (Some(until), false) = (until, ready::is_held_back(state, task)) {
             all.push((until, Timer::Deferred(task)));
         }
         // Only the first few can start; a deadline of the ten-thousandth wakes nobody.

@@ -13,6 +13,7 @@ use super::gate::{self, Stage, Verdict};
 use super::halt::Halted;
 use super::moment::Stamp;
 use super::outstanding::asked;
+use super::question::{self, Question};
 use super::review::{self, Gate};
 use super::state::{RunPhase, RunState, TaskState, WorkerState};
 use super::task_table::TaskPhase;
@@ -79,6 +80,8 @@ pub struct TaskView {
     pub waits_for: Vec<String>,
     /// What a person is asked before it may complete: its approval, once all else is verified.
     pub asks: Option<String>,
+    /// What its worker asks, and waits for.
+    pub question: Option<Question>,
     /// The tasks whose verdicts it waits for, once all else is verified.
     pub reviewed_by: Vec<String>,
     /// The task that it reviews.
@@ -226,6 +229,7 @@ struct Beside {
     gate: Option<Gated>,
     waits_for: Vec<String>,
     asks: Option<String>,
+    question: Option<Question>,
     reviewed_by: Vec<String>,
     reviews: Option<String>,
     held: bool,
@@ -241,6 +245,7 @@ impl Beside {
             gate: gated(state, task, says.as_ref()),
             waits_for: waits_for(state, task, says.as_ref()),
             asks: asked(state, task).map(|(_, message)| message.to_owned()),
+            question: question::open(state, task),
             reviewed_by: reviews(state, task).into_iter().map(|(by, _)| by).collect(),
             reviews: state.reviews.get(&task).map(|reviewed| state.planned(*reviewed).id.clone()),
             held: state.tasks[task].phase == TaskPhase::Ready && state.held_by(task).is_some(),
@@ -251,7 +256,7 @@ impl Beside {
 }
 
 fn task_view(planned: Task, mut task: TaskState, beside: Beside) -> TaskView {
-    let Beside { gate, waits_for, asks, reviewed_by, reviews, held, submitted, worker } = beside;
+    let Beside { gate, waits_for, asks, question, reviewed_by, reviews, held, submitted, worker } = beside;
     let required = planned.required();
     let conditions = task.evidence.split_off(required.min(task.evidence.len()));
     let evidence = std::mem::take(&mut task.evidence);
@@ -272,6 +277,7 @@ fn task_view(planned: Task, mut task: TaskState, beside: Beside) -> TaskView {
         gate,
         waits_for,
         asks,
+        question,
         reviewed_by,
         reviews,
         held,

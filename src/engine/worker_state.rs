@@ -93,6 +93,12 @@ pub struct WorkerState {
     /// What it submitted, by number, and what it was answered.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub submissions: BTreeMap<u32, Answered>,
+    /// What its questions were answered, in order: the place of each is its number less one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<Given>,
+    /// What it used, as its shim was told by the agent's own figures.
+    #[serde(default, skip_serializing_if = "Amounts::is_empty")]
+    pub measured: Amounts,
     /// How its child ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<ChildExit>,
@@ -140,6 +146,21 @@ pub struct KeptReport {
     /// What it says that it cost.
     #[serde(default, skip_serializing_if = "Amounts::is_empty")]
     pub usage: Amounts,
+    /// The seconds after which its provider lets it try again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
+    /// Its shim wrote it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_shim: bool,
+}
+
+/// What a person answered a worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Given {
+    /// Their login name.
+    pub by: String,
+    /// In their words.
+    pub text: String,
 }
 
 /// A field that is there is known, though it may say that there is nothing.
@@ -178,6 +199,8 @@ impl WorkerState {
             report: None,
             seen_reports: Vec::new(),
             submissions: BTreeMap::new(),
+            answers: Vec::new(),
+            measured: Amounts::default(),
             exit: None,
             stop: None,
             stopped: false,
@@ -187,6 +210,12 @@ impl WorkerState {
             observations: Vec::new(),
             drift: None,
         }
+    }
+
+    /// How many answers it was given.
+    #[must_use]
+    pub fn answer_count(&self) -> u32 {
+        u32::try_from(self.answers.len()).unwrap_or(u32::MAX)
     }
 
     /// Whether it takes one of the places that `limits.workers` grants.

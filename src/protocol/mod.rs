@@ -5,6 +5,7 @@
 //! bounding, renaming and watching files is `mail`'s and the shim's. It also
 //! leaves out meaning: whether a token is live or a claim holds is the engine's.
 
+mod agent;
 mod check;
 mod json;
 mod problem;
@@ -16,13 +17,19 @@ mod submission;
 mod wire;
 mod words;
 
+pub use agent::{
+    AGENT_DIR, AgentEnd, AgentMode, AgentPhase, AgentReady, AgentSignals, AgentSpec, EVENTS, LimitRules,
+    ResultFile, STREAM, ShowRule, StreamRules, UsageFold, UsageRule, how_to_report, turn_name,
+};
 pub use check::{CheckOutcome, CheckSpec};
 pub use problem::Problem;
-pub use report::{Claim, EVIDENCE_KINDS, Report, ReportStatus, Usage};
+pub use report::{Claim, EVIDENCE_KINDS, Report, ReportBy, ReportStatus, Usage};
 pub use schema::{report_schema, worker_schema};
 pub use setup::{SETUP, SETUP_FAILED, SetupSpec};
 pub use submission::{Submission, SubmissionAnswer, submission_number};
-pub use wire::{Ack, Assignment, ChildFacts, ExitRecord, Heartbeat, Launch, Note, Progress, Ready, Stop};
+pub use wire::{
+    Ack, Answer, Assignment, ChildFacts, ExitRecord, Heartbeat, Launch, Note, Progress, Ready, Stop,
+};
 
 use serde::de::DeserializeOwned;
 
@@ -38,6 +45,12 @@ pub const MAX_BYTES: usize = 1 << 20;
 pub const MAX_CLAIMS: usize = 1_000;
 /// The most submissions of one worker, counted from 1.
 pub const MAX_SUBMISSIONS: u32 = 1_000;
+/// The most answers that one attempt is given, counted from 1.
+pub const MAX_ANSWERS: u32 = 100;
+/// The longest answer, in bytes.
+pub const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// The longest wait that a rate limit may ask for, in seconds: 31 days, a month's quota.
+pub const RETRY_AFTER_MAX_S: u64 = 31 * 24 * 3600;
 /// The deepest nesting of arrays and objects that is read.
 pub const MAX_DEPTH: usize = 64;
 

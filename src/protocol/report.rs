@@ -5,7 +5,7 @@
 
 use super::shape::Field;
 use super::shape::Kind::{
-    Amount, Hash, Object, ObjectName, Positive, Record, Records, Text, TreePath, U64, Word,
+    Amount, Hash, Object, ObjectName, Positive, Record, Records, Seconds, Text, TreePath, U64, Word,
 };
 use super::{MAX_CLAIMS, Problem, REPORT_SCHEMA, Wire};
 use serde::{Deserialize, Serialize};
@@ -84,6 +84,28 @@ pub struct Report {
     /// What it cost.
     #[serde(default)]
     pub usage: Option<Usage>,
+    /// With `failed`: the provider refuses work for now, and lets it try again after so many seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
+    /// With `needs_input` or `blocked`: the number of the answer that it waits for, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<u32>,
+    /// Who wrote it, where it isn't the worker itself: such a question ends as soon as the worker goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<ReportBy>,
+}
+
+/// Who writes reports in a worker's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportBy {
+    /// The shim, which saw that its child waits for a person.
+    Shim,
+}
+
+impl ReportBy {
+    /// Everybody as they are written.
+    pub const WORDS: &'static [&'static str] = &["shim"];
 }
 
 /// One reference of a report.
@@ -141,6 +163,9 @@ impl Wire for Report {
         Field::may("evidence", Records { fields: CLAIM, max: MAX_CLAIMS }),
         Field::may("outputs", Object),
         Field::may("usage", Record(USAGE)),
+        Field::may("retry_after", Seconds),
+        Field::may("question", Positive),
+        Field::may("by", Word(ReportBy::WORDS)),
     ];
 }
 
@@ -152,4 +177,5 @@ const CLAIM: &[Field] = &[
     Field::may("sha256", Hash),
 ];
 
-const USAGE: &[Field] = &[Field::may("tokens", U64), Field::may("usd", Amount)];
+/// The fields of [`Usage`].
+pub(super) const USAGE: &[Field] = &[Field::may("tokens", U64), Field::may("usd", Amount)];

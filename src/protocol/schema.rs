@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::shape::{Field, Kind};
 use super::submission::{SubmissionAnswer, SubmissionFile};
+use super::wire::Answer;
 use super::wire::{Ack, Assignment, ExitRecord, Heartbeat, Launch, Note, Ready, Stop};
-use super::{Report, WORKER_SCHEMA, Wire};
+use super::{RETRY_AFTER_MAX_S, Report, WORKER_SCHEMA, Wire};
 
 /// The dialect that editors know best.
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
@@ -32,6 +33,7 @@ pub fn worker_schema() -> Value {
         ("ack", document::<Ack>()),
         ("heartbeat", document::<Heartbeat>()),
         ("exit", document::<ExitRecord>()),
+        ("answer", document::<Answer>()),
         ("stop", document::<Stop>()),
         ("note", document::<Note>()),
         ("submit", document::<SubmissionFile>()),
@@ -88,6 +90,7 @@ fn kind(kind: Kind) -> Value {
         Kind::U64 => whole(0, u64::MAX),
         Kind::U32 => whole(0, u64::from(u32::MAX)),
         Kind::Positive => whole(1, u64::from(u32::MAX)),
+        Kind::Seconds => whole(0, RETRY_AFTER_MAX_S),
         Kind::I32 => whole(i64::from(i32::MIN), u64::from(i32::MAX.unsigned_abs())),
         Kind::Amount => json!({"type": "number", "minimum": 0}),
         Kind::Texts => json!({"type": "array", "items": text}),

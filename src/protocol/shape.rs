@@ -5,6 +5,7 @@
 //! It leaves out rules between fields.
 
 use super::Problem;
+use super::RETRY_AFTER_MAX_S;
 use super::words::{not_a_word, shown};
 use serde_json::{Map, Value};
 
@@ -52,6 +53,8 @@ pub enum Kind {
     U32,
     /// A whole number of 32 bits, from 1.
     Positive,
+    /// Whole seconds, up to [`RETRY_AFTER_MAX_S`].
+    Seconds,
     /// A whole number of 32 bits with a sign.
     I32,
     /// A number that isn't negative.
@@ -154,7 +157,7 @@ fn check_value(value: &mut Value, kind: Kind, path: &str, problems: &mut Vec<Pro
             Some(text) => problems.extend(text_problem(text, kind, path)),
             None => problems.push(wrong_type(value, kind, path)),
         },
-        Kind::U64 | Kind::U32 | Kind::Positive | Kind::I32 | Kind::Amount => {
+        Kind::U64 | Kind::U32 | Kind::Positive | Kind::Seconds | Kind::I32 | Kind::Amount => {
             problems.extend(number_problem(value, kind, path));
         }
         Kind::Bool => {
@@ -215,7 +218,8 @@ fn text_problem(text: &str, kind: Kind, path: &str) -> Option<Problem> {
             "it isn't the name of a commit in lowercase hexadecimal".to_owned()
         }
         Kind::Text | Kind::Word(_) | Kind::Hash | Kind::ObjectName => return None,
-        Kind::Bool | Kind::U64 | Kind::U32 | Kind::Positive | Kind::I32 | Kind::Amount => return None,
+        Kind::Bool | Kind::U64 | Kind::U32 | Kind::Positive | Kind::Seconds => return None,
+        Kind::I32 | Kind::Amount => return None,
         Kind::Texts | Kind::Pids | Kind::Env | Kind::Object | Kind::Record(_) | Kind::Records { .. } => {
             return None;
         }
@@ -243,6 +247,7 @@ fn number_problem(value: &Value, kind: Kind, path: &str) -> Option<Problem> {
         Kind::U64 => number.is_u64(),
         Kind::U32 => number.as_u64().is_some_and(|n| u32::try_from(n).is_ok()),
         Kind::Positive => number.as_u64().is_some_and(|n| n > 0 && u32::try_from(n).is_ok()),
+        Kind::Seconds => number.as_u64().is_some_and(|n| n <= RETRY_AFTER_MAX_S),
         Kind::I32 => number.as_i64().is_some_and(|n| i32::try_from(n).is_ok()),
         Kind::Amount => number.as_f64().is_some_and(|n| n.is_finite() && n >= 0.0),
         Kind::Text | Kind::Word(_) | Kind::TreePath | Kind::Hash | Kind::ObjectName | Kind::Bool => false,

@@ -62,6 +62,9 @@ fn a_full_report_keeps_everything_that_it_says() {
         evidence: vec![Claim { path: Some("a/b".to_owned()), ..claim("artifact") }, claim("exit")],
         outputs: Map::from_iter([("label".to_owned(), json!("left"))]),
         usage: Some(Usage { tokens: Some(5), usd: Some(0.5) }),
+        retry_after: Some(super::RETRY_AFTER_MAX_S),
+        question: Some(2),
+        by: Some(super::ReportBy::Shim),
     };
     assert_eq!(Report::check(&serde_json::to_vec(&report).unwrap()).unwrap(), report);
 }
@@ -169,6 +172,50 @@ fn check<T: Wire + Serialize + PartialEq + std::fmt::Debug>(full: &Value, option
     assert!(problems_of::<T>(&serde_json::to_vec(full).unwrap()).is_empty());
 }
 
+/// An agent that uses every field of its specification.
+fn agent() -> Value {
+    json!({"adapter": "a", "mode": "terminal", "state": "/m/agent", "stdin": "/m/prompt.md",
+        "stream": {"name": ["type", "item.type"], "each": "message.content", "each_name": ["type"],
+            "session": ["*:session_id"], "error": ["turn.failed:error.message"],
+            "show": [{"on": "result", "line": "{text}"}], "drop": ["delta"]},
+        "usage": [{"on": "result", "tokens": ["usage.in"], "usd": "cost", "fold": "session"}],
+        "signals": {"ready": ["a"], "progress": ["b"], "tool_open": ["c"], "tool_close": ["d"],
+            "needs_input": ["e"], "turn_end": ["f"], "turn_failed": ["g"], "limited": ["h"]},
+        "result": {"file": "/m/agent/traj.json", "path": "info.status", "ok": ["Done"], "tokens": ["n"], "usd": "c"},
+        "ready": "event", "end": "turn", "resume": ["x", "{session}", "{prompt}"], "again": ["x", "{prompt}"],
+        "limits": {"phrases": ["rate limit"], "wait": ["try again in"], "seconds": ["e:s"], "until": ["e:u"],
+            "default_ms": 5},
+        "ready_ms": 1, "linger_ms": 2, "reminders": 3})
+}
+
+#[test]
+fn an_agent_needs_only_a_name_a_mode_and_its_folder() {
+    let least = json!({"schema": WORKER_SCHEMA, "run": "r", "task": "a", "attempt": 1, "token": 2,
+        "agent": {"adapter": "a", "mode": "headless", "state": "/m/agent"}});
+    let assignment: Assignment = parse(&serde_json::to_vec(&least).unwrap()).unwrap();
+    let agent = assignment.agent.unwrap();
+    assert_eq!((agent.ready_ms, agent.linger_ms, agent.reminders), (60_000, 5_000, 1));
+    assert_eq!(agent.limits.default_ms, 60_000);
+    for (field, value) in
+        [("mode", json!("pane")), ("signals", json!({"ready": "x"})), ("reminders", json!(-1))]
+    {
+        let mut other = least.clone();
+        other["agent"][field] = value;
+        let problem = parse::<Assignment>(&serde_json::to_vec(&other).unwrap()).unwrap_err();
+        assert_eq!(problem.code, "bad_value", "{other}");
+    }
+}
+
+#[test]
+fn every_phase_is_written_as_the_table_says() {
+    use super::AgentPhase::{Ending, Model, NeedsInput, Starting, Tool, TurnEnded};
+    let all = [Starting, Model, Tool, NeedsInput, TurnEnded, Ending];
+    assert_eq!(all.map(super::AgentPhase::as_str), super::AgentPhase::WORDS);
+    for phase in all {
+        assert_eq!(serde_json::to_value(phase).unwrap(), phase.as_str());
+    }
+}
+
 #[test]
 fn every_file_of_the_protocol_is_read_as_it_is_written() {
     let schema = WORKER_SCHEMA;
@@ -182,20 +229,22 @@ fn every_file_of_the_protocol_is_read_as_it_is_written() {
     );
     check::<Assignment>(
         &json!({"schema": schema, "run": "r", "task": "a", "attempt": 1, "token": 2, "argv": ["x", ""],
-            "prompt_file": "p", "env": {"A": "b"}, "deadline": "t", "beat_ms": 1, "grace_ms": 2}),
-        &["argv", "prompt_file", "env", "deadline", "beat_ms", "grace_ms"],
+            "prompt_file": "p", "env": {"A": "b"}, "deadline": "t", "beat_ms": 1, "grace_ms": 2,
+            "agent": agent()}),
+        &["argv", "prompt_file", "env", "deadline", "beat_ms", "grace_ms", "agent"],
     );
     check::<Ack>(&json!({"schema": schema, "token": 1}), &[]);
     check::<Heartbeat>(
         &json!({"schema": schema, "token": 1, "seq": 2, "at": "t", "child": {"pid": 1, "started_at": "t",
-            "start_ticks": 5, "alive": true}, "progress": {"output_bytes": 1, "cpu_ms": 2}, "note": "n"}),
+            "start_ticks": 5, "alive": true}, "progress": {"output_bytes": 1, "cpu_ms": 2, "events": 3, "phase": "needs-input"}, "note": "n"}),
         &["token", "child", "progress", "note"],
     );
     check::<ExitRecord>(
         &json!({"schema": schema, "token": 1, "code": -1, "signal": 9, "started_at": "t", "ended_at": "t",
-            "survivors": [3], "error": "e"}),
-        &["token", "code", "signal", "survivors", "error"],
+            "survivors": [3], "error": "e", "usage": {"tokens": 1, "usd": 0.5}}),
+        &["token", "code", "signal", "survivors", "error", "usage"],
     );
+    check::<super::Answer>(&json!({"schema": schema, "token": 1, "n": 2, "text": "t"}), &[]);
     check::<Stop>(&json!({"schema": schema, "token": 1, "grace_ms": 3}), &["token", "grace_ms"]);
     check::<Note>(&json!({"schema": schema, "note": "n"}), &[]);
     check::<Report>(

@@ -3,8 +3,10 @@
 //! Times are RFC 3339 labels for people: nothing is ordered or expired by them.
 //! Texts are kept as they came; making control characters visible is `render`'s.
 
+use super::agent::{AgentPhase, AgentSpec};
+use super::report::{USAGE, Usage};
 use super::shape::Field;
-use super::shape::Kind::{Bool, Env, I32, Pids, Positive, Record, Text, Texts, U32, U64};
+use super::shape::Kind::{Bool, Env, I32, Object, Pids, Positive, Record, Text, Texts, U32, U64, Word};
 use super::{WORKER_SCHEMA, Wire};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -70,6 +72,9 @@ pub struct Assignment {
     /// Milliseconds from asking a process to end to ending it.
     #[serde(default = "default_grace_ms")]
     pub grace_ms: u64,
+    /// How the agent is run; none for whatever is no agent, and for one that nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<Box<AgentSpec>>,
 }
 
 /// The worker took the assignment with this token.
@@ -127,10 +132,17 @@ pub struct Progress {
     /// Processor time of the child's whole tree, in milliseconds.
     #[serde(default)]
     pub cpu_ms: u64,
+    /// Signs that an agent got further. Where they are counted, they alone are progress:
+    /// repainting a screen and burning processor time aren't.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<u64>,
+    /// What an agent is at; no counter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<AgentPhase>,
 }
 
 /// How the child ended, and what was left of its tree.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExitRecord {
     /// [`WORKER_SCHEMA`].
     pub schema: String,
@@ -153,6 +165,22 @@ pub struct ExitRecord {
     /// Why the child couldn't be started, or its end couldn't be seen.
     #[serde(default)]
     pub error: Option<String>,
+    /// What the work cost, as it was measured: of an agent that tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+}
+
+/// The supervisor's `answer-<n>.json`: what a person said to the worker's question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// [`WORKER_SCHEMA`].
+    pub schema: String,
+    /// The token of the attempt that asked: another attempt's answer isn't this one's.
+    pub token: u64,
+    /// Which answer of the attempt, from 1.
+    pub n: u32,
+    /// In the person's words.
+    pub text: String,
 }
 
 /// The order to end the child's tree.
@@ -218,6 +246,8 @@ impl Wire for Assignment {
         Field::may("deadline", Text),
         Field::may("beat_ms", U64),
         Field::may("grace_ms", U64),
+        // Both ends are ours, of one version: its own type reads it.
+        Field::may("agent", Object),
     ];
 }
 
@@ -245,7 +275,12 @@ const CHILD: &[Field] = &[
     Field::must("alive", Bool),
 ];
 
-const PROGRESS: &[Field] = &[Field::may("output_bytes", U64), Field::may("cpu_ms", U64)];
+const PROGRESS: &[Field] = &[
+    Field::may("output_bytes", U64),
+    Field::may("cpu_ms", U64),
+    Field::may("events", U64),
+    Field::may("phase", Word(AgentPhase::WORDS)),
+];
 
 impl Wire for ExitRecord {
     const SCHEMA: &'static str = WORKER_SCHEMA;
@@ -257,7 +292,14 @@ impl Wire for ExitRecord {
         Field::must("ended_at", Text),
         Field::may("survivors", Pids),
         Field::may("error", Text),
+        Field::may("usage", Record(USAGE)),
     ];
+}
+
+impl Wire for Answer {
+    const SCHEMA: &'static str = WORKER_SCHEMA;
+    const FIELDS: &'static [Field] =
+        &[Field::must("token", U64), Field::must("n", Positive), Field::must("text", Text)];
 }
 
 impl Wire for Stop {

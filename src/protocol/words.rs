@@ -78,6 +78,7 @@ impl Kind {
             Self::Bool => "true or false".to_owned(),
             Self::U64 => "a whole number from 0".to_owned(),
             Self::U32 => format!("a whole number from 0 to {}", u32::MAX),
+            Self::Seconds => format!("whole seconds from 0 to {}", super::RETRY_AFTER_MAX_S),
             Self::Positive => format!("a whole number from 1 to {}", u32::MAX),
             Self::I32 => "a whole number of 32 bits".to_owned(),
             Self::Amount => "a number from 0".to_owned(),

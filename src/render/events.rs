@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::table::{Screen, Tone, toned};
 use super::words::{extended, line, reason, time};
+use super::wrap::broken;
 use crate::engine::event::{ClaimStep, Event, ReportStep, RunEvent, TaskStep, WorkerStep};
 use crate::engine::evidence::{ChildExit, Verdict};
 use crate::engine::moment::Stamp;
@@ -45,9 +46,21 @@ fn fields(event: &Event) -> Map<String, Value> {
             fields
         }
         Event::Report(event) => match &event.step {
-            ReportStep::Accepted { status, summary, reason, outputs, claims, usage, sha256 } => json!({
+            ReportStep::Accepted {
+                status,
+                summary,
+                reason,
+                outputs,
+                claims,
+                usage,
+                retry_after,
+                question,
+                by_shim,
+                sha256,
+            } => json!({
                 "status": status, "summary": summary, "reason": reason, "outputs": outputs,
-                "evidence": claims, "usage": usage, "sha256": sha256,
+                "evidence": claims, "usage": usage, "retry_after": retry_after, "question": question,
+                "by": by_shim.then_some("shim"), "sha256": sha256,
             }),
             ReportStep::Refused { code, detail, sha256 } => {
                 json!({"code": code, "detail": detail, "reason": format!("{code}: {detail}"), "sha256": sha256})
@@ -111,13 +124,17 @@ fn tasks(tasks: &[crate::workflow::Task]) -> Value {
 
 fn worker(found: &WorkerStep) -> Value {
     match found {
-        WorkerStep::Ended { exit, survivors } => {
+        WorkerStep::Ended { exit, survivors, usage } => {
             let (code, signal) = match exit {
                 ChildExit::Code(code) => (Some(*code), None),
                 ChildExit::Signal(signal) => (None, Some(*signal)),
                 ChildExit::Unknown => (None, None),
             };
-            json!({"code": code, "signal": signal, "survivors": survivors})
+            let mut ended = json!({"code": code, "signal": signal, "survivors": survivors});
+            if !usage.is_empty() {
+                ended["usage"] = json!(usage);
+            }
+            ended
         }
         WorkerStep::Provisioning { .. }
         | WorkerStep::Launched { .. }
@@ -159,8 +176,17 @@ pub fn text(screen: Screen, seq: u64, at: Stamp, event: &Event) -> String {
     let whom = event.worker().or(event.task()).unwrap_or("-");
     // Padded before it is coloured: a colour has a length, but no width.
     let painted = toned(screen, tone(event), &format!("{kind:<26}"));
-    let text = format!("{seq:>5}  {when}  {painted}  {:<12}  {}", line(whom), said(event));
-    text.trim_end().to_owned()
+    let (whom, said) = (format!("{:<12}", line(whom)), said(event));
+    let used = 5 + 2 + 20 + 2 + 26 + 2 + whom.chars().count() + 2;
+    let beginning = format!("{seq:>5}  {when}  {painted}  {whom}");
+    match screen.width {
+        // What doesn't fit stands below, broken between words.
+        Some(width) if used + said.chars().count() > width && !said.is_empty() => {
+            let below = broken(&format!("{:7}{said}", ""), width, 7);
+            format!("{}\n{below}", beginning.trim_end())
+        }
+        Some(_) | None => format!("{beginning}  {said}").trim_end().to_owned(),
+    }
 }
 
 fn said(event: &Event) -> String {
@@ -175,6 +201,7 @@ fn said(event: &Event) -> String {
             TaskStep::Verified { accepted } => {
                 format!("{} verified", super::words::count(accepted.count(), "item"))
             }
+            TaskStep::Answered { n, by, text } => format!("answer {n} by {}: {}", line(by), line(text)),
             TaskStep::NeedsMet
             | TaskStep::NeedsImpossible { .. }
             | TaskStep::Deferred { .. }
@@ -189,6 +216,7 @@ fn said(event: &Event) -> String {
             | TaskStep::WentPartial
             | TaskStep::Blocked
             | TaskStep::Unblocked
+            | TaskStep::RateLimited { .. }
             | TaskStep::Requeued
             | TaskStep::Recovered { .. }
             | TaskStep::DecidedSkip
@@ -340,7 +368,14 @@ mod tests {
                 WorkerStep::Launched { workspace: None, session: place("tmux", "%3", &[]), port: None },
             ),
             worker("silent: no heartbeat for 12 s", WorkerStep::Moved { to: PlainMove::FellSilent }),
-            worker("", WorkerStep::Ended { exit: ChildExit::Signal(9), survivors: Vec::new() }),
+            worker(
+                "",
+                WorkerStep::Ended {
+                    exit: ChildExit::Signal(9),
+                    survivors: Vec::new(),
+                    usage: Amounts::default(),
+                },
+            ),
             claim(ClaimStep::Granted { expires: Moment(9), reserved: Amounts::default() }),
             claim(ClaimStep::Revoked { reason: "timeout: 5 s were used up".into() }),
             report(ReportStep::Accepted {
@@ -350,6 +385,9 @@ mod tests {
                 outputs: Map::new(),
                 claims: Vec::new(),
                 usage: Amounts { tokens: Some(5), usd_micros: None },
+                retry_after: Some(30),
+                question: None,
+                by_shim: false,
                 sha256: "ab".into(),
             }),
             report(refused("dead_token")),
@@ -382,7 +420,7 @@ mod tests {
         {"at":"2023-11-14T22:13:21Z","attempt":2,"code":null,"kind":"worker.ended","reason":null,"seq":6,"signal":9,"survivors":[],"task":"fix","token":null,"worker":"fix.2"}
         {"at":"2023-11-14T22:13:21Z","attempt":2,"expires":9,"kind":"claim.granted","reason":null,"seq":7,"task":"fix","token":7,"worker":"fix.2"}
         {"at":"2023-11-14T22:13:21Z","attempt":2,"kind":"claim.revoked","reason":"timeout: 5 s were used up","seq":8,"task":"fix","token":7,"worker":"fix.2"}
-        {"at":"2023-11-14T22:13:21Z","attempt":2,"evidence":[],"kind":"report.accepted","outputs":{},"reason":null,"seq":9,"sha256":"ab","status":"done","summary":"it\nworks","task":"fix","token":null,"usage":{"tokens":5},"worker":"fix.2"}
+        {"at":"2023-11-14T22:13:21Z","attempt":2,"by":null,"evidence":[],"kind":"report.accepted","outputs":{},"question":null,"reason":null,"retry_after":30,"seq":9,"sha256":"ab","status":"done","summary":"it\nworks","task":"fix","token":null,"usage":{"tokens":5},"worker":"fix.2"}
         {"at":"2023-11-14T22:13:21Z","attempt":2,"code":"dead_token","detail":"a\u001b[1m","kind":"report.refused","reason":"dead_token: a\u001b[1m","seq":10,"sha256":"ab","task":"fix","token":null,"worker":"fix.2"}
         {"at":"2023-11-14T22:13:21Z","attempt":2,"evidence":"exit","facts":{"code":0},"item":0,"kind":"evidence.verified","reason":"exit code 0","seq":11,"task":"fix","token":null,"verdict":"verified","worker":null}
         {"at":"2023-11-14T22:13:21Z","attempt":null,"code":"late","detail":"x","input":"mail","kind":"input.ignored","reason":"late: x","seq":12,"task":null,"token":null,"worker":null}

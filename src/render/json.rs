@@ -5,10 +5,11 @@
 use serde_json::{Value, json};
 
 use super::runs::RunLine;
-use super::words::{task_reason, time};
+use super::words::{attach, respond, task_reason, time};
 use super::{Beside, branch};
 use crate::engine::evidence::Checked;
 use crate::engine::halt::Halt;
+use crate::engine::question::Question;
 use crate::engine::view::{RunView, TaskView, WorkerView};
 
 /// The document as text in which nothing steers a terminal.
@@ -73,11 +74,27 @@ pub fn task(task: &TaskView) -> Value {
         "state": task.phase.word(),
         "reason": task_reason(task),
         "since": time(task.since.wall_ms),
+        "question": task.question.as_ref().map(|question| self::question(&task.id, question)),
+        "until": task.gate.as_ref().and_then(|gate| gate.until_ms).and_then(time),
         "attempt": task.attempt,
         "worker": task.worker,
         "head": task.head,
         "evidence": task.evidence.iter().map(verdict).collect::<Vec<_>>(),
         "conditions": task.conditions.iter().map(verdict).collect::<Vec<_>>(),
+    })
+}
+
+/// What a worker asks, since when, and what to type.
+#[must_use]
+pub fn question(task: &str, question: &Question) -> Value {
+    json!({
+        "status": question.status,
+        "text": question.text,
+        "n": question.n,
+        "worker": question.worker,
+        "since": time(question.since.wall_ms),
+        "attach": attach(&question.worker),
+        "answer": respond(task, ""),
     })
 }
 
@@ -119,11 +136,29 @@ mod tests {
             [&found["run"], &found["tasks"][0], &found["tasks"][3], &found["workers"][0], &found["budget"]];
         insta::assert_snapshot!(parts.map(Value::to_string).join("\n"), @r#"
         {"base":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","ended_at":null,"halted":null,"id":"20231114-221320-ab12","started_at":"2023-11-14T22:13:20Z","state":"running","workflow":"nightly"}
-        {"attempt":1,"conditions":[],"evidence":[{"kind":"exit","reason":"exit code 0","verdict":"verified"},{"kind":"artifact","reason":"a regular file","verdict":"verified"}],"head":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","id":"build","kind":"run","parent":null,"reason":"verified: 2 items verified","since":"2023-11-14T22:13:30Z","state":"completed","worker":"build.1"}
-        {"attempt":0,"conditions":[],"evidence":[],"head":null,"id":"pack","kind":"run","parent":null,"reason":"waits: task `fix`, which is in_progress","since":"2023-11-14T22:13:30Z","state":"pending","worker":null}
+        {"attempt":1,"conditions":[],"evidence":[{"kind":"exit","reason":"exit code 0","verdict":"verified"},{"kind":"artifact","reason":"a regular file","verdict":"verified"}],"head":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","id":"build","kind":"run","parent":null,"question":null,"reason":"verified: 2 items verified","since":"2023-11-14T22:13:30Z","state":"completed","until":null,"worker":"build.1"}
+        {"attempt":0,"conditions":[],"evidence":[],"head":null,"id":"pack","kind":"run","parent":null,"question":null,"reason":"waits: task `fix`, which is in_progress","since":"2023-11-14T22:13:30Z","state":"pending","until":null,"worker":null}
         {"attempt":1,"branch":"ilchul/r1/build.1","close":null,"id":"build.1","last_heartbeat_at":"2023-11-14T22:13:50Z","pid":41,"reason":"retained: its work is over, its tree and session are kept","restore":[],"session":{"id":"%3","kind":"tmux"},"state":"completed-retained","task":"build","tree":"/h/t/build.1"}
         {"attempts":{"left":5,"reserved":0,"total":10,"used":5},"tasks":null,"tokens":null,"usd":null,"wall":null,"workers":{"left":2,"reserved":0,"total":4,"used":2}}
         "#);
+    }
+
+    #[test]
+    fn a_question_comes_with_its_words_whole_and_with_what_to_type() {
+        let mut view = sample::view();
+        sample::asks(&mut view, &"which? ".repeat(100));
+        let found = status(&view, true, &sample::beside());
+        let asked = &found["tasks"][1]["question"];
+        assert_eq!(asked["text"], "which? ".repeat(100));
+        assert_eq!([&asked["n"], &asked["worker"]], [&json!(2), &json!("fix.1")]);
+        assert_eq!(asked["since"], "2023-11-14T22:13:50Z");
+        assert_eq!(
+            [&asked["attach"], &asked["answer"]],
+            ["ilchul attach fix.1", "ilchul answer fix \"...\""]
+        );
+        let reason = found["tasks"][1]["reason"].as_str().unwrap();
+        assert!(reason.starts_with("needs_input: which? which? "), "{reason}");
+        assert!(reason.ends_with(" (ilchul answer fix \"...\")"), "what to type is never cut: {reason}");
     }
 
     #[test]

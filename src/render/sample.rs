@@ -11,6 +11,7 @@ use crate::engine::budget::snapshot::{Line, Snapshot};
 use crate::engine::event::{Drift, Place};
 use crate::engine::evidence::{Checked, Verdict};
 use crate::engine::moment::{Moment, Stamp};
+use crate::engine::question::Question;
 use crate::engine::state::RunPhase;
 use crate::engine::task_table::TaskPhase;
 use crate::engine::view::{RunView, TaskView, WorkerView};
@@ -44,6 +45,7 @@ pub(crate) fn task(id: &str, phase: TaskPhase, reason: &str, needs: &[&str]) -> 
         gate: None,
         waits_for: Vec::new(),
         asks: None,
+        question: None,
         reviewed_by: Vec::new(),
         reviews: None,
         since: at(10),
@@ -78,6 +80,19 @@ pub(crate) fn worker(task: &str, attempt: u32, phase: WorkerPhase, reason: &str)
         snapshot: None,
         report: None,
     }
+}
+
+/// The worker of `fix` asks its second question.
+pub(crate) fn asks(view: &mut RunView, text: &str) {
+    let fix = &mut view.tasks[1];
+    (fix.phase, fix.reason, fix.since) = (TaskPhase::Blocked, format!("needs_input: {text}"), at(30));
+    fix.question = Some(Question {
+        status: "needs_input".to_owned(),
+        text: text.to_owned(),
+        n: 2,
+        since: at(30),
+        worker: "fix.1".to_owned(),
+    });
 }
 
 pub(crate) fn place(kind: &str, id: &str, fields: &[(&str, &str)]) -> Place {

@@ -4,8 +4,10 @@
 
 use super::table::{Screen, Table, Tone, toned};
 use super::words::{
-    ago, answers, count, line, reason, run_state, short, span, stopped, tally, task_reason, up as up_again,
+    ago, answers, count, line, reason, respond, run_state, short, span, stopped, tally, task_reason,
+    up as up_again,
 };
+use super::wrap::wrapped;
 use super::{Beside, control};
 use crate::engine::budget::Channel;
 use crate::engine::evidence::{Checked, Verdict};
@@ -22,14 +24,13 @@ const ALERTS: usize = 20;
 /// All of `status`.
 #[must_use]
 pub fn text(view: &RunView, held: bool, beside: &Beside, screen: Screen) -> String {
-    let mut text = head(view, held, screen);
-    text.push_str(&summary(view));
+    let mut text = wrapped(&(head(view, held, screen) + &summary(view)), screen);
     text.push('\n');
     text.push_str(&table(view, beside, screen));
     let alerts = alerts(view, held, beside, screen);
     if !alerts.is_empty() {
         text.push('\n');
-        text.push_str(&alerts);
+        text.push_str(&wrapped(&alerts, screen));
     }
     text
 }
@@ -181,6 +182,11 @@ fn verdicts(task: &TaskView) -> String {
 }
 
 fn alerts(view: &RunView, held: bool, beside: &Beside, screen: Screen) -> String {
+    attention(view, held, beside, screen).iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// What wants somebody's attention, as sentences with the commands to type; the first of many.
+pub(super) fn attention(view: &RunView, held: bool, beside: &Beside, screen: Screen) -> Vec<String> {
     let mut lines = Vec::new();
     if !held && !matches!(view.phase, RunPhase::Ended { .. }) {
         lines.push(format!("Nobody drives this run. Go on with: {}", up_again(&view.path)));
@@ -189,12 +195,7 @@ fn alerts(view: &RunView, held: bool, beside: &Beside, screen: Screen) -> String
     for task in &view.tasks {
         let id = &task.id;
         match task.phase {
-            TaskPhase::Blocked => {
-                lines.push(format!(
-                    "`{id}` waits for you: {}. Look: ilchul attach {id}",
-                    reason(&task_reason(task))
-                ));
-            }
+            TaskPhase::Blocked => lines.push(asks(view, task, screen)),
             TaskPhase::Verifying if task.asks.is_some() => {
                 let asks = stopped(&line(task.asks.as_deref().unwrap_or_default()));
                 lines.push(format!(
@@ -221,7 +222,20 @@ fn alerts(view: &RunView, held: bool, beside: &Beside, screen: Screen) -> String
     if more > 0 {
         lines.push(format!("{more} more want attention; `ilchul status --json` has them all."));
     }
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines
+}
+
+/// A worker's question, and what to type.
+fn asks(view: &RunView, task: &TaskView, screen: Screen) -> String {
+    let id = &task.id;
+    let look = if view.session == "subprocess" { "logs" } else { "attach" };
+    let text = task.question.as_ref().map_or_else(String::new, |question| line(&question.text));
+    let for_long = span(screen.now_ms.saturating_sub(task.since.wall_ms));
+    let text = stopped(&text);
+    format!(
+        "`{id}` has waited for you for {for_long}: {text} Look: ilchul {look} {id}. Answer: {}",
+        respond(id, "")
+    )
 }
 
 fn worker_alert(worker: &WorkerView, beside: &Beside, screen: Screen) -> Option<String> {
@@ -262,7 +276,8 @@ fn run_tone(view: &RunView, held: bool) -> Tone {
 }
 
 /// The colour beside a task's state.
-pub(super) fn task_tone(phase: TaskPhase) -> Tone {
+#[must_use]
+pub fn task_tone(phase: TaskPhase) -> Tone {
     match phase {
         TaskPhase::Completed => Tone::Good,
         TaskPhase::Failed | TaskPhase::Cancelled => Tone::Bad,
@@ -310,17 +325,36 @@ mod tests {
     fn a_lost_worker_and_a_question_come_with_the_commands_to_type() {
         let mut view = sample::view();
         view.workers[1].lost = true;
-        view.tasks[1].phase = TaskPhase::Blocked;
-        view.tasks[1].reason = "needs_input: which \u{1b}[5mone?".to_owned();
-        let text = text(&view, true, &sample::beside(), sample::screen());
+        sample::asks(&mut view, "which \u{1b}[5mone?");
+        let text = super::text(&view, true, &sample::beside(), sample::screen());
         let lost = "`fix.1` is lost, last heard of 3 s ago. Look: ilchul attach fix.1. \
                     Decide: ilchul decide fix rerun|skip|accept\n";
         assert!(text.contains(lost), "{text}");
+        let asks = "`fix` has waited for you for 1 min: which \\u{1b}[5mone? Look: ilchul attach fix. \
+                    Answer: ilchul answer fix \"...\"\n";
+        assert!(text.contains(asks), "{text}");
+        view.session = "subprocess";
+        let text = super::text(&view, true, &sample::beside(), sample::screen());
+        assert!(text.contains("one? Look: ilchul logs fix. Answer: ilchul answer fix"), "{text}");
+    }
+
+    #[test]
+    fn a_rate_limit_is_shown_with_its_time_however_long_its_reason_is() {
+        let mut view = sample::view();
+        let docs = &mut view.tasks[2];
+        docs.phase = TaskPhase::Ready;
+        docs.waits_for = vec!["the rate limit of the agent `a`, which `fix.1` met".to_owned()];
+        let until_ms = Some(sample::START_MS + 180_001);
+        docs.gate =
+            Some(crate::engine::view::Gated { verdict: "limited", stage: "rate".to_owned(), until_ms });
+        let shown = text(&view, true, &sample::beside(), sample::screen());
+        let said = "waits for the rate limit of the agent `a`, which `fix.1` met, until 2023-11-14T22:16:21Z";
+        assert!(shown.contains(said), "{shown}");
+        view.tasks[2].reason = format!("rate_limited: {}", "no ".repeat(500));
+        let shown = text(&view, true, &sample::beside(), sample::screen());
         assert!(
-            text.contains(
-                "`fix` waits for you: needs input: which \\u{1b}[5mone?. Look: ilchul attach fix\n"
-            ),
-            "{text}"
+            shown.contains("rate limited: no no ") && shown.contains(", until 2023-11-14T22:16:21Z"),
+            "{shown}"
         );
     }
 

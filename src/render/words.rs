@@ -161,6 +161,24 @@ pub fn answers(task: &str, of_run: &str) -> String {
     format!("ilchul approve {task}{of_run}, or ilchul deny {task}{of_run}")
 }
 
+/// What to type to go to a worker's terminal.
+#[must_use]
+pub fn attach(worker: &str) -> String {
+    format!("ilchul attach {worker}")
+}
+
+/// What to type to answer a worker's question.
+#[must_use]
+pub fn respond(task: &str, of_run: &str) -> String {
+    format!("ilchul answer {task}{of_run} \"...\"")
+}
+
+/// The time that a task isn't started before, to the second, where the gate knows one.
+fn limited_until(task: &TaskView) -> Option<String> {
+    let until = task.gate.as_ref().and_then(|gate| gate.until_ms)?;
+    time(until.saturating_add(999) / 1000 * 1000)
+}
+
 /// Why a task is where it is, as `code: detail`: its own reason, or what follows from its state.
 #[must_use]
 pub fn task_reason(task: &TaskView) -> String {
@@ -168,6 +186,18 @@ pub fn task_reason(task: &TaskView) -> String {
         // Cut here, so that what to type is never what is cut.
         let asked = line(&message.chars().take(ASKED_MAX).collect::<String>());
         return format!("approval: {asked} ({})", answers(&task.id, ""));
+    }
+    if let Some(question) = &task.question {
+        let text = line(&question.text.chars().take(ASKED_MAX).collect::<String>());
+        return format!("{}: {text} ({})", line(&question.status), respond(&task.id, ""));
+    }
+    if let Some(until) = limited_until(task) {
+        let why = if task.reason.is_empty() {
+            format!("waits: {}", list(&task.waits_for))
+        } else {
+            task.reason.chars().take(ASKED_MAX).collect()
+        };
+        return format!("{why}, until {until}");
     }
     if !task.reason.is_empty() {
         return task.reason.clone();

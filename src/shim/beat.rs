@@ -5,7 +5,7 @@
 
 use super::{clock, process};
 use crate::mail;
-use crate::protocol::{ChildFacts, HEARTBEAT, Heartbeat, Progress, WORKER_SCHEMA};
+use crate::protocol::{AgentPhase, ChildFacts, HEARTBEAT, Heartbeat, Progress, WORKER_SCHEMA};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -42,15 +42,14 @@ impl Beats {
         self.write(None, None, Progress::default(), note);
     }
 
-    /// Writes one under `token`.
-    pub(super) fn busy(&mut self, token: u64, child: &ChildFacts, output_bytes: u64, note: Option<String>) {
-        let facts = process::stat(child.pid);
-        let same = |facts: &process::Stat| child.start_ticks.is_none_or(|ticks| ticks == facts.start_ticks);
-        let alive = facts.is_some_and(|facts| same(&facts) && !facts.is_zombie);
+    /// Writes one under `token`; without a child while it waits for an answer.
+    pub(super) fn busy(&mut self, token: u64, child: Option<&ChildFacts>, signs: Signs) {
+        let child = child.map(|child| ChildFacts { alive: lives(child), ..child.clone() });
         // A process between its end and its reaping is counted nowhere for a moment.
         self.cpu_ms = self.cpu_ms.max(process::cpu_ms());
-        let progress = Progress { output_bytes, cpu_ms: self.cpu_ms };
-        self.write(Some(token), Some(ChildFacts { alive, ..child.clone() }), progress, note);
+        let Signs { output_bytes, events, phase, note } = signs;
+        let progress = Progress { output_bytes, cpu_ms: self.cpu_ms, events, phase };
+        self.write(Some(token), child, progress, note);
     }
 
     fn write(
@@ -66,6 +65,24 @@ impl Beats {
         let beat = Heartbeat { schema, token, seq: self.seq, at: clock::label(), child, progress, note };
         let _ = mail::write_json(&self.mail, HEARTBEAT, &beat, false);
     }
+}
+
+fn lives(child: &ChildFacts) -> bool {
+    let same = |facts: &process::Stat| child.start_ticks.is_none_or(|ticks| ticks == facts.start_ticks);
+    process::stat(child.pid).is_some_and(|facts| same(&facts) && !facts.is_zombie)
+}
+
+/// What a beat tells beside who lives.
+#[derive(Debug, Default)]
+pub(super) struct Signs {
+    /// Bytes printed so far.
+    pub(super) output_bytes: u64,
+    /// Signs of an agent's progress so far.
+    pub(super) events: Option<u64>,
+    /// What the agent is at.
+    pub(super) phase: Option<AgentPhase>,
+    /// For a person.
+    pub(super) note: Option<String>,
 }
 
 /// Names the child of a setup, so that it can be ended when this shim is gone. It counts as

@@ -5,6 +5,7 @@
 //! attempt is relayed, and what it submits; at the end whatever is there is, so that the supervisor can
 //! refuse it by name and show it. It leaves out judging; nothing is removed.
 
+use super::agent::{may_replace, unusable};
 use crate::mail::{self, MailError};
 use crate::protocol::{
     Assignment, DROP_BOX, MAX_SUBMISSIONS, NOTE, Note, REPORT, Report, Submission, parse, submit_name,
@@ -21,8 +22,6 @@ pub(super) struct DropBox {
     mail: PathBuf,
     /// The last report that was looked at: it is parsed once, not twice a second.
     seen: Option<Vec<u8>>,
-    /// Whether what we relayed last was a question, which a later report may follow.
-    asked: bool,
     /// The number of the submission that is looked for: each is relayed once.
     next: u32,
 }
@@ -30,7 +29,7 @@ pub(super) struct DropBox {
 impl DropBox {
     /// That of `tree`, relayed to `mail`.
     pub(super) fn new(tree: &Path, mail: &Path) -> Self {
-        Self { dir: tree.join(DROP_BOX), mail: mail.to_owned(), seen: None, asked: false, next: 1 }
+        Self { dir: tree.join(DROP_BOX), mail: mail.to_owned(), seen: None, next: 1 }
     }
 
     /// Relays what was submitted, and then a valid report, if there is a new one.
@@ -47,15 +46,12 @@ impl DropBox {
         if !mine {
             return;
         }
-        // Only our own question is ever replaced; a worker's own report never is.
-        let written = if self.asked {
+        // A question gives way, and so does what can't count; a report that settles never does.
+        let written = if may_replace(&self.mail, assignment) {
             mail::write_bytes(&self.mail, REPORT, &bytes, false)
         } else {
             mail::write_new_bytes(&self.mail, REPORT, &bytes, false)
         };
-        if written.is_ok() {
-            self.asked = report.status.is_open();
-        }
         if matches!(written, Ok(()) | Err(MailError::Exists(_))) {
             self.seen = Some(bytes);
         }
@@ -89,6 +85,24 @@ impl DropBox {
             && self.seen.as_ref() != Some(&bytes)
         {
             let _ = mail::write_new_bytes(&self.mail, REPORT, &bytes, false);
+        }
+    }
+
+    /// Why what lies there isn't relayed, if something does.
+    pub(super) fn trouble(&self, assignment: &Assignment) -> Option<String> {
+        let bytes = match mail::read_in_untrusted(&self.dir, REPORT) {
+            Ok(bytes) => bytes?,
+            Err(error) => return Some(format!("failed to {error}")),
+        };
+        match Report::check(&bytes) {
+            Err(problems) => Some(unusable(&problems)),
+            Ok(report) if report.token != assignment.token => {
+                Some("its token isn't this attempt's".to_owned())
+            }
+            Ok(report) if report.task != assignment.task || report.attempt != assignment.attempt => {
+                Some("it is about another task or attempt".to_owned())
+            }
+            Ok(_) => None,
         }
     }
 

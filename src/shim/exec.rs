@@ -1,4 +1,4 @@
-//! The trampoline: `ilchul shim --exec [--tty PATH] [--env FILE] -- ARGV...`.
+//! The trampoline: `ilchul shim --exec [--tty PATH | --session] [--env FILE] -- ARGV...`.
 //!
 //! A new session with a controlling terminal has to be made inside the child;
 //! doing it here, in a process of its own, needs no `pre_exec` and so no `unsafe`.
@@ -17,6 +17,8 @@ use std::process::Command;
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Order {
     tty: Option<OsString>,
+    /// A session of its own and no terminal at all.
+    session: bool,
     env: Option<PathBuf>,
     argv: Vec<OsString>,
 }
@@ -31,6 +33,9 @@ pub(super) fn run(args: &[OsString]) -> Result<i32, ShimError> {
     }
     if let Some(path) = &order.tty {
         take_terminal(path)?;
+    }
+    if order.session {
+        nix::unistd::setsid().map_err(system("begin a session"))?;
     }
     // What was blocked stays blocked across an exec.
     SigSet::empty().thread_set_mask().map_err(system("unblock signals"))?;
@@ -48,15 +53,21 @@ fn read(args: &[OsString]) -> Result<Order, ShimError> {
         let mut value = || rest.next().cloned().ok_or(ShimError::Usage("an option of `--exec` has no value"));
         match word.to_str() {
             Some("--tty") => order.tty = Some(value()?),
+            Some("--session") => order.session = true,
             Some("--env") => order.env = Some(value()?.into()),
             Some("--") => {
                 order.argv = rest.cloned().collect();
                 break;
             }
             None | Some(_) => {
-                return Err(ShimError::Usage("`--exec` takes `--tty`, `--env` and, after `--`, a program"));
+                return Err(ShimError::Usage(
+                    "`--exec` takes `--tty` or `--session`, `--env` and, after `--`, a program",
+                ));
             }
         }
+    }
+    if order.session && order.tty.is_some() {
+        return Err(ShimError::Usage("`--exec` takes either `--tty` or `--session`"));
     }
     if order.argv.is_empty() {
         return Err(ShimError::Usage("`--exec` has no program after `--`"));
@@ -101,12 +112,24 @@ mod tests {
     fn everything_after_the_dashes_is_the_program() {
         let found = order(&["--tty", "/dev/pts/1", "--env", "f", "--", "a", "--tty", "--"]).unwrap();
         let argv = ["a", "--tty", "--"].iter().map(OsString::from).collect();
-        assert_eq!(found, Order { tty: Some("/dev/pts/1".into()), env: Some("f".into()), argv });
+        assert_eq!(
+            found,
+            Order { tty: Some("/dev/pts/1".into()), env: Some("f".into()), session: false, argv }
+        );
+        assert!(order(&["--session", "--", "a"]).unwrap().session);
     }
 
     #[test]
     fn anything_else_is_refused() {
-        for words in [&[][..], &["--"], &["a"], &["--tty"], &["--tty", "x"], &["--other", "--", "a"]] {
+        for words in [
+            &[][..],
+            &["--"],
+            &["a"],
+            &["--tty"],
+            &["--tty", "x"],
+            &["--other", "--", "a"],
+            &["--session", "--tty", "x", "--", "a"],
+        ] {
             assert!(order(words).is_none(), "{words:?}");
         }
     }

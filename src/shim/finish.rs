@@ -5,12 +5,13 @@
 //! stands in the exit as well. It leaves out what the outcome means.
 
 use super::launch::Session;
-use super::run::{Finished, write_ack};
-use super::tree::End;
+use super::run::write_ack;
+use super::tree::{End, Tree};
 use super::{ShimError, clock};
 use crate::mail::{self, MailError};
 use crate::protocol::{
-    Assignment, EXIT, ExitRecord, REPORT, REPORT_SCHEMA, Report, ReportStatus, WORKER_SCHEMA,
+    self, Answer, Assignment, EXIT, ExitRecord, REPORT, REPORT_SCHEMA, Report, ReportStatus, Usage,
+    WORKER_SCHEMA, answer_name,
 };
 use nix::sys::signal::Signal;
 use std::error::Error;
@@ -19,6 +20,18 @@ use std::time::Duration;
 /// How often a write that failed is tried again, and how long after (a full disk may be emptied).
 const TRIES: u32 = 120;
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// What is known of a child that ended.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) tree: Tree,
+    pub(super) started_at: String,
+    pub(super) acked: bool,
+    /// Why it was ended from outside, if it was.
+    pub(super) stopped: Option<&'static str>,
+    /// What it used, as far as that was told.
+    pub(super) usage: Option<Usage>,
+}
 
 /// Records a child that ended.
 pub(super) fn ended(
@@ -56,6 +69,7 @@ pub(super) fn ended(
             ended_at,
             survivors: finished.tree.survivors().to_vec(),
             error,
+            usage: finished.usage,
         },
     )
 }
@@ -96,6 +110,7 @@ fn empty_exit(token: Option<u64>, started_at: String, error: String) -> ExitReco
         ended_at: clock::label(),
         survivors: Vec::new(),
         error: Some(error),
+        usage: None,
     }
 }
 
@@ -125,7 +140,13 @@ fn signal_name(number: i32) -> String {
     }
 }
 
-fn report(assignment: &Assignment, status: ReportStatus, summary: String, reason: Option<String>) -> Report {
+/// A report of the shim's own.
+pub(super) fn report(
+    assignment: &Assignment,
+    status: ReportStatus,
+    summary: String,
+    reason: Option<String>,
+) -> Report {
     Report {
         schema: REPORT_SCHEMA.to_owned(),
         task: assignment.task.clone(),
@@ -137,15 +158,33 @@ fn report(assignment: &Assignment, status: ReportStatus, summary: String, reason
         evidence: Vec::new(),
         outputs: serde_json::Map::new(),
         usage: None,
+        retry_after: None,
+        question: None,
+        by: None,
     }
 }
 
 fn write_report(session: &Session, report: &Report) -> Result<(), ShimError> {
     match persist(|| mail::write_new(&session.mail, REPORT, report, false)) {
+        Ok(()) => Ok(()),
+        // A question that was answered says nothing of how it went on.
+        Err(MailError::Exists(_)) if holds_answered(session, report.token) => {
+            Ok(persist(|| mail::write_json(&session.mail, REPORT, report, false))?)
+        }
         // The child wrote its own, which is what was wanted.
-        Ok(()) | Err(MailError::Exists(_)) => Ok(()),
+        Err(MailError::Exists(_)) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether the report that stands in mail only asks what was answered since.
+fn holds_answered(session: &Session, token: u64) -> bool {
+    let read = |name: &str| mail::read_bounded(&session.mail, name).ok().flatten();
+    let report = read(REPORT).and_then(|bytes| Report::check(&bytes).ok());
+    let asked = report.filter(|report| report.token == token && report.status.is_open());
+    let Some(n) = asked.and_then(|report| report.question) else { return false };
+    let answer = read(&answer_name(n)).and_then(|bytes| protocol::parse::<Answer>(&bytes).ok());
+    answer.is_some_and(|answer| answer.token == token && answer.n == n)
 }
 
 fn write_exit(session: &Session, exit: &ExitRecord) -> Result<(), ShimError> {

@@ -7,12 +7,14 @@
 //! retries, verdicts and whether a token is live are the supervisor's, whose death
 //! it doesn't even notice.
 
+mod agent;
 mod beat;
 mod check;
 mod clock;
 mod drop_box;
 mod exec;
 mod finish;
+mod lasting;
 mod launch;
 mod output;
 mod process;

@@ -1,13 +1,14 @@
 //! One child under one token: started, watched, ended.
 //!
 //! One loop turns output, signals, beats and orders; nothing in it blocks but one
-//! `poll`. It leaves out the deadline (the supervisor stops us) and what is written
+//! `poll`. An agent is watched on the way (`agent`), and may have several. It leaves out the deadline (the supervisor stops us) and what is written
 //! at the end (`finish`).
 
+use super::agent::{self, Verdict};
 use super::beat::Beats;
-use super::drop_box::DropBox;
+use super::finish::Finished;
+use super::lasting::Lasting;
 use super::launch::Session;
-use super::output::Log;
 use super::relay::{self, Relay};
 use super::spawn::Program;
 use super::terminal::{Pair, Pane};
@@ -19,12 +20,9 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
-/// Bytes of output that are kept.
-const LOG_CAP: u64 = 64 << 20;
 /// A command that ends sooner needs no ack: its report, under the token, is one.
 const ACK_AFTER: Duration = Duration::from_millis(20);
 /// How often orders and the drop box are looked for.
@@ -36,31 +34,35 @@ const DRAIN_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Starts the assignment's child and stays until everything about it is recorded.
 pub(super) fn run(session: &Session, assignment: &Assignment, beats: Beats) -> Result<(), ShimError> {
+    if let Some(spec) = &assignment.agent {
+        return agent::run(session, assignment, spec, beats);
+    }
     let started_at = clock::label();
-    let (child, relay) = match start(session, assignment) {
+    let mut lasting = Lasting::new(session, beats, None);
+    let (child, relay) = match start(assignment, &mut lasting) {
         Ok(started) => started,
         Err(error) => return finish::not_started(session, assignment, started_at, &error),
     };
-    let mut attempt = Attempt::new(session, assignment, child, relay);
-    attempt.beats(beats, started_at);
+    let mut attempt = Attempt::new(session, assignment, &mut lasting, (child, relay));
+    attempt.begin(started_at);
     attempt.live();
-    attempt.relay.drain(&session.signals, DRAIN_PATIENCE, clock::now);
-    attempt.drop_box.look_last(assignment);
-    finish::ended(session, assignment, &attempt.finished())
+    let (finished, _, _) = attempt.end_of_turn();
+    lasting.drop_box.look_last(assignment);
+    finish::ended(session, assignment, &Finished { acked: lasting.acked, ..finished })
 }
 
-fn start(session: &Session, assignment: &Assignment) -> Result<(Pid, Relay), ShimError> {
+fn start(assignment: &Assignment, lasting: &mut Lasting<'_>) -> Result<(Pid, Relay), ShimError> {
     let argv: Vec<OsString> = assignment.argv.iter().map(OsString::from).collect();
     let program = Program::find(&argv, environment(&assignment.env)).map_err(system("start the program"))?;
     // The terminal decides, not a setting: the same shim serves a pane and a plain process group.
     let Some(pane) = Pane::take() else {
         let (reading, writing) = relay::pipe().map_err(system("open a pipe for output"))?;
         let child = program.start_in_group(&writing).map_err(system("start the program"))?;
-        return Ok((child, Relay::from_pipe(reading, open_log(session, true))));
+        return Ok((child, Relay::from_pipe(reading, lasting.take_log())));
     };
     let pair = Pair::like(&pane)?;
     let child = through_trampoline(&program, &pair).map_err(system("start the program"))?;
-    Ok((child, Relay::between(pair, pane, open_log(session, false))))
+    Ok((child, Relay::between(pair, pane, lasting.take_log())))
 }
 
 /// A new session and a controlling terminal can't be had from `posix_spawn`.
@@ -86,45 +88,29 @@ pub(super) fn environment(added: &BTreeMap<String, String>) -> BTreeMap<OsString
     env
 }
 
-fn open_log(session: &Session, to_stdout: bool) -> Log {
-    match &session.log {
-        Some(path) => Log::append(path, LOG_CAP)
-            .unwrap_or_else(|error| Log::nowhere(Some(format!("the log couldn't be opened: {error}")))),
-        None if to_stdout => match rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3) {
-            Ok(stdout) => Log::to(File::from(stdout), LOG_CAP),
-            Err(error) => Log::nowhere(Some(format!("the output couldn't be kept: {error}"))),
-        },
-        None => Log::nowhere(None),
-    }
-}
-
-/// What `finish` needs to know.
-#[derive(Debug)]
-pub(super) struct Finished {
-    pub(super) tree: Tree,
-    pub(super) started_at: String,
-    pub(super) acked: bool,
-    /// Why it was ended from outside, if it was.
-    pub(super) stopped: Option<&'static str>,
-}
-
-struct Attempt<'a> {
+/// One child of an assignment, from its start to the end of its tree.
+pub(super) struct Attempt<'a, 'b> {
     session: &'a Session,
     assignment: &'a Assignment,
+    lasting: &'b mut Lasting<'a>,
     tree: Tree,
     relay: Relay,
-    drop_box: DropBox,
     child: ChildFacts,
-    beats: Option<Beats>,
     grace: Duration,
-    acked: bool,
     ack_at: Instant,
     look_at: Instant,
+    watch_at: Instant,
     stopped: Option<&'static str>,
+    verdict: Option<Verdict>,
 }
 
-impl<'a> Attempt<'a> {
-    fn new(session: &'a Session, assignment: &'a Assignment, child: Pid, relay: Relay) -> Self {
+impl<'a, 'b> Attempt<'a, 'b> {
+    pub(super) fn new(
+        session: &'a Session,
+        assignment: &'a Assignment,
+        lasting: &'b mut Lasting<'a>,
+        (child, relay): (Pid, Relay),
+    ) -> Self {
         let now = clock::now();
         let pid = u32::try_from(child.as_raw()).unwrap_or_default();
         // An agent always lives long enough; the supervisor needn't wait to know that it began.
@@ -132,38 +118,41 @@ impl<'a> Attempt<'a> {
         Self {
             session,
             assignment,
+            lasting,
             tree: Tree::new(child),
             relay,
-            drop_box: DropBox::new(&session.tree, &session.mail),
             child: ChildFacts { pid, started_at: String::new(), start_ticks: None, alive: true },
-            beats: None,
             grace: Duration::from_millis(assignment.grace_ms).min(MAX_GRACE),
-            acked: false,
             ack_at,
             look_at: now + LOOK_EVERY,
+            watch_at: now,
             stopped: None,
+            verdict: None,
         }
     }
 
-    fn beats(&mut self, mut beats: Beats, started_at: String) {
+    pub(super) fn begin(&mut self, started_at: String) {
         // The first one comes with the ack: both say that it began.
-        beats.change(self.assignment.beat_ms, self.ack_at);
-        self.beats = Some(beats);
+        self.lasting.beats.change(self.assignment.beat_ms, self.ack_at);
         self.child.started_at = started_at;
     }
 
-    fn live(&mut self) {
+    pub(super) fn live(&mut self) {
         loop {
             let now = clock::now();
             self.tree.step(self.grace, now);
             if self.tree.is_over() {
                 return;
             }
+            self.watch(now);
             self.write_what_is_due(now);
             // Orders are looked for even where nothing else is due: no watch is held meanwhile.
-            let due = [Some(self.look_at), self.next_write(), self.tree.wake_at(now)];
+            let due = [Some(self.look_at), self.next_write(), self.tree.wake_at(now), self.next_watch()];
             let next = due.into_iter().flatten().min().unwrap_or(self.look_at);
             self.relay.turn(&self.session.signals, next.saturating_duration_since(now));
+            if self.relay.take_interrupt() {
+                self.tree.pass_on(Signal::SIGINT);
+            }
             while let Some(signal) = self.session.signals.next() {
                 self.take_signal(signal);
             }
@@ -171,31 +160,69 @@ impl<'a> Attempt<'a> {
     }
 
     fn next_write(&self) -> Option<Instant> {
-        let ack_at = (!self.acked).then_some(self.ack_at);
-        [ack_at, self.beats.as_ref().map(Beats::due_at)].into_iter().flatten().min()
+        let ack_at = (!self.lasting.acked).then_some(self.ack_at);
+        ack_at.into_iter().chain([self.lasting.beats.due_at()]).min()
+    }
+
+    fn next_watch(&self) -> Option<Instant> {
+        let watch = self.lasting.watch.as_ref()?;
+        // What was decided is decided: only its looks go on.
+        let verdict_at = if self.verdict.is_none() { watch.wake_at() } else { None };
+        [Some(self.watch_at), verdict_at].into_iter().flatten().min()
+    }
+
+    /// Hears the agent, and ends a turn that is over or never began.
+    fn watch(&mut self, now: Instant) {
+        let Some(watch) = &mut self.lasting.watch else { return };
+        if now >= self.watch_at {
+            self.watch_at = now + agent::LOOK_EVERY;
+            let printed = self.relay.log().total();
+            watch.look(self.relay.lens(), printed, now);
+            self.pass_question_on();
+        }
+        let Some(watch) = &mut self.lasting.watch else { return };
+        if self.verdict.is_none()
+            && self.tree.is_running()
+            && let Some(verdict) = watch.verdict(now)
+        {
+            self.verdict = Some(verdict);
+            watch.ends();
+            self.tree.ask(self.grace, now);
+        }
+    }
+
+    /// Tells what the agent asks a person: a beat that says so goes first, because an older
+    /// one, read after the question, would take it back.
+    fn pass_question_on(&mut self) {
+        let Some(watch) = &mut self.lasting.watch else { return };
+        let Some(text) = watch.take_question() else { return };
+        let (events, _) = watch.progress();
+        self.beat();
+        let n = self.lasting.next_answer;
+        agent::put(self.session, self.assignment, &agent::question(self.assignment, (n, events), text));
+    }
+
+    fn beat(&mut self) {
+        // Later than at the start on purpose: a short command never pays for it.
+        if self.child.start_ticks.is_none() && self.tree.end().is_none() {
+            self.child.start_ticks = process::stat(self.child.pid).map(|facts| facts.start_ticks);
+        }
+        let log = self.relay.log();
+        self.lasting.printed = (log.total(), log.trouble().map(str::to_owned));
+        self.lasting.beat(self.assignment.token, Some(&self.child));
     }
 
     fn write_what_is_due(&mut self, now: Instant) {
-        if !self.acked && now >= self.ack_at {
-            self.acked = write_ack(self.session, self.assignment.token);
+        if !self.lasting.acked && now >= self.ack_at {
+            self.lasting.acked = write_ack(self.session, self.assignment.token);
             self.ack_at = now + LOOK_EVERY;
         }
-        if self.beats.as_ref().is_some_and(|beats| now >= beats.due_at()) {
-            // Later than at the start on purpose: a short command never pays for it.
-            if self.child.start_ticks.is_none() && self.tree.end().is_none() {
-                self.child.start_ticks = process::stat(self.child.pid).map(|facts| facts.start_ticks);
-            }
-            // A worker's own words first; trouble with the log is only ours.
-            let log = self.relay.log();
-            let note = self.drop_box.note().or_else(|| log.trouble().map(str::to_owned));
-            let printed = log.total();
-            if let Some(beats) = &mut self.beats {
-                beats.busy(self.assignment.token, &self.child, printed, note);
-            }
+        if now >= self.lasting.beats.due_at() {
+            self.beat();
         }
         if now >= self.look_at {
             self.look_at = now + LOOK_EVERY;
-            self.drop_box.look(self.assignment);
+            self.lasting.drop_box.look(self.assignment);
             self.look_for_stop(now);
         }
     }
@@ -232,13 +259,26 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    fn finished(self) -> Finished {
-        Finished {
+    /// Takes what was printed last, and answers how it ended, why it was ended by us, and the end
+    /// of what was printed beside records.
+    pub(super) fn end_of_turn(mut self) -> (Finished, Option<Verdict>, String) {
+        self.relay.drain(&self.session.signals, DRAIN_PATIENCE, clock::now);
+        let printed = self.relay.log().total();
+        if let Some(watch) = &mut self.lasting.watch {
+            watch.look(self.relay.lens(), printed, clock::now());
+            watch.judge_result();
+        }
+        self.pass_question_on();
+        let finished = Finished {
             tree: self.tree,
             started_at: self.child.started_at,
-            acked: self.acked,
+            acked: self.lasting.acked,
             stopped: self.stopped,
-        }
+            usage: None,
+        };
+        let tail = self.relay.lens().map(|lens| lens.tail()).unwrap_or_default();
+        self.lasting.log = Some(self.relay.into_log());
+        (finished, self.verdict, tail)
     }
 }
 

@@ -12,6 +12,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{AccessFlags, Pid, access};
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -63,6 +64,23 @@ impl Program {
         actions.add_dup2(output.as_raw_fd(), 1)?;
         actions.add_dup2(output.as_raw_fd(), 2)?;
         self.start(&actions, PosixSpawnFlags::POSIX_SPAWN_SETPGROUP)
+    }
+
+    /// Starts it with these files and nothing of ours: for the trampoline, which begins its session.
+    pub(super) fn start_with(
+        &self,
+        input: Option<&File>,
+        output: &OwnedFd,
+        errors: &OwnedFd,
+    ) -> io::Result<Pid> {
+        let mut actions = PosixSpawnFileActions::init()?;
+        match input {
+            Some(file) => actions.add_dup2(file.as_raw_fd(), 0)?,
+            None => actions.add_open(0, "/dev/null", OFlag::O_RDONLY, Mode::empty())?,
+        }
+        actions.add_dup2(output.as_raw_fd(), 1)?;
+        actions.add_dup2(errors.as_raw_fd(), 2)?;
+        self.start(&actions, PosixSpawnFlags::empty())
     }
 
     /// Starts it with our own terminal or files: for the trampoline, which changes them itself.

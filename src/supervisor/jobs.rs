@@ -21,7 +21,7 @@ use crate::engine::budget::snapshot::Snapshot;
 use crate::engine::event::Outcome;
 use crate::engine::evidence::ChildExit;
 use crate::engine::state::{RunState, WorkerState};
-use crate::protocol::{self, Assignment, SubmissionAnswer, WORKER_SCHEMA};
+use crate::protocol::{self, Answer, Assignment, SubmissionAnswer, WORKER_SCHEMA};
 use crate::workflow::{Task, TaskKind, Trust, WorkspaceKind};
 
 /// The most characters of a summary that another worker reads.
@@ -116,6 +116,7 @@ pub(super) fn assignment(
         deadline,
         beat_ms: millis(state.workflow().heartbeat.every),
         grace_ms: millis(state.workflow().limits.grace),
+        agent: None,
     })
 }
 
@@ -136,6 +137,14 @@ pub(super) fn answer(state: &RunState, id: &str, n: u32) -> Option<SubmissionAns
         index: index.and_then(|index| u32::try_from(index).ok()),
         reason,
     })
+}
+
+/// What a worker is told of a person's `n`th answer.
+pub(super) fn given(state: &RunState, id: &str, n: u32) -> Option<Answer> {
+    let worker = state.workers.get(id)?;
+    let place = usize::try_from(n).ok()?.checked_sub(1)?;
+    let text = worker.answers.get(place)?.text.clone();
+    Some(Answer { schema: WORKER_SCHEMA.to_owned(), token: worker.token, n, text })
 }
 
 /// Everything that the checks of an attempt may look at.

@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::engine::budget::Amounts;
 use crate::engine::evidence::ChildExit;
 use crate::engine::input::{Beat, Seen};
 use crate::mail::{self, MailError};
-use crate::protocol::{self, Ack, ExitRecord, Heartbeat, Ready, Report, Submission};
+use crate::protocol::{self, Ack, AgentPhase, ExitRecord, Heartbeat, Ready, Report, Submission};
 
 /// What a worker may write, in the order in which it matters.
 const FILES: [&str; 5] =
@@ -213,7 +214,12 @@ fn parse(name: &'static str, bytes: &[u8], tree: Option<&Path>) -> Seen {
                 token: beat.token,
                 seq: beat.seq,
                 alive: beat.child.as_ref().map(|child| child.alive),
-                progress: beat.progress.output_bytes.saturating_add(beat.progress.cpu_ms),
+                // Repainting and waiting aren't progress: where signs of it are told, they alone count.
+                progress: beat
+                    .progress
+                    .events
+                    .unwrap_or_else(|| beat.progress.output_bytes.saturating_add(beat.progress.cpu_ms)),
+                asks: beat.progress.phase.map(|phase| phase == AgentPhase::NeedsInput),
             }),
             Err(problem) => refuse(problem),
         },
@@ -235,6 +241,7 @@ fn parse(name: &'static str, bytes: &[u8], tree: Option<&Path>) -> Seen {
                 },
                 survivors: exit.survivors,
                 error: exit.error,
+                usage: exit.usage.map(Amounts::from).unwrap_or_default(),
             },
             Err(problem) => refuse(problem),
         },

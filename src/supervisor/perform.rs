@@ -50,6 +50,10 @@ impl Supervisor {
                 let (worker, n) = (worker.clone(), *n);
                 self.reply(&worker, n, &effect);
             }
+            Effect::Answer { worker, n } => {
+                let (worker, n) = (worker.clone(), *n);
+                self.answer(&worker, n, &effect);
+            }
             Effect::Stop { worker, force } => {
                 let (worker, force) = (worker.clone(), *force);
                 self.stop(&worker, force, effect);
@@ -154,6 +158,21 @@ impl Supervisor {
             Err(error) if error.is_gone() => {}
             Err(error) => {
                 tracing::warn!(%error, "the answer to a submission can't be written");
+                self.doing.remove(effect);
+            }
+        }
+    }
+
+    /// A person's answer. One that is there is never replaced: its worker may be reading it.
+    fn answer(&mut self, id: &str, n: u32, effect: &Effect) {
+        let Some(answer) = jobs::given(self.engine.state(), id, n) else { return };
+        let folder = self.world.home.mail(&self.world.run, id);
+        match mail::write_new(&folder, &protocol::answer_name(n), &answer, false) {
+            Ok(()) | Err(MailError::Exists(_)) => {}
+            // Nobody reads there any more.
+            Err(error) if error.is_gone() => {}
+            Err(error) => {
+                tracing::warn!(%error, "an answer can't be written");
                 self.doing.remove(effect);
             }
         }

@@ -9,6 +9,7 @@ use super::run::{Message, Probed, Supervisor};
 use super::stop::{end_remains, order};
 use super::world::handle;
 use super::{Note, leftover};
+use crate::engine::budget::Amounts;
 use crate::engine::effect::Effect;
 use crate::engine::evidence::ChildExit;
 use crate::engine::input::Seen;
@@ -120,7 +121,13 @@ impl Supervisor {
         // One that speaks for itself and has reported is over; how it ended nobody may know.
         let reported = worker.report.as_ref().map(|_| ChildExit::Unknown);
         if let (true, Some(exit), false) = (own, ended.or(reported), worker.at_large) {
-            let seen = Seen::Ended { token: None, exit, survivors: Vec::new(), error: None };
+            let seen = Seen::Ended {
+                token: None,
+                exit,
+                survivors: Vec::new(),
+                error: None,
+                usage: Amounts::default(),
+            };
             self.see(id, seen);
             return None;
         }

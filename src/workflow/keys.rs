@@ -4,9 +4,11 @@
 //! values have. Rules between keys (one kind per task, bounds that depend on
 //! each other) live in the reader alone.
 
+mod settings;
 mod slurm;
 mod task;
 
+pub(super) use settings::{BELLS, NOTIFY, SETTINGS, SETTINGS_DEFAULTS};
 pub(super) use slurm::{SLURM, TASK_SLURM};
 
 pub(super) use task::{

@@ -52,7 +52,7 @@ pub use model::{
     Workflow, WorkspaceKind,
 };
 pub use schema::schema;
-pub use settings::{Settings, SettingsError};
+pub use settings::{Notify, Settings, SettingsError};
 pub use submitted::{Batch, Wrong, submitted};
 
 /// A workflow that may be run, and what has no effect in its file.
@@ -70,6 +70,24 @@ pub struct Loaded {
 /// All problems at once, each with its position. Text that isn't UTF-8 or
 /// YAML stops at the first of them.
 pub fn load(name: &str, text: &[u8]) -> Result<Loaded, Errors> {
+    load_for(&Settings::default(), name, text)
+}
+
+/// The same for a user with settings: theirs hold where the file says nothing.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_for(settings: &Settings, name: &str, text: &[u8]) -> Result<Loaded, Errors> {
+    let read = parsed(name, text, |sink, root| sink.workflow(root, &stem(name), settings));
+    read.map(|(workflow, warnings)| Loaded { workflow, warnings })
+}
+
+/// What a reader makes of a text's tree, and what has no effect in it.
+fn parsed<T>(
+    name: &str,
+    text: &[u8],
+    reader: impl FnOnce(&mut Sink<'_>, &tree::Node<'_>) -> Option<T>,
+) -> Result<(T, Vec<Problem>), Errors> {
     // Some editors write one; to YAML it would be part of the first key.
     let skipped = if text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
     let bytes = text.get(skipped..).unwrap_or_default();
@@ -78,14 +96,13 @@ pub fn load(name: &str, text: &[u8]) -> Result<Loaded, Errors> {
         Err(error) => return Err(not_utf8(name, bytes, skipped, error.valid_up_to())),
     };
     let mut sink = Sink::new(Source::new(text, skipped));
-    let workflow = tree::parse(text, &mut sink).and_then(|root| sink.workflow(&root, &stem(name)));
-    if workflow.is_none() && !sink.has_errors() {
+    let made = tree::parse(text, &mut sink).and_then(|root| reader(&mut sink, &root));
+    if made.is_none() && !sink.has_errors() {
         // Unreachable by construction; a refusal without words would be worse than this one.
         sink.error(&Path::ROOT, Span::default(), "the file couldn't be read");
     }
-    let warnings = sink.finish(name);
-    match (warnings, workflow) {
-        (Ok(warnings), Some(workflow)) => Ok(Loaded { workflow, warnings }),
+    match (sink.finish(name), made) {
+        (Ok(warnings), Some(made)) => Ok((made, warnings)),
         (Ok(problems), None) => Err(Errors { name: name.to_owned(), problems, more: 0 }),
         (Err(errors), _) => Err(errors),
     }

@@ -10,9 +10,10 @@ use super::dag;
 use super::error::Sink;
 use super::fields::{Field, Fields};
 use super::keys::{self, ADAPTERS, LATER_ADAPTERS};
-use super::model::{Agent, Ceiling, Defaults, Failures, Heartbeat, Limits, OnLost, Order, Workflow};
+use super::model::{Agent, Ceiling, Failures, Heartbeat, Limits, OnLost, Order, Workflow};
 use super::place::{Path, quote};
 use super::scalar;
+use super::settings::Settings;
 use super::take::{any_of, found, is_null};
 use super::tasks::Outer;
 use super::tree::{Node, Value};
@@ -22,7 +23,7 @@ pub(super) const MAX_NAME: usize = 200;
 
 impl Sink<'_> {
     /// `stem` is the workflow's name where the file has none. `None`: the root isn't a mapping.
-    pub(super) fn workflow(&mut self, root: &Node<'_>, stem: &str) -> Option<Workflow> {
+    pub(super) fn workflow(&mut self, root: &Node<'_>, stem: &str, settings: &Settings) -> Option<Workflow> {
         let at = Path::ROOT;
         if is_null(root) || !matches!(root.value, Value::Map(_)) {
             let message = format!("{}: a workflow is a mapping with `version: 1` and `tasks`", found(root));
@@ -37,8 +38,11 @@ impl Sink<'_> {
         let base = body.get("base").and_then(|field| self.run_base(field));
         let limits = self.limits(&body);
         let (session, defaults) = match body.get("defaults") {
-            Some(field) => self.defaults(&at.key("defaults"), field.value, &limits),
-            None => (None, Defaults::default()),
+            Some(field) => {
+                let from = (&limits, settings.defaults.clone());
+                self.defaults(&at.key("defaults"), (field.value, &keys::DEFAULTS), from)
+            }
+            None => (None, settings.defaults.clone()),
         };
         let heartbeat = self.heartbeat(&body);
         let order = match body.get("order").and_then(|field| self.word(&at, field)) {

@@ -138,16 +138,15 @@ fn policy(word: &str) -> When {
 }
 
 impl Sink<'_> {
-    /// `defaults`, as far as they can be read; the session is one for the whole run, because its
-    /// workers share a way to be attached to.
+    /// `defaults`, as far as they can be read, over those that hold without them; the session is one
+    /// for the whole run, because its workers share a way to be attached to.
     pub(super) fn defaults(
         &mut self,
         at: &Path<'_>,
-        node: &Node<'_>,
-        limits: &Limits,
+        (node, table): (&Node<'_>, &'static keys::Table),
+        (limits, mut defaults): (&Limits, Defaults),
     ) -> (Option<SessionKind>, Defaults) {
-        let mut defaults = Defaults::default();
-        let Some(body) = self.fields(at, node, &keys::DEFAULTS) else { return (None, defaults) };
+        let Some(body) = self.fields(at, node, table) else { return (None, defaults) };
         let session = body.get("session").and_then(|field| self.session(&at.key("session"), field.value));
         if let Some(word) = body.get("workspace").and_then(|field| self.word(at, field)) {
             defaults.workspace = workspace(word);
@@ -158,8 +157,9 @@ impl Sink<'_> {
         if let Some(retries) = body.get("retries").and_then(|field| self.small(at, field)) {
             defaults.retries = retries;
         }
+        // Name by name: what sets one variable keeps the others.
         if let Some(field) = body.get("env") {
-            defaults.env = self.env(at, field);
+            defaults.env.extend(self.env(at, field));
         }
         defaults.budget = self.ceiling(at, &body, limits);
         (session, defaults)

@@ -306,6 +306,7 @@ fn audit_task(state: &mut State, plan: &Plan, event: &TaskEvent, (index, attempt
         | TaskStep::Requeued
         | TaskStep::LaunchFailed { .. }
         | TaskStep::HostFailed { .. }
+        | TaskStep::RateLimited { .. }
         | TaskStep::DecidedSkip
         | TaskStep::DecidedAccept => true,
         TaskStep::NeedsMet
@@ -318,6 +319,7 @@ fn audit_task(state: &mut State, plan: &Plan, event: &TaskEvent, (index, attempt
         | TaskStep::Acknowledged
         | TaskStep::Blocked
         | TaskStep::Unblocked
+        | TaskStep::Answered { .. }
         | TaskStep::Verified { .. }
         | TaskStep::Refuted
         | TaskStep::Repaired { .. }

@@ -165,7 +165,7 @@ impl Machine {
             }
             Effect::Capture { .. } => actions.push(Action::Capture(whom)),
             // Nobody submits anything here.
-            Effect::Reply { .. } => {}
+            Effect::Reply { .. } | Effect::Answer { .. } => {}
             Effect::Verify { .. } => {
                 actions.push(Action::Verify(whom, false));
                 if state.left.murk > 0 {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use ilchul::engine::Engine;
+use ilchul::engine::budget::Amounts;
 use ilchul::engine::event::{Event, Place, ReportStep, Snapshot};
 use ilchul::engine::evidence::{Checked, ChildExit, Verdict};
 use ilchul::engine::input::{Beat, Input, Remnant, Request, Seen};
@@ -422,7 +423,7 @@ fn contents(state: &State, (task, attempt): Whom, worker: &Worker, file: File) -
         File::Ack => Seen::Acknowledged { token: token.unwrap_or_default() },
         File::Beat => {
             let (seq, token, alive) = worker.beat;
-            Seen::Beat(Beat { token, seq, alive, progress: 0 })
+            Seen::Beat(Beat { token, seq, alive, progress: 0, asks: None })
         }
         File::Report => {
             let report = Report {
@@ -436,12 +437,15 @@ fn contents(state: &State, (task, attempt): Whom, worker: &Worker, file: File) -
                 evidence: Vec::new(),
                 outputs: outputs(state, task, worker),
                 usage: None,
+                retry_after: None,
+                question: None,
+                by: None,
             };
             Seen::Reported { report: Box::new(report), sha256: worker.id.to_string() }
         }
         File::Exit => {
             let exit = if worker.has(File::Report) { ChildExit::Code(0) } else { ChildExit::Code(1) };
-            Seen::Ended { token, exit, survivors: Vec::new(), error: None }
+            Seen::Ended { token, exit, survivors: Vec::new(), error: None, usage: Amounts::default() }
         }
     }
 }

@@ -72,6 +72,8 @@ pub struct Folder {
     pub assignment: Option<u64>,
     /// The token that an order to end names.
     pub stop: Option<u64>,
+    /// Answers of people, by number: the token that each names.
+    pub answers: BTreeMap<u32, u64>,
     /// What the worker wrote: version and content.
     pub files: BTreeMap<File, (u64, Body)>,
 }

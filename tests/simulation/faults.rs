@@ -44,6 +44,8 @@ pub enum Fault {
     Repeat(u64),
     /// A person asks for something.
     Ask(u64),
+    /// A person answers whoever waits longest.
+    Respond,
 }
 
 /// Plans what the seed says.
@@ -104,7 +106,7 @@ pub fn strike(world: &mut World, fault: Fault) {
                 files.into_values().for_each(|(_, body)| world.deposit(&id, body));
             }
         }
-        Fault::Crash | Fault::Interrupt | Fault::Ask(_) => {}
+        Fault::Crash | Fault::Interrupt | Fault::Ask(_) | Fault::Respond => {}
     }
 }
 
@@ -131,6 +133,10 @@ pub fn request(world: &mut World, n: u64, state: &RunState) -> Request {
             Request::Release { worker, observations: Vec::new() }
         }
         6 => Request::Retain { worker: fitting(&|task| phase(task) == Some(WorkerPhase::SafeToClose)).1 },
+        7 if !state.moving.is_empty() => {
+            let blocked = |task: usize| state.tasks[task].phase == TaskPhase::Blocked;
+            respond(&fitting(&blocked).0)
+        }
         9 if (0..state.tasks.len()).any(asks) => answer(&fitting(&asks).0, !n.is_multiple_of(3)),
         verb => {
             let choice =
@@ -144,6 +150,11 @@ pub fn request(world: &mut World, n: u64, state: &RunState) -> Request {
 pub fn answer(task: &str, yes: bool) -> Request {
     let answer = Answer { yes, who: "somebody".to_owned(), reason: None };
     Request::Answer { task: task.to_owned(), answer }
+}
+
+/// Somebody's answer to what a worker asks.
+pub fn respond(task: &str) -> Request {
+    Request::Respond { task: task.to_owned(), text: "so".to_owned(), who: "somebody".to_owned() }
 }
 
 /// Whether a task waits for a person's word.

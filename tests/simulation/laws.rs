@@ -10,6 +10,7 @@ mod book;
 mod control;
 mod journal;
 mod purse;
+mod question;
 mod time;
 mod truth;
 
@@ -100,6 +101,7 @@ impl Laws {
         self.l5_a_claim_is_whole(rows)?;
         for row in rows {
             self.purse_row(row)?;
+            self.limit_row(row)?;
             self.row(&row.1, world)?;
         }
         self.book.rows += rows.len();
@@ -149,6 +151,7 @@ impl Laws {
     /// A step of the world is over.
     pub fn stepped(&mut self, world: &World) -> Result<(), Broken> {
         self.l16_a_dispatch_is_delivered_at_most_once(world)?;
+        Self::l16_an_answer_is_delivered_at_most_once(world)?;
         while self.judged < world.ledger.executions.len() {
             self.j6_executes(self.judged, world)?;
             self.judged += 1;

@@ -40,6 +40,8 @@ pub struct Ledger {
     pub executions: Vec<Execution>,
     /// How often an assignment really appeared, by worker and token.
     pub deliveries: BTreeMap<(String, u64), u32>,
+    /// How often an answer really appeared, by worker and number.
+    pub given: BTreeMap<(String, u32), u32>,
     /// What each worker really did.
     pub works: BTreeMap<String, Work>,
     /// Workers that echoed the right nonce, in their own tree.

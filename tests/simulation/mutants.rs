@@ -14,6 +14,8 @@ pub enum Defect {
     ActsFirst,
     /// Delivers again what was delivered, under the same token.
     ResendsAfterACrash,
+    /// Writes an answer again that is there.
+    AnswersAgain,
     /// Takes a late report for the word of whoever holds the task now.
     DropsTheFence,
     /// Overlooks a committed event when it starts again.
@@ -110,6 +112,11 @@ fn law_1_breaks_where_a_supervisor_acts_before_its_commit() {
 #[test]
 fn l16_breaks_where_an_assignment_is_sent_again_after_a_crash() {
     must_break(Defect::ResendsAfterACrash, &["l16_a_dispatch_is_delivered_at_most_once"]);
+}
+
+#[test]
+fn l16_breaks_where_an_answer_is_written_again_after_a_crash() {
+    must_break(Defect::AnswersAgain, &["l16_an_answer_is_delivered_at_most_once"]);
 }
 
 #[test]

@@ -53,6 +53,10 @@ impl Shell {
             }
             // Nobody submits anything here.
             Effect::Reply { .. } => Ok(()),
+            Effect::Answer { worker, n } => {
+                self.answer(worker, *n, stage.world);
+                Ok(())
+            }
             Effect::Verify { .. } if self.defect == Some(Defect::NeverVerifies) => Ok(()),
             Effect::Verify { .. } => {
                 let ms = stage.world.chance.span("verify takes", about, (1, 4_000));
@@ -91,6 +95,20 @@ impl Shell {
             return self.see(id, Seen::Acknowledged { token }, stage);
         }
         Ok(())
+    }
+
+    /// A person's answer appears once; one that is there isn't written again.
+    fn answer(&mut self, id: &str, n: u32, world: &mut World) {
+        let Some(token) = self.state().workers.get(id).map(|worker| worker.token) else { return };
+        let rewrites = self.defect == Some(Defect::AnswersAgain);
+        let Some(folder) = world.disk.mail.get_mut(id) else { return };
+        if folder.answers.contains_key(&n) && !rewrites {
+            return;
+        }
+        folder.answers.insert(n, token);
+        *world.ledger.given.entry((id.to_owned(), n)).or_default() += 1;
+        let ms = world.chance.span("answer read after", (who(id), u64::from(n)), (1, 800));
+        world.after(ms, Happening::Worker(id.to_owned(), Deed::Hear));
     }
 
     fn stop(&mut self, effect: Effect, world: &mut World) {

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ilchul::engine::Engine;
+use ilchul::engine::budget::Amounts;
 use ilchul::engine::effect::Effect;
 use ilchul::engine::event::{ClaimStep, Event, Place, TaskStep, WorkerStep};
 use ilchul::engine::evidence::ChildExit;
@@ -457,7 +458,13 @@ impl Shell {
             let exit = ChildExit::Code(code);
             return self.see(
                 id,
-                Seen::Ended { token: None, exit, survivors: Vec::new(), error: None },
+                Seen::Ended {
+                    token: None,
+                    exit,
+                    survivors: Vec::new(),
+                    error: None,
+                    usage: Amounts::default(),
+                },
                 stage,
             );
         }
@@ -537,9 +544,13 @@ fn seen(body: &Body) -> Seen {
             detail: "half a word".to_owned(),
             sha256: sha256.clone(),
         },
-        Body::Exit { token, exit, error } => {
-            Seen::Ended { token: *token, exit: *exit, survivors: Vec::new(), error: error.clone() }
-        }
+        Body::Exit { token, exit, error } => Seen::Ended {
+            token: *token,
+            exit: *exit,
+            survivors: Vec::new(),
+            error: error.clone(),
+            usage: Amounts::default(),
+        },
     }
 }
 

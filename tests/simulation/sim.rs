@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use ilchul::engine::Engine;
 use ilchul::engine::input::{Choice, Request};
 use ilchul::engine::outstanding::asked;
+use ilchul::engine::question;
 use ilchul::engine::state::{RunPhase, RunState};
 
 use crate::chance::{Chance, Key, Quiet};
@@ -206,6 +207,7 @@ impl Sim {
                 }
             }
             Fault::Ask(n) => return self.ask(n),
+            Fault::Respond => return self.respond(),
             Fault::Crash
             | Fault::Freeze(_)
             | Fault::WallJump(_)
@@ -221,6 +223,15 @@ impl Sim {
         let request = faults::request(&mut self.world, n, &state);
         let mut stage = Stage { world: &mut self.world, laws: &mut self.laws };
         faults::ask(&mut stage, n, request)
+    }
+
+    /// Somebody answers whoever waits longest.
+    fn respond(&mut self) -> Result<(), Broken> {
+        let Some(state) = self.state() else { return Ok(()) };
+        let Some((task, _)) = question::all(&state).into_iter().next() else { return Ok(()) };
+        let request = faults::respond(&state.planned(task).id);
+        let mut stage = Stage { world: &mut self.world, laws: &mut self.laws };
+        faults::ask(&mut stage, 3_000 + task as u64, request)
     }
 
     /// What a person sees of the run: the fold of what is on the disk.

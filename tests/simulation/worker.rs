@@ -11,6 +11,7 @@ use ilchul::workflow::TaskKind;
 use serde_json::{Map, Value, json};
 
 use crate::disk::{Body, File};
+use crate::faults::Fault;
 use crate::world::{Happening, Session, World, who};
 
 /// How often a worker beats.
@@ -44,6 +45,10 @@ pub enum Manner {
     NoReport,
     /// Waits for something, and says so.
     Blocked,
+    /// Asks a person, waits for each answer, and goes on.
+    Asks,
+    /// Its provider refuses it, which it says.
+    Limited,
     /// Does a part.
     Partial,
     /// Finds nothing to do.
@@ -65,7 +70,7 @@ pub enum Manner {
     Garbler,
 }
 
-const MANNERS: [Manner; 23] = [
+const MANNERS: [Manner; 25] = [
     Manner::Honest,
     Manner::Slow,
     Manner::Silent,
@@ -89,6 +94,8 @@ const MANNERS: [Manner; 23] = [
     Manner::Vanishes,
     Manner::NoAck,
     Manner::Garbler,
+    Manner::Asks,
+    Manner::Limited,
 ];
 
 /// What a worker does next.
@@ -102,6 +109,8 @@ pub enum Deed {
     Beat,
     /// Says something on the way: that it waits, or what it forges.
     Murmur,
+    /// Looks for the answer to what it asked.
+    Hear,
     /// Its body is over.
     Finish,
     /// Its shim records the end.
@@ -128,6 +137,8 @@ pub struct Actor {
     child: Child,
     exit: ChildExit,
     beats: u64,
+    /// How many questions it has asked.
+    asked: u32,
     /// Says nothing before then.
     quiet_until: u64,
     /// A beat told of its child: only then anybody could end an orphan.
@@ -198,6 +209,7 @@ pub fn spawn(world: &mut World, id: &str) {
             child: Child::None,
             exit: ChildExit::Unknown,
             beats: 0,
+            asked: 0,
             quiet_until: 0,
             child_told: false,
             stopped: false,
@@ -224,6 +236,7 @@ pub fn act(world: &mut World, id: &str, deed: Deed) {
         Deed::Ack => ack(world, id),
         Deed::Beat => beat(world, id),
         Deed::Murmur => murmur(world, id),
+        Deed::Hear => hear(world, id),
         Deed::Finish => finish(world, id),
         Deed::Record => record(world, id),
         Deed::Obey => obey(world, id),
@@ -332,7 +345,7 @@ fn take(world: &mut World, id: &str) {
             let pause = world.actors.get(id).map_or(0, |actor| actor.quiet_until - now);
             plan(world, id, pause + work, Deed::Finish);
         }
-        Manner::Blocked | Manner::Forger | Manner::Garbler => {
+        Manner::Asks | Manner::Blocked | Manner::Forger | Manner::Garbler => {
             plan(world, id, ack + work, Deed::Murmur);
         }
         Manner::Honest
@@ -344,6 +357,7 @@ fn take(world: &mut World, id: &str) {
         | Manner::Crasher
         | Manner::Failing
         | Manner::NoReport
+        | Manner::Limited
         | Manner::Partial
         | Manner::NoChange
         | Manner::NeverReady
@@ -379,7 +393,7 @@ fn say_beat(world: &mut World, id: &str) {
         Child::Runs => Some(true),
         Child::Over => Some(false),
     };
-    let beat = Beat { token: actor.token, seq: actor.beats, alive, progress: actor.beats };
+    let beat = Beat { token: actor.token, seq: actor.beats, alive, progress: actor.beats, asks: None };
     world.deposit(id, Body::Beat(beat));
 }
 
@@ -390,6 +404,7 @@ fn murmur(world: &mut World, id: &str) {
     let (manner, token, beats) = (actor.manner, actor.token.unwrap_or_default(), actor.beats);
     let foreign = token + 1 + world.chance.pick("forged token", about, 3);
     match manner {
+        Manner::Asks => return ask(world, id),
         Manner::Blocked => {
             let asks = world.chance.pick("asks", about, 2) == 0;
             let status = if asks { ReportStatus::NeedsInput } else { ReportStatus::Blocked };
@@ -397,7 +412,8 @@ fn murmur(world: &mut World, id: &str) {
         }
         Manner::Forger => {
             world.deposit(id, Body::Ack { token: foreign });
-            let beat = Beat { token: Some(foreign), seq: beats + 50, alive: Some(true), progress: 0 };
+            let beat =
+                Beat { token: Some(foreign), seq: beats + 50, alive: Some(true), progress: 0, asks: None };
             world.deposit(id, Body::Beat(beat));
             report(world, id, foreign, ReportStatus::Done);
         }
@@ -406,6 +422,33 @@ fn murmur(world: &mut World, id: &str) {
     }
     let work = world.chance.span("work", about, (500, 30_000));
     plan(world, id, work, Deed::Finish);
+}
+
+/// It asks, and stands still until it is answered; somebody may see that.
+fn ask(world: &mut World, id: &str) {
+    let Some(actor) = world.actors.get_mut(id) else { return };
+    actor.asked += 1;
+    let (asked, token) = (actor.asked, actor.token.unwrap_or_default());
+    report(world, id, token, ReportStatus::NeedsInput);
+    let about = (who(id), u64::from(asked));
+    if world.chance.pick("somebody sees the question", about, 4) != 1 {
+        let ms = world.chance.span("answered after", about, (50, 9_000));
+        world.after(ms, Happening::Fault(Fault::Respond));
+    }
+}
+
+/// It looks for the answer to its last question: with it, it asks once more or goes on.
+fn hear(world: &mut World, id: &str) {
+    let Some(actor) = world.actors.get(id) else { return };
+    let (asked, manner, token) = (actor.asked, actor.manner, actor.token);
+    let given = world.disk.mail.get(id).and_then(|folder| folder.answers.get(&asked).copied());
+    if manner != Manner::Asks || given.is_none() || given != token {
+        return;
+    }
+    let about = (who(id), u64::from(asked));
+    let deed = if world.chance.pick("asks again", about, 3) == 1 { Deed::Murmur } else { Deed::Finish };
+    let ms = world.chance.span("work after an answer", about, (20, 6_000));
+    plan(world, id, ms, deed);
 }
 
 /// What it answers: words, winners and lists; wrong ones, too. It never says two things.
@@ -444,6 +487,10 @@ fn report(world: &mut World, id: &str, token: u64, status: ReportStatus) {
     if answer == "pass" {
         world.ledger.passed.insert(id.to_owned());
     }
+    let asked = world.actors.get(id).map_or(0, |actor| actor.asked);
+    let is_limited = world.actors.get(id).is_some_and(|actor| actor.manner == Manner::Limited);
+    let wait = world.chance.span("limited for", (who(id), token), (0, 60));
+    let limit = (is_limited && status == ReportStatus::Failed).then_some(wait);
     let mut outputs = answers(world, id);
     outputs.insert("verdict".to_owned(), answer.into());
     let report = Report {
@@ -457,8 +504,11 @@ fn report(world: &mut World, id: &str, token: u64, status: ReportStatus) {
         evidence: Vec::new(),
         outputs,
         usage: usage(world, id, token),
+        retry_after: limit,
+        question: (asked > 0 && status.is_open()).then_some(asked),
+        by: None,
     };
-    let sha256 = format!("{id} under {token}: {}", status.as_str());
+    let sha256 = format!("{id} under {token}: {} {asked}", status.as_str());
     world.deposit(id, Body::Report(Box::new(report), sha256));
 }
 
@@ -482,7 +532,7 @@ fn finish(world: &mut World, id: &str) {
         return;
     }
     actor.child = Child::Over;
-    let (manner, kind, stopped) = (actor.manner, actor.kind, actor.stopped);
+    let (manner, kind, stopped, asked) = (actor.manner, actor.kind, actor.stopped, actor.asked);
     let token = actor.token.unwrap_or_default();
     let exit = match manner {
         Manner::Crasher => ChildExit::Signal(11),
@@ -505,11 +555,14 @@ fn finish(world: &mut World, id: &str) {
         (Kind::Agent | Kind::Own, _) if stopped => None,
         (Kind::Agent | Kind::Own, Manner::Partial) => Some(ReportStatus::Partial),
         (Kind::Agent | Kind::Own, Manner::NoChange) => Some(ReportStatus::NoChange),
-        (Kind::Agent | Kind::Own, Manner::Failing) => Some(ReportStatus::Failed),
+        (Kind::Agent | Kind::Own, Manner::Failing | Manner::Limited) => Some(ReportStatus::Failed),
         (Kind::Agent | Kind::Own, _) => Some(ReportStatus::Done),
     };
-    // A shim never replaces what its child wrote.
-    let written = world.disk.mail.get(id).is_some_and(|folder| folder.files.contains_key(&File::Report));
+    // A shim never replaces what its child wrote, but for a question that was answered.
+    let heard =
+        world.disk.mail.get(id).is_some_and(|folder| asked > 0 && folder.answers.contains_key(&asked));
+    let written =
+        !heard && world.disk.mail.get(id).is_some_and(|folder| folder.files.contains_key(&File::Report));
     let silent = manner == Manner::Blocked && world.chance.pick("gives up", (who(id), 0), 3) == 1;
     if let Some(status) = status.filter(|_| !(silent || kind == Kind::Command && written)) {
         report(world, id, token, status);
@@ -618,7 +671,10 @@ fn haunt(world: &mut World, id: &str, n: u64) {
     match n {
         0 => world.deposit(id, Body::Ack { token }),
         1 => {
-            world.deposit(id, Body::Beat(Beat { token: Some(token), seq, alive: Some(true), progress: seq }));
+            world.deposit(
+                id,
+                Body::Beat(Beat { token: Some(token), seq, alive: Some(true), progress: seq, asks: None }),
+            );
         }
         _ => report(world, id, token, ReportStatus::Partial),
     }

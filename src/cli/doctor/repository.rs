@@ -12,7 +12,7 @@ use super::Finding;
 use crate::cli::describe::{count, list};
 use crate::cli::error::{CliError, words};
 use crate::cli::place::Place;
-use crate::cli::{setup_plan, workflow_file};
+use crate::cli::{settings, setup_plan, workflow_file};
 use crate::workflow;
 
 /// Names that one line shows.
@@ -74,7 +74,8 @@ pub(super) fn locks(place: &Place) -> Finding {
 /// be read is `validate`'s to explain.
 pub(super) fn setup(place: &Place) -> Option<Finding> {
     let path = place.repository.main_checkout().join(workflow_file::NAME);
-    let loaded = workflow::load(workflow_file::NAME, &workflow::read(&path).ok()?).ok()?;
+    let settings = settings::load().ok()?;
+    let loaded = workflow::load_for(&settings, workflow_file::NAME, &workflow::read(&path).ok()?).ok()?;
     match setup_plan::look(place, &loaded.workflow) {
         Ok(None) => None,
         Ok(Some(outlook)) => Some(match outlook.approved {

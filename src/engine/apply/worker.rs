@@ -41,7 +41,10 @@ pub(super) fn apply_worker(state: &mut RunState, at: Stamp, event: &WorkerEvent)
                 worker.phase == WorkerPhase::StaleRegistry && worker.exit.is_none() && !worker.stopped;
         }
         WorkerStep::Echoed { pid, .. } => worker.pid = Some(*pid),
-        WorkerStep::Ended { exit, .. } => worker.exit = Some(*exit),
+        WorkerStep::Ended { exit, usage, .. } => {
+            worker.exit = Some(*exit);
+            worker.measured = *usage;
+        }
         WorkerStep::Stopping { force } => worker.stop = Some(*force || worker.stop == Some(true)),
         // What couldn't be ended lives, as far as anybody knows, and may be told to end again.
         WorkerStep::Stopped if !event.reason.is_empty() => {
@@ -69,6 +72,10 @@ pub(super) fn apply_worker(state: &mut RunState, at: Stamp, event: &WorkerEvent)
         state.at_large.insert(event.worker.clone());
     } else {
         state.at_large.remove(&event.worker);
+    }
+    if matches!(&event.step, WorkerStep::Ended { usage, .. } if !usage.is_empty()) {
+        // Whatever was planned, it was used.
+        state.unsettled.insert(event.worker.clone());
     }
     if state.workers[&event.worker].is_active(state.planned(task).workspace) {
         state.active.insert(event.worker.clone());

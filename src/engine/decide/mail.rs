@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::{View, attempt_failed, claim_event, ignored, moved, task_event, worker_event};
+use super::{View, attempt_failed, claim_event, ignored, moved, question, task_event, worker_event};
 use crate::engine::budget::Amounts;
 use crate::engine::event::{
     ClaimStep, Event, EvidenceEvent, PlainMove, ReportEvent, ReportStep, Snapshot, TaskStep, WorkerStep,
@@ -16,7 +16,7 @@ use crate::engine::state::WorkerState;
 use crate::engine::task_table::TaskPhase;
 use crate::engine::timer;
 use crate::engine::worker_table::WorkerPhase;
-use crate::protocol::{Report, ReportStatus, SETUP_FAILED};
+use crate::protocol::{Report, SETUP_FAILED};
 use crate::workflow::{Asked, Item};
 
 /// It took the assignment.
@@ -52,6 +52,7 @@ pub(super) fn beat(view: View<'_>, id: &str, worker: &WorkerState, beat: &Beat) 
     if worker.stalled && progressed && worker.phase == WorkerPhase::Busy {
         events.push(moved(id, PlainMove::Progressed, ""));
     }
+    events.extend(question::taken_back(view, worker, (beat, progressed)));
     let life = view.state.workflow().heartbeat.lost_after;
     // A commit per beat would cost a sync per worker and second: renew when half of the life is gone.
     let low = worker.expires.since(now) < life / 2;
@@ -101,13 +102,16 @@ pub(super) fn reported(
             .filter_map(|claim| serde_json::to_value(claim).ok())
             .collect::<Vec<Value>>(),
         usage: report.usage.map(Amounts::from).unwrap_or_default(),
+        retry_after: report.retry_after,
+        question: report.question,
+        by_shim: report.by.is_some(),
         sha256: sha256.to_owned(),
     };
     let mut events: Vec<Event> = acknowledge(view, worker).into_iter().collect();
     events.push(Event::Report(ReportEvent { worker: id.to_owned(), step }));
-    let waits = matches!(report.status, ReportStatus::Blocked | ReportStatus::NeedsInput);
+    let waits = report.status.is_open();
     let blocked = view.state.tasks[worker.task].phase == TaskPhase::Blocked;
-    if waits && !blocked {
+    if waits && !blocked && !question::is_answered(worker, report) {
         let why = report.reason.as_deref().unwrap_or(&report.summary);
         let reason = format!("{}: {why}", report.status.as_str());
         events.push(task_event(view, worker.task, TaskStep::Blocked, reason));
@@ -152,7 +156,7 @@ pub(super) fn ended(
     view: View<'_>,
     (id, worker): (&str, &WorkerState),
     token: Option<u64>,
-    exit: ChildExit,
+    (exit, usage): (ChildExit, Amounts),
     (survivors, error): (&[u32], Option<&str>),
 ) -> Vec<Event> {
     if worker.exit.is_some() || !worker.phase.is_live() {
@@ -170,7 +174,7 @@ pub(super) fn ended(
         (None, left) => format!("survivors: {left:?} outlived the end of their tree"),
     };
     let mut events =
-        vec![worker_event(id, reason, WorkerStep::Ended { exit, survivors: survivors.to_vec() })];
+        vec![worker_event(id, reason, WorkerStep::Ended { exit, survivors: survivors.to_vec(), usage })];
     events.extend(setup.into_iter().flat_map(|reason| setup_failed(view, id, worker, reason)));
     events
 }
@@ -250,7 +254,10 @@ pub(super) fn settle(view: View<'_>, id: &str, worker: &WorkerState, exit: Child
         "partial" => {
             vec![closed(), task_event(view, worker.task, TaskStep::WentPartial, format!("reported: {said}"))]
         }
-        "failed" => attempt_failed(view, id, worker, format!("reported_failed: {said}")),
+        "failed" => match report.retry_after {
+            Some(seconds) => question::rate_limited(view, (id, worker), seconds, &said),
+            None => attempt_failed(view, id, worker, format!("reported_failed: {said}")),
+        },
         other => attempt_failed(view, id, worker, format!("ended_{other}: {said}")),
     }
 }

@@ -9,6 +9,7 @@ mod control;
 mod drift;
 mod launch;
 mod mail;
+mod question;
 mod remnant;
 mod request;
 mod retention;
@@ -105,8 +106,8 @@ fn of_worker(view: View<'_>, id: &str, worker: &WorkerState, seen: &Seen) -> Vec
         Seen::BadFile { file, code, detail, sha256 } => {
             mail::bad_file(id, worker, (file, code, detail), sha256)
         }
-        Seen::Ended { token, exit, survivors, error } => {
-            mail::ended(view, (id, worker), *token, *exit, (survivors, error.as_deref()))
+        Seen::Ended { token, exit, survivors, error, usage } => {
+            mail::ended(view, (id, worker), *token, (*exit, *usage), (survivors, error.as_deref()))
         }
         Seen::Gone { detail } => silence::gone(view, id, worker, detail),
         // Its exit may have come first, or the order was given twice: then it is no news.

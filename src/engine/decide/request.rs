@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Rejection, View, claim_event, retention, task_event, worker_event};
+use super::{Rejection, View, claim_event, question, retention, task_event, worker_event};
 use crate::engine::control;
 use crate::engine::event::{ClaimStep, Event, EvidenceEvent, RunEvent, TaskStep, WorkerStep};
 use crate::engine::evidence::Checked;
@@ -23,11 +23,12 @@ pub(super) fn decide(view: View<'_>, request: &Request) -> Result<Vec<Event>, Re
         Request::Withdraw { worker, reasons } => retention::withdraw(view, worker, reasons),
         Request::CleanUp { worker, by, observations } => retention::clean_up(view, worker, by, observations),
         Request::Decide { task, choice } => choose(view, task, *choice),
+        Request::Respond { task, text, who } => question::respond(view, task, (text, who)),
         Request::Answer { task, answer } => self::answer(view, task, answer),
     }
 }
 
-fn task_index(view: View<'_>, task: &str) -> Result<usize, Rejection> {
+pub(super) fn task_index(view: View<'_>, task: &str) -> Result<usize, Rejection> {
     view.state.task_index(task).ok_or_else(|| Rejection {
         code: "unknown_task",
         message: format!("the run `{}` has no task `{task}`", view.state.started.run),

@@ -65,6 +65,9 @@ pub enum WorkerStep {
         /// Processes that couldn't be ended with it.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         survivors: Vec<u32>,
+        /// What it used, as it was measured.
+        #[serde(default, skip_serializing_if = "Amounts::is_empty")]
+        usage: Amounts,
     },
     /// Its session is to be ended; the phase stays.
     Stopping {

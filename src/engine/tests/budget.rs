@@ -3,6 +3,7 @@
 use super::{Plan, Play, flow, kinds, started, task};
 use crate::engine::budget::{Account, Amounts, Channel};
 use crate::engine::event::{ClaimStep, Event, Started};
+use crate::engine::evidence::ChildExit;
 use crate::engine::input::{Choice, Input, Request, Seen};
 use crate::engine::task_table::TaskPhase as T;
 use crate::protocol::{ReportStatus, Usage};
@@ -222,4 +223,38 @@ fn another_cap_is_adopted_with_what_was_spent_and_reserved() {
     assert_eq!(split(&play), (90, 60, 0));
     play.crash_and_resume();
     assert_eq!((split(&play), play.phase("b")), ((30, 120, 0), T::Claimed));
+}
+
+/// Its child ends, and its shim says what was used.
+fn end(play: &mut Play, worker: &str, measured: u64) {
+    let usage = Amounts { tokens: Some(measured), usd_micros: None };
+    let token = Some(play.worker(worker).token);
+    let exit = ChildExit::Code(0);
+    play.see(worker, Seen::Ended { token, exit, survivors: Vec::new(), error: None, usage });
+}
+
+#[test]
+fn d9_what_was_measured_beats_what_is_claimed_if_it_is_more() {
+    for (claimed, measured, charged) in [(None, 25, 25), (Some(20), 25, 25), (Some(30), 25, 30)] {
+        let mut play = capped(100, vec![ceiling(speaks("a"), 60)]);
+        play.start_work("a.1");
+        say(&mut play, "a.1", claimed);
+        end(&mut play, "a.1", measured);
+        assert_eq!(split(&play), (100 - charged, 0, charged), "{claimed:?}");
+        play.crash_and_resume();
+        assert_eq!(split(&play), (100 - charged, 0, charged));
+    }
+}
+
+#[test]
+fn what_was_measured_is_counted_where_nothing_was_planned_and_nothing_reported() {
+    let mut play = Play::with(started(flow(vec![task("a")])));
+    play.start_work("a.1");
+    end(&mut play, "a.1", 25);
+    assert_eq!(tokens(&play).spent, 25);
+    // One without a ceiling that told it isn't unknown: whoever comes may still be paid for.
+    let mut play = capped(100, vec![speaks("a"), speaks("b")]);
+    play.start_work("a.1");
+    end(&mut play, "a.1", 25);
+    assert_eq!((tokens(&play).spent, tokens(&play).closed_by.as_ref()), (25, None));
 }

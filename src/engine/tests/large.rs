@@ -82,7 +82,7 @@ fn perform(play: &mut Play, dice: &mut Dice) {
         }
         Effect::Deliver { worker, .. } => drop(play.ack(&worker)),
         // Nobody submits anything here.
-        Effect::Reply { .. } => {}
+        Effect::Reply { .. } | Effect::Answer { .. } => {}
         Effect::Stop { worker, .. } => drop(play.stopped(&worker)),
         Effect::Capture { worker } => {
             let known = play.worker(&worker);

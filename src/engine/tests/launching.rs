@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Plan, Play, flow, ignored_code, kinds, place, task};
+use crate::engine::budget::Amounts;
 use crate::engine::event::Event;
 use crate::engine::evidence::ChildExit;
 use crate::engine::input::{Request, Seen};
@@ -271,6 +272,7 @@ fn ended_with(error: &str) -> Seen {
         exit: ChildExit::Unknown,
         survivors: Vec::new(),
         error: Some(error.to_owned()),
+        usage: Amounts::default(),
     }
 }
 

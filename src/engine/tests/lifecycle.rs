@@ -1,8 +1,9 @@
 //! One task from its claim to its end, with nothing but an exit to look at.
 
 use super::{Plan, Play, artifact, flow, kinds, task};
+use crate::engine::budget::Amounts;
 use crate::engine::evidence::{ChildExit, Verdict};
-use crate::engine::input::Seen;
+use crate::engine::input::{Request, Seen};
 use crate::engine::task_table::TaskPhase as T;
 use crate::engine::worker_table::WorkerPhase as W;
 use crate::protocol::ReportStatus as Status;
@@ -46,7 +47,10 @@ fn an_exit_nobody_recorded_is_refuted_and_not_looked_at_for_ever() {
     let mut play = Play::busy(task("a"));
     play.report("a.1", Status::Done);
     let exit = ChildExit::Unknown;
-    play.see("a.1", Seen::Ended { token: None, exit, survivors: Vec::new(), error: None });
+    play.see(
+        "a.1",
+        Seen::Ended { token: None, exit, survivors: Vec::new(), error: None, usage: Amounts::default() },
+    );
     assert_eq!(play.phase("a"), T::Failed);
     assert!(play.task("a").reason.starts_with("unverifiable: exit:"), "{}", play.task("a").reason);
 }
@@ -231,4 +235,15 @@ fn no_change_without_a_reason_is_refuted() {
         play.exit("a.1", 0);
         assert_eq!(play.phase("a"), phase, "{reason:?}");
     }
+}
+
+#[test]
+fn a_question_that_was_answered_is_not_the_workers_last_word() {
+    let mut play = Play::busy(task("a"));
+    play.report("a.1", Status::NeedsInput);
+    let text = "so".to_owned();
+    let answer = Request::Respond { task: "a".to_owned(), text, who: "ana".to_owned() };
+    play.ask(answer).expect("it asks");
+    play.exit("a.1", 0);
+    assert!(play.task("a").reason.starts_with("no_report: "), "{}", play.task("a").reason);
 }

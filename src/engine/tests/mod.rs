@@ -20,7 +20,9 @@ mod owed;
 mod plan;
 mod policies;
 mod properties;
+mod question;
 mod random;
+mod rate;
 mod remnants;
 mod requests;
 mod retention;
@@ -32,6 +34,7 @@ mod submit;
 mod trees;
 mod wide;
 
+use super::budget::Amounts;
 use super::effect::Effect;
 use super::event::{Event, Place, Snapshot, Started};
 use super::evidence::{Checked, ChildExit, Verdict, judge_choice};
@@ -141,7 +144,10 @@ impl Play {
     fn beat(&mut self, worker: &str) -> Vec<Event> {
         self.beats += 1;
         let token = Some(self.worker(worker).token);
-        self.see(worker, Seen::Beat(Beat { token, seq: self.beats, alive: Some(true), progress: 0 }))
+        self.see(
+            worker,
+            Seen::Beat(Beat { token, seq: self.beats, alive: Some(true), progress: 0, asks: None }),
+        )
     }
 
     fn report(&mut self, worker: &str, status: ReportStatus) -> Vec<Event> {
@@ -163,6 +169,9 @@ impl Play {
             evidence: Vec::new(),
             outputs: serde_json::Map::new(),
             usage: None,
+            retry_after: None,
+            question: None,
+            by: None,
         }
     }
 
@@ -180,7 +189,10 @@ impl Play {
     fn exit(&mut self, worker: &str, code: i32) -> Vec<Event> {
         let token = Some(self.worker(worker).token);
         let exit = ChildExit::Code(code);
-        self.see(worker, Seen::Ended { token, exit, survivors: Vec::new(), error: None })
+        self.see(
+            worker,
+            Seen::Ended { token, exit, survivors: Vec::new(), error: None, usage: Amounts::default() },
+        )
     }
 
     fn gone(&mut self, worker: &str) -> Vec<Event> {
@@ -280,6 +292,7 @@ impl Play {
             Effect::Capture { .. } => "capture",
             Effect::Verify { .. } => "verify",
             Effect::Reply { .. } => "reply",
+            Effect::Answer { .. } => "answer",
         };
         let owed = self.engine.outstanding();
         owed.iter().map(|effect| format!("{} {}", word(effect), effect.worker())).collect()

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::control::{classifier, control_task, cup, fan, until, until_file};
 use super::{Plan, Play, approval, artifact, flow, place, review, started, task};
+use crate::engine::budget::Amounts;
 use crate::engine::event::{Snapshot, Started};
 use crate::engine::evidence::{ChildExit, Verdict};
 use crate::engine::input::{Beat, Choice, Input, Remnant, Request, Seen};
@@ -501,9 +502,13 @@ impl Play {
                 Seen::Ready { nonce, pid: 42, started_at: String::new(), in_tree: true }
             }
             Said::Acknowledged { off } => Seen::Acknowledged { token: token(*off) },
-            Said::Beat { off, seq, alive } => {
-                Seen::Beat(Beat { token: Some(token(*off)), seq: *seq, alive: *alive, progress: *seq })
-            }
+            Said::Beat { off, seq, alive } => Seen::Beat(Beat {
+                token: Some(token(*off)),
+                seq: *seq,
+                alive: *alive,
+                progress: *seq,
+                asks: None,
+            }),
             Said::Reported { off, status, hash, usage } => {
                 let Some(token) = known.map(|_| token(*off)) else { return };
                 let outputs = answers(*hash);
@@ -522,6 +527,7 @@ impl Play {
                 exit: code.map_or(ChildExit::Unknown, ChildExit::Code),
                 survivors: Vec::new(),
                 error: None,
+                usage: Amounts::default(),
             },
             Said::Gone => Seen::Gone { detail: "no such process".to_owned() },
             Said::Stopped => Seen::Stopped { trouble: None },

@@ -92,7 +92,7 @@ fn answer(play: &mut Play, dice: &mut Dice, effect: Effect) {
         Effect::Deliver { worker, .. } => drop(play.ack(&worker)),
         Effect::Stop { worker, .. } => drop(play.stopped(&worker)),
         Effect::Capture { worker } => drop(play.capture(&worker, "c")),
-        Effect::Reply { .. } => {}
+        Effect::Reply { .. } | Effect::Answer { .. } => {}
         Effect::Verify { worker } => drop(play.judge(&worker, crate::engine::evidence::Verdict::Verified)),
     }
     continue_work(play, dice);

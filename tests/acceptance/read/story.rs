@@ -132,10 +132,20 @@ impl Story {
             outputs: Default::default(),
             claims: Vec::new(),
             usage: Amounts::default(),
+            retry_after: None,
+            question: None,
+            by_shim: false,
             sha256: "e".repeat(64),
         };
         self.tell(vec![Event::Report(ReportEvent { worker: worker.clone(), step: report })]);
-        self.worker(&worker, WorkerStep::Ended { exit: ChildExit::Code(code), survivors: Vec::new() });
+        self.worker(
+            &worker,
+            WorkerStep::Ended {
+                exit: ChildExit::Code(code),
+                survivors: Vec::new(),
+                usage: Amounts::default(),
+            },
+        );
         let closed = ClaimEvent { task: task.into(), worker, token: self.token, step: ClaimStep::Closed };
         self.tell(vec![Event::Claim(closed)]);
     }

@@ -56,6 +56,10 @@ pub struct Tried {
     pub by_design: bool,
     /// How often a person's retry opened it again.
     pub reopened: u32,
+    /// Its worker waits for a person.
+    pub asks: bool,
+    /// How many answers its attempt was given.
+    pub answers: u32,
     /// Of the last look, by item.
     pub verdicts: Vec<Verdict>,
     /// The child that a control task named as its own.
@@ -85,6 +89,8 @@ pub struct Book {
     pub looked: Moment,
     /// Tokens, money and time.
     pub purse: Purse,
+    /// Until when no task of an agent, or a task without one, may be claimed.
+    pub limited: BTreeMap<String, Moment>,
     /// How often each kind of event was committed.
     pub kinds: BTreeMap<String, u64>,
 }
@@ -107,6 +113,7 @@ impl Book {
             regained: Moment(0),
             looked: Moment(0),
             purse: Purse::default(),
+            limited: BTreeMap::new(),
             kinds: BTreeMap::new(),
         }
     }
@@ -152,6 +159,8 @@ pub fn outcome(step: &TaskStep) -> Option<Outcome> {
         | TaskStep::Claimed { .. }
         | TaskStep::Acknowledged
         | TaskStep::HostFailed { .. }
+        | TaskStep::RateLimited { .. }
+        | TaskStep::Answered { .. }
         | TaskStep::LaunchFailed { again: true }
         | TaskStep::Worked
         | TaskStep::AttemptFailed { again: true }

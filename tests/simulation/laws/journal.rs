@@ -86,7 +86,9 @@ impl Laws {
             }
             // What the host failed spends nothing.
             TaskStep::HostFailed { .. } => self.book.spent = self.book.spent.saturating_sub(1),
+            TaskStep::Answered { n, .. } => self.l7_only_who_asks_is_answered(id, *n)?,
             TaskStep::NeedsImpossible { .. }
+            | TaskStep::RateLimited { .. }
             | TaskStep::Deferred { .. }
             | TaskStep::Denied { .. }
             | TaskStep::Opened
@@ -112,6 +114,7 @@ impl Laws {
             match &event.step {
                 TaskStep::Claimed { attempt, .. } => {
                     tried.attempt = *attempt;
+                    tried.answers = 0;
                     tried.verdicts.clear();
                 }
                 TaskStep::Opened | TaskStep::Asked => {
@@ -120,10 +123,15 @@ impl Laws {
                     tried.chosen = None;
                 }
                 TaskStep::Reopened => tried.reopened += 1,
+                TaskStep::Answered { n, .. } => {
+                    tried.answers = *n;
+                    *self.book.kinds.entry("an answer".to_owned()).or_default() += 1;
+                }
                 TaskStep::NeedsImpossible { by_design, .. } => tried.by_design = *by_design,
                 TaskStep::DecidedSkip => tried.by_design = false,
                 _ => {}
             }
+            tried.asks = matches!(event.step, TaskStep::Blocked);
             tried.outcome = outcome(&event.step);
         }
         Ok(())
