@@ -343,7 +343,9 @@ fn waits_for(state: &RunState, index: usize, says: Option<&Verdict>) -> Vec<Stri
             let waits = says.filter(|says| **says != Verdict::Allow);
             waits.map(|says| says.reason().to_owned()).into_iter().collect()
         }
-        TaskPhase::Claimed => vec!["its worker's readiness".to_owned()],
+        TaskPhase::Claimed => {
+            vec![queued(state, index).unwrap_or_else(|| "its worker's readiness".to_owned())]
+        }
         TaskPhase::Verifying => {
             let person = asked(state, index).map(|(_, message)| format!("a person's approval: {message}"));
             let reviews = reviews(state, index).into_iter();
@@ -366,6 +368,12 @@ fn waits_for(state: &RunState, index: usize, says: Option<&Verdict>) -> Vec<Stri
         | TaskPhase::Skipped
         | TaskPhase::Cancelled => Vec::new(),
     }
+}
+
+/// What the host says of a worker that it holds in a queue.
+fn queued(state: &RunState, index: usize) -> Option<String> {
+    let (_, worker) = state.current_worker(index).filter(|(_, worker)| worker.queued)?;
+    Some(format!("its turn in the cluster's queue ({})", worker.reason.trim_start_matches("queued: ")))
 }
 
 fn worker_view(id: String, task: String, worker: WorkerState) -> WorkerView {

@@ -214,6 +214,9 @@ impl<'v> Why<'v> {
                 next: vec![self.command("workers"), self.command(&format!("decide {id} rerun"))],
             },
             TaskPhase::Ready => self.one(list(&root.waits_for), "workers"),
+            TaskPhase::Claimed if root.waits_for.iter().any(|what| what.contains("queue")) => {
+                self.one(list(&root.waits_for), "workers")
+            }
             TaskPhase::Claimed => {
                 self.one("its worker's readiness, or the end of the time for it", "workers")
             }

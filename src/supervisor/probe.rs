@@ -71,7 +71,11 @@ impl Supervisor {
 
     fn probed_worker(&mut self, id: &str, observed: &Observation) {
         match &observed.state {
-            State::Queued(reason) => self.see(id, Seen::Queued { reason: reason.clone() }),
+            // Before its host said anything of it there is nothing to tell, and most never wait.
+            State::Queued(reason) if observed.note.is_some() => {
+                self.see(id, Seen::Queued { reason: reason.clone() });
+            }
+            State::Queued(_) => {}
             State::Live(_) => self.see(id, Seen::Begun),
             State::Ended(_) | State::Absent | State::Stuck(_) | State::Unknown(_) => {}
         }

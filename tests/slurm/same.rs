@@ -9,7 +9,7 @@ use crate::common::Site;
 const WORKFLOW: &str = r"
 limits: { workers: 4 }
 tasks:
-  build: { run: 'echo built > out.txt; echo said', evidence: [ { exit: 0 }, { artifact: out.txt }, { command: 'test -s out.txt' }, { log: { match: said } } ] }
+  build: { run: 'echo built > out.txt; echo said', evidence: [ { exit: 0 }, { artifact: out.txt }, { command: 'test -s out.txt' }, { log: { pattern: said } } ] }
   seven: { run: 'exit 7', evidence: [ { exit: 7 } ] }
   wrong: { run: 'exit 7', retries: 1 }
   left: { needs: [wrong], run: 'true' }

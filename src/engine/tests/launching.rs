@@ -275,3 +275,45 @@ fn ended_with(error: &str) -> Seen {
         usage: Amounts::default(),
     }
 }
+
+fn queued(reason: &str) -> Seen {
+    Seen::Queued { reason: reason.to_owned() }
+}
+
+#[test]
+fn a_worker_in_a_clusters_queue_is_never_late_and_its_time_counts_from_its_start() {
+    let mut play = Play::new(flow(vec![task("a")]));
+    play.launch("a.1");
+    assert_eq!(kinds(&play.see("a.1", queued("Priority"))), ["worker.queued"]);
+    assert_eq!(play.worker("a.1").reason, "queued: Priority");
+    // Days, and a change of the reason; the same reason again is no news.
+    assert_eq!(play.tick(200_000_000), []);
+    assert_eq!(play.see("a.1", queued("Priority")), []);
+    assert_eq!(kinds(&play.see("a.1", queued("Resources"))), ["worker.queued"]);
+    assert_eq!(kinds(&play.see("a.1", Seen::Begun)), ["worker.begun"]);
+    assert_eq!(play.see("a.1", Seen::Begun), []);
+    assert_eq!(play.tick(59_999), []);
+    play.tick(1);
+    assert_eq!((play.phase("a"), play.worker_phase("a.1")), (T::Failed, W::Unhealthy));
+}
+
+#[test]
+fn a_worker_that_was_never_queued_begins_without_a_word() {
+    let mut play = Play::new(flow(vec![task("a")]));
+    play.launch("a.1");
+    assert_eq!(play.see("a.1", Seen::Begun), []);
+    play.ready("a.1");
+    // An old look at the queue changes nothing any more.
+    assert_eq!(play.see("a.1", queued("Priority")), []);
+    assert_eq!(play.worker_phase("a.1"), W::Busy);
+}
+
+#[test]
+fn a_worker_that_dies_in_the_queue_is_a_launch_that_failed() {
+    let mut play = Play::new(flow(vec![task("a").retries(1)]));
+    play.launch("a.1");
+    play.see("a.1", queued("PartitionTimeLimit"));
+    let detail = "it will never start: PartitionTimeLimit".to_owned();
+    play.see("a.1", Seen::Gone { detail });
+    assert_eq!(play.task("a").attempt, 2);
+}

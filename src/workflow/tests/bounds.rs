@@ -279,3 +279,21 @@ proptest! {
         try_bytes(&bytes);
     }
 }
+
+#[test]
+fn a_cluster_has_longer_times_unless_the_file_says_otherwise() {
+    use super::super::SessionKind;
+    use std::time::Duration;
+    let load = |text: &str| super::super::load("x.yaml", text.as_bytes()).unwrap().workflow;
+    let usual = "version: 1\ntasks: { a: { run: x } }\n";
+    let there = load(usual).hosted_by(SessionKind::Slurm);
+    assert_eq!(there.heartbeat.every, Duration::from_secs(10));
+    assert_eq!(
+        (there.limits.ready, there.limits.start),
+        (Duration::from_secs(180), Duration::from_secs(180))
+    );
+    assert_eq!(load(usual).hosted_by(SessionKind::Tmux), load(usual));
+    let said = "version: 1\nheartbeat: { every: 3s }\nlimits: { ready: 5s }\ntasks: { a: { run: x } }\n";
+    let there = load(said).hosted_by(SessionKind::Slurm);
+    assert_eq!((there.heartbeat.every, there.limits.ready), (Duration::from_secs(3), Duration::from_secs(5)));
+}

@@ -12,6 +12,7 @@ use std::io::{self, ErrorKind as Io, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ilchul_substrate::{Error, ErrorKind, Mark, SessionSpec};
 
@@ -176,9 +177,12 @@ impl Record {
 
 /// A file that is whole for every reader, and on the disk of its server.
 pub(crate) fn whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    static WRITES: AtomicU64 = AtomicU64::new(0);
     let mut temporary = path.as_os_str().to_owned();
     let mut suffix = String::new();
-    let _ = write!(suffix, ".{}.tmp", std::process::id());
+    // Two threads may write the same file at once: each its own, and the last one stays.
+    let number = WRITES.fetch_add(1, Ordering::Relaxed);
+    let _ = write!(suffix, ".{}-{number}.tmp", std::process::id());
     temporary.push(suffix);
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
     file.write_all(bytes)?;
@@ -263,6 +267,18 @@ mod tests {
         );
         record.set_job(7).unwrap();
         assert_eq!(record.job().unwrap(), Some(7));
+    }
+
+    #[test]
+    fn a_file_that_many_threads_write_at_once_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        std::thread::scope(|scope| {
+            let write = || (0..50).for_each(|_| whole(&path, b"whole").unwrap());
+            [0; 8].map(|_| scope.spawn(write));
+        });
+        assert_eq!(std::fs::read(&path).unwrap(), b"whole");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]
