@@ -39,9 +39,15 @@ pub(super) fn pick<'a>(picks: &[String], name: &str, value: &'a Value) -> Option
     })
 }
 
-/// The name that the texts at `paths` are together; none where there is none of them.
+/// The name that the texts at `paths` are together; none where there is none of them. What is
+/// `true` goes by the last word of its path (`is_error`), what is `false` isn't there.
 pub(super) fn name(paths: &[String], value: &Value) -> Option<String> {
-    let parts: Vec<&str> = paths.iter().filter_map(|path| dig(value, path)?.as_str()).collect();
+    let part = |path: &'_ String| match dig(value, path)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(true) => path.rsplit('.').next().map(str::to_owned),
+        Value::Null | Value::Bool(false) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
+    };
+    let parts: Vec<String> = paths.iter().filter_map(part).collect();
     let name: String = parts.join("/").chars().take(NAME_CHARS).collect();
     (!name.is_empty()).then_some(name)
 }
