@@ -2,6 +2,7 @@
 
 pub mod agents;
 pub mod cli;
+pub mod dash;
 pub mod engine;
 pub mod home;
 pub mod journal;

@@ -41,6 +41,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("shim", &["protocol", "mail"]),
     ("supervisor", &["agents", "engine", "journal", "workflow", "protocol", "mail", "home"]),
     ("render", &["engine", "workflow", "journal::Recorded"]),
+    ("dash", &["engine", "render"]),
     (
         "cli",
         // The shim shares our binary; what is inside it is its own.
@@ -53,6 +54,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "mail",
             "home",
             "render",
+            "dash",
             "shim::main",
             "supervisor",
         ],
@@ -99,14 +101,20 @@ const CRATES: &[(&str, &[&str])] = &[
     ("petgraph", &["src/workflow/"]),
     ("schemars", &["src/workflow/"]),
     ("clap", &["src/cli/"]),
+    ("clap_complete", &["src/cli/"]),
+    ("clap_mangen", &["src/cli/"]),
+    // The one place that speaks to a network.
+    ("ureq", &["src/cli/trace.rs"]),
     ("comfy_table", &["src/render/"]),
     ("etcetera", &["src/cli/"]),
+    ("ratatui", &["src/dash/", "src/cli/dash/"]),
     ("notify", &["src/supervisor/"]),
     ("tokio", &["src/supervisor/", "src/cli/"]),
     ("git2", &["substrates/git-worktree/"]),
     ("ilchul_git_worktree", &["src/supervisor/", "src/cli/", "substrates/git-worktree/"]),
     ("ilchul_tmux_session", &["src/supervisor/", "src/cli/", "substrates/tmux-session/"]),
     ("ilchul_subprocess", &["src/supervisor/", "src/cli/", "substrates/subprocess/"]),
+    ("ilchul_slurm", &["src/cli/", "substrates/slurm/"]),
     ("ilchul_substrate", &["src/supervisor/", "src/cli/", "substrates/"]),
     // No substrate knows ilchul.
     ("ilchul", &["src/main.rs"]),
@@ -196,6 +204,14 @@ const CLOCKS: &[(&str, &str)] = &[
     ("substrates/tmux-session/src/control.rs", "a blocking wait for an answer of tmux"),
     ("substrates/tmux-session/src/run.rs", "a blocking wait for an answer of tmux"),
     ("substrates/tmux-session/src/tree.rs", "a blocking wait for processes to end"),
+    ("substrates/slurm/src/client.rs", "a blocking wait for an answer of Slurm"),
+    (
+        "substrates/slurm/src/look.rs",
+        "how long the controller's word is held back: by its own answers, not the run's line",
+    ),
+    ("substrates/slurm/src/queue.rs", "the pause between two queries of the controller"),
+    ("substrates/slurm/src/release.rs", "a blocking wait for a job to end"),
+    ("substrates/slurm/src/submit.rs", "a blocking wait for a doubtful submit"),
     ("substrates/git-worktree/src/deadline.rs", "a blocking wait for git and its locks"),
     ("substrates/conformance/src/wait.rs", "the suite's one wait"),
 ];
@@ -530,20 +546,39 @@ fn commands() -> BTreeSet<String> {
 /// The commands that a document tells its readers to run, in code of either kind.
 fn told(text: &str) -> BTreeSet<String> {
     let typed = text.lines().filter(|line| line.starts_with("$ "));
-    let word =
-        |rest: &str| rest.split(|c: char| !c.is_ascii_lowercase()).next().unwrap_or_default().to_owned();
+    let word = |rest: &str| {
+        rest.split(|c: char| !c.is_ascii_lowercase() && c != '-').next().unwrap_or_default().to_owned()
+    };
     let words = quoted(text).chain(typed).flat_map(|code| code.split("ilchul ").skip(1).map(word));
-    words.filter(|word| !word.is_empty()).collect()
+    words.filter(|word| !word.is_empty() && !word.starts_with('-')).collect()
 }
 
 #[test]
 fn the_readme_tells_of_every_command_and_of_no_other() {
-    let sample = "`ilchul up x` ilchul at\n$ ilchul fly\n```sh\nilchul attach\n```\n";
+    let sample = "`ilchul up x` ilchul at `ilchul --json`\n$ ilchul fly\n```sh\nilchul attach\n```\n";
     assert_eq!(told(sample), ["attach", "fly", "up"].map(str::to_owned).into());
     let mut known = commands();
     assert!(known.contains("up") && known.contains("evidence"), "{known:?}");
     known.remove("help");
     assert_eq!(told(&read("README.md")), known);
+}
+
+#[test]
+fn s26_what_is_released_counts_without_wrapping_and_rests_on_checked_crates_alone() {
+    let manifest = read("Cargo.toml");
+    let release = manifest.split("[profile.release]").nth(1).and_then(|rest| rest.split("\n[").next());
+    assert!(release.is_some_and(|profile| profile.contains("overflow-checks = true")), "{release:?}");
+    assert!(!manifest.contains("overflow-checks = false"));
+    let policy = read(".cargo/deny.toml");
+    for rule in ["unmaintained = \"all\"", "yanked = \"deny\"", "ignore = []", "unknown-git = \"deny\""] {
+        assert!(policy.contains(rule), "{rule}");
+    }
+    // A comment there names the one exception; what is allowed stands in quotes.
+    let allowed = policy.split("allow = [").nth(1).and_then(|rest| rest.split(']').next());
+    let allowed = allowed.expect("a list of licences");
+    assert!(
+        allowed.contains("\"MIT\"") && !["GPL", "SSPL", "BUSL"].iter().any(|word| allowed.contains(word))
+    );
 }
 
 /// The laws on which tests stand, by the name that begins a test's own.
@@ -559,7 +594,7 @@ const LAWS: &[(&str, &[&str])] = &[
     ("j", &["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "11a", "11b", "11c", "12"]),
     ("r", &["1", "2", "3", "4", "4a", "4b", "5"]),
     ("e", &["1", "2", "3", "4", "5", "6"]),
-    ("d", &["1", "2"]),
+    ("d", &["1", "2", "3", "4", "5", "6", "7", "8", "9"]),
 ];
 
 /// The laws that a test's name begins with: `l2_l6_ordinals_go_on` is about two.

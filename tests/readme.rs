@@ -1,10 +1,15 @@
-//! The README's commands, run as they stand there, against the built program.
+//! The commands of the README and the guides, run as they stand there, against the built program.
 //!
 //! A `sh` block under `<!-- tested -->` is executed in a sealed world: a clone of a
 //! small repository, an environment of its own, a private home and git configuration.
 //! It leaves out what commands print: that is what the acceptance tests hold.
 
 #![expect(clippy::unwrap_used, reason = "the helpers of a test may panic as the test may")]
+
+#[path = "readme/guides.rs"]
+mod guides;
+#[path = "readme/reference.rs"]
+mod reference;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,6 +19,11 @@ use std::time::{Duration, Instant};
 
 /// More than everything in the README takes on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(300);
+
+/// The repository.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
 
 /// The marked blocks of a document, in order.
 fn tested_blocks(text: &str) -> Vec<String> {
@@ -99,7 +109,7 @@ fn wait(mut child: Child, script: &str) -> ExitStatus {
 
 #[test]
 fn what_the_readme_tells_its_readers_to_run_works() {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let text = fs::read_to_string(root().join("README.md")).unwrap();
     let blocks = tested_blocks(&text);
     assert!(blocks.len() >= 2, "the README has {} tested blocks", blocks.len());
     let world = World::new();

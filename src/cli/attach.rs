@@ -17,6 +17,7 @@ use super::error::{CliError, words};
 use super::exit_code::Exit;
 use super::output::{self, Output};
 use super::read::{OfRun, Read};
+use super::session::{self, Waits};
 use crate::engine::event;
 use crate::engine::view::WorkerView;
 
@@ -37,10 +38,12 @@ pub struct AttachArgs {
 }
 
 /// The way to a terminal.
-struct Way {
+pub(super) struct Way {
     argv: Vec<OsString>,
     /// This client is in that server already and only changes its window.
-    inside: bool,
+    pub(super) inside: bool,
+    /// Its process has ended; the terminal shows what it left.
+    ended: bool,
 }
 
 /// Runs it. Where it succeeds without `--print`, tmux takes this process's place.
@@ -50,6 +53,38 @@ struct Way {
 pub fn run(global: &Global, args: &AttachArgs, output: Output) -> Result<Exit, CliError> {
     let read = Read::open(global, &args.of)?;
     let worker = read.worker(&args.name, args.attempt)?;
+    to(&read, worker, args.print, output)
+}
+
+/// Goes to the terminal of one worker, or prints the command that does.
+///
+/// # Errors
+/// When it has no terminal, or none any more.
+pub(super) fn to(read: &Read, worker: &WorkerView, print: bool, output: Output) -> Result<Exit, CliError> {
+    let id = &worker.id;
+    let way = way(read, worker)?;
+    if way.ended {
+        output::talk(&format!("The process of `{id}` has ended; this is what it left."));
+    }
+    if print || output.json {
+        let shown: Vec<String> = way.argv.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        let line = shlex::try_join(shown.iter().map(String::as_str)).unwrap_or_else(|_| shown.join(" "));
+        // `way` found a session, or there would be no way.
+        let kind = worker.session.as_ref().map(|session| session.kind.as_str());
+        output.result(
+            || json!({"worker": id, "kind": kind, "argv": shown, "command": line}),
+            || format!("{line}\n"),
+        );
+        return Ok(Exit::Done);
+    }
+    go(&way, id)
+}
+
+/// The way to a worker's terminal, which was looked at and is there.
+///
+/// # Errors
+/// When it has no terminal, or none any more, or nobody can tell.
+pub(super) fn way(read: &Read, worker: &WorkerView) -> Result<Way, CliError> {
     let id = &worker.id;
     let Some(session) = &worker.session else {
         return Err(CliError::new(
@@ -58,25 +93,30 @@ pub fn run(global: &Global, args: &AttachArgs, output: Output) -> Result<Exit, C
         )
         .hint(format!("Run `ilchul why {}` to see why.", worker.task)));
     };
-    let way = match session.kind.as_str() {
-        "tmux" => tmux(&read, worker, session)?,
-        "subprocess" => return Err(no_terminal(&read, worker)),
+    match session.kind.as_str() {
+        "tmux" => tmux(read, worker, session),
+        "slurm" => slurm(read, worker, session),
+        "subprocess" => Err(no_terminal(read, worker)),
         other => {
             let message =
                 format!("attach to `{id}`: this ilchul knows no session of kind `{}`", other.escape_debug());
-            return Err(CliError::new("no_terminal", message).hint(elsewhere(&read, worker)));
+            Err(CliError::new("no_terminal", message).hint(elsewhere(read, worker)))
         }
-    };
-    if args.print || output.json {
-        let shown: Vec<String> = way.argv.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-        let line = shlex::try_join(shown.iter().map(String::as_str)).unwrap_or_else(|_| shown.join(" "));
-        output.result(
-            || json!({"worker": id, "kind": session.kind, "argv": shown, "command": line}),
-            || format!("{line}\n"),
-        );
-        return Ok(Exit::Done);
     }
-    go(&way, id)
+}
+
+impl Way {
+    /// What goes there; none where the substrate knows no way.
+    pub(super) fn command(&self) -> Option<Command> {
+        let (program, args) = self.argv.split_first()?;
+        let mut command = Command::new(program);
+        command.args(args);
+        if !self.inside {
+            // The client of another server: tmux would refuse to go from one into the next.
+            command.env_remove("TMUX");
+        }
+        Some(command)
+    }
 }
 
 fn go(way: &Way, id: &str) -> Result<Exit, CliError> {
@@ -85,17 +125,12 @@ fn go(way: &Way, id: &str) -> Result<Exit, CliError> {
         return Err(CliError::new("no_terminal", format!("attach to `{id}`: there is no terminal here"))
             .hint("Add `--print` for the command to type in one."));
     }
-    let Some((program, args)) = way.argv.split_first() else {
+    let Some(mut command) = way.command() else {
         return Err(CliError::new("no_session", format!("attach to `{id}`: its substrate knows no way")));
     };
-    let mut command = Command::new(program);
-    command.args(args);
-    if !way.inside {
-        // The client of another server: tmux would refuse to go from one into the next.
-        command.env_remove("TMUX");
-    }
     let error = command.exec();
-    Err(CliError::new("tmux", format!("run tmux: {error}")))
+    let program = command.get_program().to_string_lossy();
+    Err(CliError::new("attach", format!("run `{program}`: {error}")))
 }
 
 fn tmux(read: &Read, worker: &WorkerView, place: &event::Place) -> Result<Way, CliError> {
@@ -114,21 +149,52 @@ fn tmux(read: &Read, worker: &WorkerView, place: &event::Place) -> Result<Way, C
     let gone = |code, why: &str| {
         Err(CliError::new(code, format!("attach to `{id}`: {why}")).hint(elsewhere(read, worker)))
     };
-    match seen.map(|seen| seen.state) {
-        Some(State::Live(_)) => {}
+    let ended = match seen.map(|seen| seen.state) {
+        Some(State::Live(_)) => false,
         // The pane is kept as its process left it: worth a look.
-        Some(State::Ended(_)) => {
-            output::talk(&format!("The process of `{id}` has ended; this is what it left."));
-        }
+        Some(State::Ended(_)) => true,
         Some(State::Absent) => return gone("session_gone", "its tmux window isn't there any more"),
-        Some(State::Queued(why) | State::Unknown(why)) => {
+        Some(State::Queued(why) | State::Stuck(why) | State::Unknown(why)) => {
             return gone("session_unknown", &format!("its tmux window can't be looked at: {why}"));
         }
         None => return gone("session_unknown", "its tmux window can't be looked at"),
-    }
+    };
     let inside = is_inside(&socket);
     let argv = if inside { server.switch(&handle) } else { server.attach(&handle) };
-    Ok(Way { argv: argv.unwrap_or_default(), inside })
+    Ok(Way { argv: argv.unwrap_or_default(), inside, ended })
+}
+
+/// Through the job itself: the way that works wherever the job runs.
+fn slurm(read: &Read, worker: &WorkerView, place: &event::Place) -> Result<Way, CliError> {
+    let id = &worker.id;
+    let failed = |error: &dyn std::error::Error| {
+        CliError::new("slurm", format!("attach to `{id}`: {}", words(error))).hint(elsewhere(read, worker))
+    };
+    let mark = Mark::new(&read.view.id, &worker.task, worker.attempt).map_err(|error| failed(&error))?;
+    let handle =
+        Handle { mark, kind: place.kind.clone(), id: place.id.clone(), fields: (&place.fields).into() };
+    let waits = Waits { grace: Duration::ZERO, poll: None };
+    let jobs = session::slurm(&read.place.home, &read.view.id, waits);
+    let seen = jobs.observe(std::slice::from_ref(&handle)).into_iter().next();
+    let gone = |code, why: &str| {
+        Err(CliError::new(code, format!("attach to `{id}`: {why}")).hint(elsewhere(read, worker)))
+    };
+    match seen.map(|seen| seen.state) {
+        Some(State::Live(_)) => {}
+        Some(State::Ended(_) | State::Absent) => return gone("session_gone", "its job is over"),
+        Some(State::Queued(why) | State::Stuck(why)) => {
+            return gone("session_queued", &format!("its job {} waits: {why}", place.id));
+        }
+        Some(State::Unknown(why)) => {
+            return gone("session_unknown", &format!("nobody knows of its job: {why}"));
+        }
+        None => return gone("session_unknown", "its job can't be looked at"),
+    }
+    let argv = jobs.attach(&handle).ok_or_else(|| {
+        CliError::new("no_terminal", format!("attach to `{id}`: its job says of no terminal"))
+            .hint(elsewhere(read, worker))
+    })?;
+    Ok(Way { argv, inside: false, ended: false })
 }
 
 /// Whether this terminal is a client of the server at `socket`.

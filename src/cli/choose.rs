@@ -9,7 +9,7 @@ use super::ask::ask;
 use super::error::CliError;
 use crate::workflow::SessionKind;
 
-/// The words of `--session`. `slurm` is known, so that asking for it is no typing error.
+/// The words of `--session`.
 pub const SESSIONS: [&str; 3] = ["tmux", "subprocess", "slurm"];
 /// The oldest tmux that can be used.
 const OLDEST_TMUX: (u32, u32) = (3, 2);
@@ -20,6 +20,7 @@ struct Around<'a> {
     in_tmux: bool,
     preferred: Option<SessionKind>,
     tmux: &'a dyn Fn() -> Result<String, String>,
+    slurm: &'a dyn Fn() -> Result<String, String>,
 }
 
 /// A choice, and who made it.
@@ -49,8 +50,9 @@ pub fn named(word: &str) -> Result<SessionKind, CliError> {
     match word {
         "tmux" => Ok(SessionKind::Tmux),
         "subprocess" => Ok(SessionKind::Subprocess),
+        "slurm" => Ok(SessionKind::Slurm),
         other => Err(unavailable(other, "this version has no such kind")
-            .hint("Name `--session tmux` or `--session subprocess`.")),
+            .hint("Name `--session tmux`, `--session subprocess` or `--session slurm`.")),
     }
 }
 
@@ -68,6 +70,7 @@ pub fn session(flag: Option<SessionKind>, workflow: Option<SessionKind>) -> Resu
         preferred: if flag.or(workflow).is_none() { super::settings::load()?.session } else { None },
         in_tmux: std::env::var_os("TMUX").is_some_and(|value| !value.is_empty()),
         tmux: &tmux_version,
+        slurm: &slurm_version,
     };
     decide(flag, workflow, &around)
 }
@@ -84,6 +87,11 @@ fn decide(
         .or_else(|| around.preferred.map(|kind| (kind, "named in the settings")));
     match named {
         Some((SessionKind::Subprocess, who)) => Ok(choice(SessionKind::Subprocess, who, false)),
+        Some((SessionKind::Slurm, who)) => match (around.slurm)() {
+            Ok(_) => Ok(choice(SessionKind::Slurm, who, false)),
+            Err(why) => Err(unavailable("slurm", &format!("it is {who}, but {why}"))
+                .hint("Run this where Slurm's commands are, or name `--session tmux`.")),
+        },
         Some((SessionKind::Tmux, who)) => match (around.tmux)() {
             Ok(_) => Ok(choice(SessionKind::Tmux, who, false)),
             Err(why) => Err(unavailable("tmux", &format!("it is {who}, but {why}"))
@@ -121,6 +129,19 @@ pub fn tmux_version() -> Result<String, String> {
     }
 }
 
+/// The version of Slurm's commands in `PATH`. The controller isn't asked.
+///
+/// # Errors
+/// A clause that says why they can't be used.
+pub fn slurm_version() -> Result<String, String> {
+    let answer = ask("sbatch", &["--version"])?;
+    let text = answer.text.lines().next().unwrap_or_default();
+    match text.strip_prefix("slurm").map(|rest| rest.trim_start_matches(['-', 'w', 'l', 'm', ' '])) {
+        Some(found) if answer.success => Ok(found.escape_debug().to_string()),
+        Some(_) | None => Err(format!("`sbatch --version` says `{}`", text.escape_debug())),
+    }
+}
+
 /// The first two numbers of `3.3a`, `next-3.7`, `2.47.3`.
 #[must_use]
 pub fn version(text: &str) -> Option<(u32, u32)> {
@@ -146,7 +167,9 @@ mod tests {
     /// What is chosen as `kind: why`, or the error's text.
     fn chosen(named: (Named, Named), terminal: bool, in_tmux: bool, tmux: bool) -> String {
         let version = || if tmux { Ok("3.4".to_owned()) } else { Err("no tmux here".to_owned()) };
-        match decide(named.0, named.1, &Around { terminal, in_tmux, preferred: None, tmux: &version }) {
+        let slurm = || Err("no sbatch here".to_owned());
+        let around = Around { terminal, in_tmux, preferred: None, tmux: &version, slurm: &slurm };
+        match decide(named.0, named.1, &around) {
             Ok(choice) => {
                 let mark = if choice.fallback { "!" } else { "" };
                 format!("{}{mark}: {}", choice.kind.word(), choice.why)
@@ -166,7 +189,11 @@ mod tests {
             chosen(file, true, true, false),
             "use the session kind `tmux`: it is named by the workflow, but no tmux here"
         );
-        assert_eq!(named("slurm").unwrap_err().code, "session_unavailable");
+        assert_eq!(
+            chosen((Some(SessionKind::Slurm), None), true, true, true),
+            "use the session kind `slurm`: it is named with `--session`, but no sbatch here"
+        );
+        assert_eq!(named("pbs").unwrap_err().code, "session_unavailable");
     }
 
     #[test]

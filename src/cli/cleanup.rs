@@ -101,9 +101,10 @@ fn user() -> String {
 /// No process of it lives: this ends what a substrate still counts as its session. A terminal stays.
 fn end_session(place: &Place, run: &str, worker: &WorkerView) -> Result<(), String> {
     let Some(found) = &worker.session else { return Ok(()) };
-    let tmux = found.kind == SessionKind::Tmux.word();
-    let kind = if tmux { SessionKind::Tmux } else { SessionKind::Subprocess };
-    let sessions = session::open(place, run, kind, GRACE).map_err(|error| error.message)?;
+    let kinds = [SessionKind::Tmux, SessionKind::Slurm];
+    let kind = kinds.into_iter().find(|kind| kind.word() == found.kind).unwrap_or(SessionKind::Subprocess);
+    let waits = session::Waits { grace: GRACE, poll: None };
+    let sessions = session::open(place, run, kind, waits).map_err(|error| error.message)?;
     let mark = format!("ilchul.{run}.{}", worker.id).parse();
     let mark = mark.map_err(|error: ilchul_substrate::InvalidMark| error.to_string())?;
     sessions.release(&handle(mark, found), Urgency::Asked).map_err(|error| words(&error))

@@ -6,6 +6,7 @@ mod agents;
 mod home;
 mod host;
 mod repository;
+mod slurm;
 
 use clap::Args;
 use serde_json::{Value, json};

@@ -85,7 +85,7 @@ fn drive_down(place: &Place, run: &str, force: bool, output: Output) -> Result<(
     let journal = Journal::open(&place.home)?;
     let state = place.run_of(&journal, run)?;
     let started = &state.engine.state().started;
-    let world = drive::world(place, run, started.session, started.workflow.limits.grace)?;
+    let world = drive::world(place, run, started.session, &started.workflow)?;
     let opened = drive::opened(world, journal, Box::new(Progress::new(false, output.color_err)), false);
     drive::run(
         signals,

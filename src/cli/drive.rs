@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::error::CliError;
 use super::exit_code::Exit;
 use super::place::Place;
-use super::session;
+use super::placed;
+use super::session::{self, Waits};
 use crate::journal::Journal;
 use crate::journal::lock::{self, Holder, Lock};
 use crate::supervisor::clock::Clock;
@@ -15,7 +16,7 @@ use crate::supervisor::environment::Inherited;
 use crate::supervisor::signals::Signals;
 use crate::supervisor::world::World;
 use crate::supervisor::{End, Listener, Opened, Supervisor};
-use crate::workflow::SessionKind;
+use crate::workflow::{SessionKind, Workflow};
 
 /// How long a lock that was just let go of may still look held: a spawn of its last
 /// holder may be halfway through its exec.
@@ -85,14 +86,20 @@ pub fn now_text() -> String {
 ///
 /// # Errors
 /// When its sessions can't be had, or our own program can't be found.
-pub fn world(place: &Place, run: &str, kind: SessionKind, grace: Duration) -> Result<World, CliError> {
+pub fn world(place: &Place, run: &str, kind: SessionKind, workflow: &Workflow) -> Result<World, CliError> {
     let program = std::env::current_exe()
         .map_err(|error| CliError::new("program", format!("find ilchul's own program: {error}")))?;
+    let program = match kind {
+        SessionKind::Tmux | SessionKind::Subprocess => program,
+        // What is here needn't be on a node.
+        SessionKind::Slurm => placed::program(&place.home, &program)?,
+    };
+    let waits = Waits { grace: workflow.limits.grace, poll: workflow.slurm.poll };
     Ok(World {
         home: place.home.clone(),
         run: run.to_owned(),
         repository: Some(place.repository.clone()),
-        sessions: session::open(place, run, kind, grace)?,
+        sessions: session::open(place, run, kind, waits)?,
         inherited: Inherited::new(std::env::vars_os()),
         program,
         ports: std::sync::Arc::default(),

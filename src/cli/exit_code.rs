@@ -33,4 +33,39 @@ impl Exit {
             Self::Journal => 6,
         }
     }
+    /// What each code means, in its order, for pages that are printed; the last is a panic's.
+    pub const TABLE: [(i32, &str); 8] = [
+        (0, "Done: every task completed, or was skipped by design."),
+        (
+            1,
+            "The environment or the input is wrong, an action was refused, a name is unknown, or a record doesn't hold any more.",
+        ),
+        (2, "Usage."),
+        (3, "The run ended otherwise."),
+        (4, "Interrupted, and `ilchul up` goes on with it; a wait timed out."),
+        (5, "Another supervisor holds the home."),
+        (6, "The journal is damaged, or from a newer version."),
+        (101, "A panic: a bug of ilchul's."),
+    ];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_that_is_printed_has_every_code() {
+        let all = [
+            Exit::Done,
+            Exit::Wrong,
+            Exit::Usage,
+            Exit::Failed,
+            Exit::Interrupted,
+            Exit::Held,
+            Exit::Journal,
+        ];
+        let known: Vec<i32> = Exit::TABLE.iter().map(|(code, _)| *code).collect();
+        assert_eq!(known[..7], all.map(Exit::code));
+        assert_eq!(known[7..], [101]);
+    }
 }

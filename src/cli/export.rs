@@ -26,12 +26,12 @@ use crate::render::{junit, statement, words};
 const OURS_MAX: u64 = 64 << 20;
 
 /// One file to write.
-struct Document {
-    name: String,
-    text: String,
-    is_ours: fn(&[u8]) -> bool,
+pub(super) struct Document {
+    pub(super) name: String,
+    pub(super) text: String,
+    pub(super) is_ours: fn(&[u8]) -> bool,
     /// One of ours is there, and is replaced.
-    replaces: bool,
+    pub(super) replaces: bool,
 }
 
 /// Writes the statement of each task and the one JUnit file, and says which.
@@ -144,7 +144,7 @@ fn open_folder(folder: &Path) -> Result<File, CliError> {
 }
 
 /// Whether a file of ours is in the place of this one; an error says what else is.
-fn look(folder: &File, document: &Document) -> Result<bool, String> {
+pub(super) fn look(folder: &File, document: &Document) -> Result<bool, String> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let file = match openat(folder, &document.name, flags, Mode::empty()) {
         Ok(file) => File::from(file),
@@ -164,7 +164,7 @@ fn look(folder: &File, document: &Document) -> Result<bool, String> {
 }
 
 /// Writes one file whole: under a name of its own first, then by rename.
-fn put(folder: &File, document: &Document) -> io::Result<()> {
+pub(super) fn put(folder: &File, document: &Document) -> io::Result<()> {
     let half = format!(".{}.{}.tmp", document.name, uuid::Uuid::new_v4().simple());
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut file = File::from(openat(folder, &half, flags, Mode::RUSR | Mode::WUSR)?);

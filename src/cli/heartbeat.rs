@@ -2,6 +2,8 @@
 //!
 //! The shim beats by itself; this only leaves the line where it looks.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use serde_json::json;
 
@@ -28,8 +30,21 @@ pub struct HeartbeatArgs {
 /// # Errors
 /// Outside of a worker, for an empty note, or when neither mail nor the drop box can be written.
 pub fn run(_global: &Global, args: &HeartbeatArgs, output: Output) -> Result<Exit, CliError> {
+    let (path, note) = leave(&args.note)?;
+    output.result(
+        || json!({"file": path, "note": note}),
+        || format!("Left the note in `{}`.\n", path.display()),
+    );
+    Ok(Exit::Done)
+}
+
+/// Leaves a note, and answers where, and what of it.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn leave(text: &str) -> Result<(PathBuf, String), CliError> {
     let side = WorkerSide::here()?;
-    let note = one_line(&args.note);
+    let note = one_line(text);
     if note.is_empty() {
         return Err(
             CliError::new("empty_note", "leave a note: it is empty").hint("Say what the worker is doing.")
@@ -39,11 +54,7 @@ pub fn run(_global: &Global, args: &HeartbeatArgs, output: Output) -> Result<Exi
     // Text and a constant: it has a JSON form.
     let bytes = json!(document).to_string().into_bytes();
     let path = side.write(NOTE, &bytes, Replace::Yes)?;
-    output.result(
-        || json!({"file": path, "note": document.note}),
-        || format!("Left the note in `{}`.\n", path.display()),
-    );
-    Ok(Exit::Done)
+    Ok((path, document.note))
 }
 
 /// White space of any kind is one blank, and what the shim would cut off isn't written.

@@ -26,6 +26,11 @@ const TEMPLATES: [(&str, &str); 7] = [
     ("review-panel", include_str!("templates/review-panel.yaml")),
 ];
 
+/// Their names.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    TEMPLATES.iter().map(|(name, _)| *name)
+}
+
 /// Arguments of `init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {

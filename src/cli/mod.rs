@@ -14,9 +14,13 @@ mod choose;
 mod claims;
 mod cleanup;
 mod close;
+mod complete;
+mod completions;
+mod dash;
 mod decide;
 mod describe;
 mod detach;
+mod docs;
 mod doctor;
 mod down;
 mod drive;
@@ -31,14 +35,22 @@ mod hook;
 mod hooks;
 mod init;
 mod logs;
+mod man;
+mod mcp;
+mod metrics;
+mod next;
+mod notify;
 mod output;
+mod page;
 mod place;
+mod placed;
 mod plan;
 mod progress;
 mod prompts;
 mod question;
 mod read;
 mod record;
+mod region;
 mod release;
 mod report;
 mod request;
@@ -54,7 +66,11 @@ mod setup;
 mod setup_plan;
 mod start;
 mod status;
+mod status_line;
 mod submit;
+mod submit_line;
+mod tmux_snippet;
+mod trace;
 mod unrecorded;
 mod up;
 mod validate;
@@ -131,6 +147,8 @@ enum Command {
     Agents(agents::AgentsArgs),
     /// Print a JSON Schema.
     Schema(schema::SchemaArgs),
+    /// Print a guide.
+    Docs(docs::DocsArgs),
     /// Run a workflow, or go on with it.
     Up(up::UpArgs),
     /// End the supervisor and the live workers; what they made stays.
@@ -139,6 +157,8 @@ enum Command {
     Wait(wait::WaitArgs),
     /// Show the run: tasks, workers, reasons.
     Status(status::StatusArgs),
+    /// Watch the run and steer it, on the whole screen.
+    Dash(dash::DashArgs),
     /// Show the workers, where they are and what they hold.
     Workers(workers::WorkersArgs),
     /// Explain a task's state.
@@ -147,14 +167,20 @@ enum Command {
     Logs(logs::LogsArgs),
     /// Go to a worker's terminal.
     Attach(attach::AttachArgs),
+    /// Go to the worker that has waited longest for you.
+    Next(next::NextArgs),
     /// Show what was checked for a task, and what came out.
     Evidence(evidence::EvidenceArgs),
     /// Print the journal of a run.
     Events(events::EventsArgs),
     /// Draw a workflow, or the run with its states.
     Graph(graph::GraphArgs),
+    /// Write the run as one HTML page that loads nothing.
+    Page(page::PageArgs),
     /// List the runs of this repository.
     Runs(runs::RunsArgs),
+    /// Export a run as an OpenTelemetry trace.
+    Trace(trace::TraceArgs),
     /// Grant an ended task one more attempt.
     Retry(retry::RetryArgs),
     /// End a task.
@@ -179,6 +205,14 @@ enum Command {
     Submit(submit::SubmitArgs),
     /// Leave a note for a worker's next heartbeat.
     Heartbeat(heartbeat::HeartbeatArgs),
+    /// Print what makes a shell complete names with Tab.
+    Completions(completions::CompletionsArgs),
+    /// Write the manual pages.
+    Man(man::ManArgs),
+    /// Print lines for a tmux configuration: a status segment, keys.
+    TmuxSnippet(tmux_snippet::SnippetArgs),
+    /// Offer the worker's side as tools to an agent, on standard input and output.
+    Mcp(mcp::McpArgs),
     /// Tell a worker's shim what happened in its agent; for the agent's own hooks.
     Hook(hook::HookArgs),
 }
@@ -194,6 +228,9 @@ pub fn main(args: Vec<OsString>) -> i32 {
         // An agent waits for its hooks: nothing else is looked at first.
         hook::run_words(&args[2..]);
         return 0;
+    }
+    if let Some(shell) = std::env::var_os(complete::ASKED) {
+        return complete::answer(&shell, args);
     }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
@@ -239,18 +276,23 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, CliError> {
         Command::Doctor(args) => doctor::run(&cli.global, args, output),
         Command::Agents(args) => agents::run(&cli.global, args, output),
         Command::Schema(args) => schema::run(&cli.global, args, output),
-        Command::Up(args) => up::run(&cli.global, args, output),
+        Command::Docs(args) => docs::run(&cli.global, args, output),
+        Command::Up(args) => trace::after(&cli.global, args, || up::run(&cli.global, args, output)),
         Command::Down(args) => down::run(&cli.global, args, output),
         Command::Wait(args) => wait::run(&cli.global, args, output),
         Command::Status(args) => status::run(&cli.global, args, output),
+        Command::Dash(args) => dash::run(&cli.global, args, output),
         Command::Workers(args) => workers::run(&cli.global, args, output),
         Command::Why(args) => why::run(&cli.global, args, output),
         Command::Logs(args) => logs::run(&cli.global, args, output),
         Command::Attach(args) => attach::run(&cli.global, args, output),
+        Command::Next(args) => next::run(&cli.global, args, output),
         Command::Evidence(args) => evidence::run(&cli.global, args, output),
         Command::Events(args) => events::run(&cli.global, args, output),
         Command::Graph(args) => graph::run(&cli.global, args, output),
+        Command::Page(args) => page::run(&cli.global, args, output),
         Command::Runs(args) => runs::run(&cli.global, args, output),
+        Command::Trace(args) => trace::run(&cli.global, args, output),
         Command::Retry(args) => retry::run(&cli.global, args, output),
         Command::Cancel(args) => cancel::run(&cli.global, args, output),
         Command::Answer(args) => respond::run(&cli.global, args, output),
@@ -263,6 +305,10 @@ fn run(cli: &Cli, output: Output) -> Result<Exit, CliError> {
         Command::Report(args) => report::run(&cli.global, args, output),
         Command::Submit(args) => submit::run(&cli.global, args, output),
         Command::Heartbeat(args) => heartbeat::run(&cli.global, args, output),
+        Command::Completions(args) => completions::run(&cli.global, args, output),
+        Command::Man(args) => man::run(&cli.global, args, output),
+        Command::TmuxSnippet(args) => tmux_snippet::run(&cli.global, args, output),
+        Command::Mcp(args) => mcp::run(&cli.global, args, output),
         Command::Hook(args) => {
             hook::run(args);
             Ok(Exit::Done)

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::Color;
 use super::error::CliError;
+use crate::render::fit;
 
 /// How a command prints.
 #[derive(Debug, Clone, Copy)]
@@ -73,9 +74,21 @@ pub fn line(text: &str) {
     print(&format!("{text}\n"));
 }
 
-/// Prints one line on stderr, control characters made visible.
+/// Prints a text on stderr, control characters made visible. On a terminal it wraps between
+/// words and breaks no line to type; a file has it as it is.
 pub fn talk(text: &str) {
-    talk_raw(&format!("{}\n", crate::render::clean(text)));
+    let text = crate::render::clean(text);
+    if !std::io::stderr().is_terminal() {
+        return talk_raw(&format!("{text}\n"));
+    }
+    let columns = size_of_talk().0;
+    let wrapped = |line: &str| match line.starts_with(' ') {
+        // Set off as something to type, or as a table.
+        true => line.to_owned(),
+        false => fit::paragraph(line, columns, 0),
+    };
+    let lines: Vec<String> = text.split('\n').map(wrapped).collect();
+    talk_raw(&format!("{}\n", lines.join("\n")));
 }
 
 /// The width of the terminal, or 100 where there is none.
@@ -86,6 +99,14 @@ pub fn width() -> usize {
         .map(|size| usize::from(size.ws_col))
         .filter(|width| *width >= 20)
         .unwrap_or(100)
+}
+
+/// Columns and lines of the terminal on stderr; 80 by 24 where it doesn't say.
+#[must_use]
+pub fn size_of_talk() -> (usize, usize) {
+    let size = rustix::termios::tcgetwinsize(std::io::stderr()).ok();
+    let size = size.map(|size| (usize::from(size.ws_col), usize::from(size.ws_row)));
+    size.filter(|(columns, lines)| *columns > 0 && *lines > 0).unwrap_or((80, 24))
 }
 
 /// Prints text on stderr that carries our own colours, and nothing of anybody else's.

@@ -3,7 +3,7 @@
 //! It leaves out changing anything: a command that only looks finds no home and
 //! says so, and makes none.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use ilchul_git_worktree::GitWorktree;
@@ -37,7 +37,7 @@ pub fn find(home: Option<&Path>) -> Result<Place, CliError> {
     // to learn where, then with the right folder.
     let probe = open(&here, PathBuf::new())?;
     let home = Home::at(match home {
-        Some(home) => std::path::absolute(home).unwrap_or_else(|_| home.to_owned()),
+        Some(home) => settled(home),
         None => default_home(probe.main_checkout()),
     });
     let repository = Arc::new(open(&here, home.quarantine())?);
@@ -49,8 +49,9 @@ pub fn find(home: Option<&Path>) -> Result<Place, CliError> {
         )
         .hint("Name another one with `--home` or `ILCHUL_HOME`."));
     }
-    let inside = root.starts_with(repository.main_checkout()) || root.starts_with(repository.common_dir());
-    if inside {
+    let real = real(root);
+    let lies_in = |folder: &Path| root.starts_with(folder) || real.starts_with(folder);
+    if lies_in(repository.main_checkout()) || lies_in(repository.common_dir()) {
         let message = format!(
             "use the home `{}`: it lies inside the repository, whose cleaning would take it away",
             root.display()
@@ -60,6 +61,28 @@ pub fn find(home: Option<&Path>) -> Result<Place, CliError> {
         );
     }
     Ok(Place { repository, home })
+}
+
+/// A path from the root on without `..`, each of them taken as the system takes it: from where
+/// a link before it leads to.
+fn settled(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    absolute.components().fold(PathBuf::new(), |mut settled, part| {
+        if part == Component::ParentDir {
+            settled = settled.canonicalize().unwrap_or(settled);
+            settled.pop();
+        } else {
+            settled.push(part);
+        }
+        settled
+    })
+}
+
+/// Where a path leads to, of which only the beginning may be there.
+fn real(path: &Path) -> PathBuf {
+    let there =
+        path.ancestors().find_map(|part| Some((part.canonicalize().ok()?, path.strip_prefix(part).ok()?)));
+    there.map_or_else(|| path.to_owned(), |(real, rest)| real.join(rest))
 }
 
 fn open(here: &Path, quarantine: PathBuf) -> Result<GitWorktree, CliError> {
@@ -169,5 +192,23 @@ impl Place {
         let unknown = || CliError::from(SupervisorError::UnknownRun(id.to_owned()));
         let engine = folded.ok_or_else(unknown)?.engine;
         Ok(Run { engine })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_way_up_is_taken_as_the_system_takes_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = folder.path().canonicalize().unwrap();
+        std::fs::create_dir_all(top.join("a/deep")).unwrap();
+        std::os::unix::fs::symlink(top.join("a/deep"), top.join("link")).unwrap();
+        assert_eq!(settled(&top.join("a/../b")), top.join("b"));
+        assert_eq!(settled(&top.join("link/../b")), top.join("a/b"), "from where the link leads to");
+        assert_eq!(settled(&top.join("none/../b")), top.join("b"));
+        assert_eq!(real(&top.join("link/x/y")), top.join("a/deep/x/y"));
+        assert_eq!(real(Path::new("/no/such/way")), Path::new("/no/such/way"));
     }
 }

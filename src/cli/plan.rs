@@ -17,7 +17,8 @@ use super::exit_code::Exit;
 use super::output::Output;
 use super::place::{self, Place, Run};
 use super::workflow_file::{self, File};
-use super::{Global, adopt, agent_look, prompts, setup_plan, start, up};
+use super::{Global, adopt, agent_look, prompts, setup_plan, start, submit_line, up};
+use crate::home::Home;
 use crate::journal::{Journal, JournalError};
 use crate::render::words;
 use crate::supervisor::fold::Proof;
@@ -197,6 +198,9 @@ impl Plan<'_> {
             let _ = writeln!(text, "\nStep {}", index + 1);
             for (task, commit) in layer {
                 task_text(&mut text, task, commit.as_deref());
+                if let Some(words) = self.submits(task) {
+                    let _ = writeln!(text, "    submit: {}", submit_line::text(&words));
+                }
             }
         }
         text.extend(self.prompts.iter().map(|all| prompts::text(all)));
@@ -215,13 +219,22 @@ impl Plan<'_> {
         text
     }
 
+    /// The line that would submit a task's job, where jobs are submitted.
+    fn submits(&self, task: &Task) -> Option<Vec<String>> {
+        submit_line::of(&Home::at(self.home), &self.file.loaded.workflow, self.session.kind, task)
+    }
+
     /// For scripts: the same, with whole commits and times in milliseconds.
     fn json(&self) -> Value {
         let workflow = &self.file.loaded.workflow;
         let numbered = self.layers.iter().enumerate();
         let tasks: Vec<Value> = numbered
             .flat_map(|(index, layer)| {
-                layer.iter().map(move |(task, commit)| task_json(index + 1, task, commit))
+                layer.iter().map(move |(task, commit)| {
+                    let mut value = task_json(index + 1, task, commit);
+                    value["submit"] = json!(self.submits(task));
+                    value
+                })
             })
             .collect();
         json!({

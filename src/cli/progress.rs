@@ -1,12 +1,13 @@
-//! What `up` says while it drives a run: one line a transition, and on a terminal
-//! one line below them that tells what runs now.
+//! What `up` says while it drives a run: one line a transition, and on a terminal a few below
+//! them that tell how far it is, what runs now and what waits for a person.
 //!
 //! Told after the commit, never before. It leaves out the record at the end.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::io::IsTerminal;
+use std::time::{Duration, Instant};
 
+use super::region::Region;
 use super::{output, resumed, waiting};
 use crate::engine::event::{
     ClaimStep, Event, EvidenceEvent, PlainMove, ReportStep, RunEvent, TaskStep, WorkerEvent, WorkerStep,
@@ -14,18 +15,28 @@ use crate::engine::event::{
 use crate::engine::evidence::Verdict;
 use crate::engine::moment::Moment;
 use crate::engine::state::RunState;
-use crate::engine::task_table::TaskPhase;
 use crate::journal::Recorded;
-use crate::render::{clean, control, words as said};
-use crate::supervisor::{Listener, Note, Resumed};
+use crate::render::table::Screen;
+use crate::render::{clean, control, fit, live, words as said};
+use crate::supervisor::clock::wall_ms;
+use crate::supervisor::{Listener, Note, Resumed, suspend};
 use crate::workflow::{APPROVAL, SessionKind};
+
+/// How far in a line goes on: below the text, behind time and mark.
+const INDENT: usize = 11;
+/// For so long the lines that move are good enough; once a second they are made anew anyway.
+const FRESH: Duration = Duration::from_millis(100);
 
 /// The voice of `up`.
 pub struct Progress {
-    live: bool,
     json: bool,
     color: bool,
-    shown: bool,
+    /// What moves below the lines that stay; none without a terminal.
+    region: Option<Region>,
+    /// The lines there, and when they were made: a large run isn't counted at every batch.
+    lines: (Option<Instant>, Vec<String>),
+    /// How often we were stopped when that was drawn.
+    stops: usize,
     told: Vec<Note>,
     /// Tasks of which a resume has just told what became.
     resumed: BTreeSet<String>,
@@ -39,10 +50,11 @@ impl Progress {
     pub fn new(json: bool, color: bool) -> Self {
         let live = !json && std::io::stderr().is_terminal();
         Self {
-            live,
             json,
             color,
-            shown: false,
+            region: live.then(Region::default),
+            lines: (None, Vec::new()),
+            stops: suspend::stops(),
             told: Vec::new(),
             resumed: BTreeSet::new(),
             pending: String::new(),
@@ -50,22 +62,54 @@ impl Progress {
     }
 
     fn say(&mut self, mark: &str, text: &str) {
-        let (on, off) = if self.color { (style(mark), "\u{1b}[0m") } else { ("", "") };
-        // Writing to a string can't fail.
-        let _ = writeln!(self.pending, "{} {on}{mark}{off} {}", wall(), clean(text));
+        let plain = format!("{} {mark} {}", wall(), clean(text));
+        // On a terminal a long one wraps between words; a file has it on one line, for `grep`.
+        let mut line = match &self.region {
+            Some(_) => fit::paragraph(&plain, output::size_of_talk().0, INDENT),
+            None => plain,
+        };
+        if self.color {
+            let toned = format!(" {}{mark}\u{1b}[0m ", style(mark));
+            line = line.replacen(&format!(" {mark} "), &toned, 1);
+        }
+        self.pending.push_str(&line);
+        self.pending.push('\n');
     }
 
-    /// Puts out what was said, and on a terminal the line below it.
+    /// Says what went wrong beside the run.
+    pub fn trouble(&mut self, text: &str) {
+        if !self.json {
+            self.say("!", text);
+        }
+    }
+
+    /// Puts out what was said, and on a terminal what moves below it.
     fn flush(&mut self, state: Option<&RunState>) {
-        let mut text = String::new();
-        if std::mem::take(&mut self.shown) {
-            text.push_str("\r\u{1b}[2K");
+        let said = std::mem::take(&mut self.pending);
+        let Some(region) = &mut self.region else {
+            if !said.is_empty() {
+                output::talk_raw(&said);
+            }
+            return;
+        };
+        let (columns, height) = output::size_of_talk();
+        let is_fresh = self.lines.0.is_some_and(|made| made.elapsed() < FRESH);
+        match state {
+            Some(state) if !is_fresh => {
+                let width = Some(columns.saturating_sub(1));
+                let screen = Screen { color: self.color, width, now_ms: wall_ms() };
+                self.lines = (Some(Instant::now()), live::lines(state, screen, height / 2));
+            }
+            Some(_) => {}
+            None => self.lines = (None, Vec::new()),
         }
-        text.push_str(&std::mem::take(&mut self.pending));
-        if let (true, Some(state)) = (self.live, state) {
-            text.extend(summary(state).chars().take(output::width().saturating_sub(1)));
-            self.shown = true;
+        let stops = suspend::stops();
+        if stops != self.stops {
+            // The shell has written below it: taking it away would take that.
+            self.stops = stops;
+            region.forget();
         }
+        let text = region.draw(&said, self.lines.1.clone(), columns);
         if !text.is_empty() {
             output::talk_raw(&text);
         }
@@ -238,6 +282,7 @@ fn worker_words(state: &RunState, event: &WorkerEvent) -> Option<(&'static str, 
         WorkerStep::Moved { to: PlainMove::Stalled } => {
             ("!", format!("{worker}  {why}{}", hint(state, worker)))
         }
+        WorkerStep::Moved { to: PlainMove::Queued } => (">", format!("{worker}  {why}")),
         WorkerStep::Moved { to: PlainMove::Progressed } => (">", format!("{worker}  makes progress again")),
         WorkerStep::Moved { to: PlainMove::WentStale } => {
             ("!", format!("{worker}  is gone{}", because(&event.reason)))
@@ -340,42 +385,9 @@ fn because(reason: &str) -> String {
 /// How a person gets to a worker.
 fn hint(state: &RunState, name: &str) -> String {
     match state.started.session {
-        SessionKind::Tmux => format!(" (ilchul attach {name})"),
+        SessionKind::Tmux | SessionKind::Slurm => format!(" (ilchul attach {name})"),
         SessionKind::Subprocess => format!(" (ilchul attach {name}, or ilchul logs -f {name})"),
     }
-}
-
-/// What runs now, in one line.
-fn summary(state: &RunState) -> String {
-    let total = state.tasks.len();
-    let done = total - state.open_count;
-    let mut parts = vec![format!("{done}/{total} done")];
-    let running: Vec<String> = state
-        .moving
-        .iter()
-        // A control task is told by what it has made.
-        .filter(|&&task| {
-            let waits =
-                state.tasks[task].phase == TaskPhase::InProgress && state.tasks[task].open_children > 0;
-            !(waits && state.planned(task).kind.is_control())
-        })
-        .map(|&task| {
-            if waiting::waits(state, task) {
-                return format!("{} waits for you", state.planned(task).id);
-            }
-            let seconds = state.last_at.moment.since(state.tasks[task].since.moment).as_secs();
-            let phase = state.tasks[task].phase;
-            let what = if phase == TaskPhase::InProgress { String::new() } else { format!(" {phase}") };
-            format!("{}{what} {seconds} s", state.planned(task).id)
-        })
-        .collect();
-    if !running.is_empty() {
-        parts.push(format!("now: {}", running.join(", ")));
-    }
-    if !state.ready.is_empty() {
-        parts.push(format!("{} ready", state.ready.len()));
-    }
-    parts.join(" · ")
 }
 
 fn style(mark: &str) -> &'static str {
@@ -388,6 +400,6 @@ fn style(mark: &str) -> &'static str {
 }
 
 fn wall() -> String {
-    let now = jiff::Timestamp::from_millisecond(crate::supervisor::clock::wall_ms()).unwrap_or_default();
+    let now = jiff::Timestamp::from_millisecond(wall_ms()).unwrap_or_default();
     now.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S").to_string()
 }

@@ -15,6 +15,7 @@ use super::error::CliError;
 use super::output::{self, Output};
 use super::place::{self, Place};
 use crate::engine::Engine;
+use crate::engine::state::RunState;
 use crate::engine::view::{RunView, TaskView, WorkerView};
 use crate::engine::worker_table::WorkerPhase;
 use crate::journal::{Journal, JournalError, Mark, Recorded, lock};
@@ -123,6 +124,21 @@ impl Read {
         Self::of(place, Follower { journal, run, mark }, engine)
     }
 
+    /// The same for whoever follows it: its machine takes what comes.
+    ///
+    /// # Errors
+    /// As [`Read::open`].
+    pub fn open_live(global: &Global, of: &OfRun) -> Result<(Self, Engine), CliError> {
+        let (place, journal, run) = target(global, of)?;
+        let folded = fold::read(&journal, &place.home, &run, Proof::Since)?;
+        let unknown = || CliError::from(SupervisorError::UnknownRun(run.clone()));
+        let Folded { engine, mark } = folded.ok_or_else(unknown)?;
+        let held = is_held(&place, &run)?;
+        let view = RunView::of(engine.state());
+        let follower = Follower { journal, run, mark };
+        Ok((Self { place, view, held, follower }, engine))
+    }
+
     /// The same, and what `extract` finds in its events before they are folded away.
     ///
     /// # Errors
@@ -132,6 +148,20 @@ impl Read {
         of: &OfRun,
         extract: impl FnOnce(&[Recorded]) -> T,
     ) -> Result<(Self, T), CliError> {
+        let (read, extracted, ()) = Self::open_drawn(global, of, extract, |_| ())?;
+        Ok((read, extracted))
+    }
+
+    /// The same, and what `draw` makes of the state before it becomes a view.
+    ///
+    /// # Errors
+    /// As [`Read::open`].
+    pub fn open_drawn<T, D>(
+        global: &Global,
+        of: &OfRun,
+        extract: impl FnOnce(&[Recorded]) -> T,
+        draw: impl FnOnce(&RunState) -> D,
+    ) -> Result<(Self, T, D), CliError> {
         let (place, journal, run) = target(global, of)?;
         let mut follower = Follower::new(journal, run);
         let recorded = follower.poll()?;
@@ -139,7 +169,8 @@ impl Read {
         // The events move into the fold: a large journal isn't copied.
         let engine = Engine::replay(recorded.into_iter().map(|row| (row.at, row.event)))
             .map_err(|corrupt| CliError::from(SupervisorError::Corrupt(corrupt)))?;
-        Ok((Self::of(place, follower, engine)?, extracted))
+        let drawn = draw(engine.state());
+        Ok((Self::of(place, follower, engine)?, extracted, drawn))
     }
 
     fn of(place: Place, follower: Follower, engine: Engine) -> Result<Self, CliError> {
@@ -155,11 +186,18 @@ impl Read {
         let run = &self.view.id;
         let mut beats = BTreeMap::new();
         for worker in self.view.workers.iter().filter(|worker| all || worker.phase.is_live()) {
-            if let Some(at) = self.beat(&worker.id) {
-                beats.insert(worker.id.clone(), at);
+            if let Some(beat) = self.beat(&worker.id) {
+                beats.insert(worker.id.clone(), beat.at);
             }
         }
         let scratch = Some(self.place.home.run(run).join("scratch"));
+        Beside { beats, scratch, gone: self.gone(), closes: BTreeMap::new() }
+    }
+
+    /// The workers whose worktree is gone, and what to type to have it back: a look at each.
+    #[must_use]
+    pub fn gone(&self) -> BTreeMap<String, Vec<String>> {
+        let run = &self.view.id;
         let vanished = |worker: &WorkerView| {
             let of = (worker.id.as_str(), worker.workspace.as_ref(), worker.snapshot.as_ref());
             let restore = close::vanished(&self.place.repository, run, of)?;
@@ -169,15 +207,15 @@ impl Read {
         let missed = |worker: &&WorkerView| {
             !matches!(worker.phase, WorkerPhase::CleanupReleased | WorkerPhase::Closed)
         };
-        let gone = self.view.workers.iter().filter(missed).filter_map(vanished).collect();
-        Beside { beats, scratch, gone, closes: BTreeMap::new() }
+        self.view.workers.iter().filter(missed).filter_map(vanished).collect()
     }
 
-    /// The time in a worker's last heartbeat; `None` where it can't be read.
-    fn beat(&self, worker: &str) -> Option<String> {
+    /// A worker's last heartbeat; `None` where it can't be read.
+    #[must_use]
+    pub fn beat(&self, worker: &str) -> Option<Heartbeat> {
         let mail = self.place.home.mail(&self.view.id, worker);
         let bytes = crate::mail::read_bounded(&mail, protocol::HEARTBEAT).ok()??;
-        protocol::parse::<Heartbeat>(&bytes).ok().map(|beat| beat.at)
+        protocol::parse::<Heartbeat>(&bytes).ok()
     }
 
     /// The task of this name.
@@ -255,6 +293,14 @@ impl Follower {
             self.mark = Mark { seq: last.seq, digest };
         }
         Ok(recorded)
+    }
+
+    /// The latest run of this journal, which may be another one by now.
+    ///
+    /// # Errors
+    /// When the journal can't be read.
+    pub fn latest(&self) -> Result<Option<String>, CliError> {
+        Ok(self.journal.runs()?.pop().map(|run| run.id))
     }
 }
 

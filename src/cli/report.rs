@@ -21,38 +21,38 @@ use crate::mail;
 use crate::protocol::{AGAIN, Assignment, Problem, REPORT, REPORT_SCHEMA, Report, ReportStatus, answer_name};
 
 /// Arguments of `report`.
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Default)]
 pub struct ReportArgs {
     /// Say all that is wrong with the report in FILE, and write none.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["status", "summary", "reason", "evidence", "output", "tokens", "usd", "wait", "retry_after"])]
-    check: Option<PathBuf>,
+    pub(super) check: Option<PathBuf>,
     /// How it went.
     #[arg(long, required_unless_present_any = ["check", "wait"], value_parser = clap::builder::PossibleValuesParser::new(ReportStatus::WORDS))]
-    status: Option<String>,
+    pub(super) status: Option<String>,
     /// What was done, in a sentence or a few. Default: what `--reason` says.
     #[arg(long, value_name = "TEXT", required_unless_present_any = ["check", "reason", "wait"])]
-    summary: Option<String>,
+    pub(super) summary: Option<String>,
     /// Why it went so, where it isn't `done`.
     #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
+    pub(super) reason: Option<String>,
     /// What to look at: artifact=PATH, log=PATH, commit=ID or command=TEXT; paths count from the tree.
     #[arg(long, value_name = "KIND=VALUE", value_parser = claims::reference)]
-    evidence: Vec<Reference>,
+    pub(super) evidence: Vec<Reference>,
     /// A value for other tasks: NAME=TEXT, or NAME:=JSON, as in `parts:=["a", "b"]`.
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
-    output: Vec<(String, Value)>,
+    pub(super) output: Vec<(String, Value)>,
     /// Model tokens used.
     #[arg(long = "usage-tokens", value_name = "N")]
-    tokens: Option<u64>,
+    pub(super) tokens: Option<u64>,
     /// With `failed`: the provider refuses work for now, and this is how long. No retry is spent.
     #[arg(long, value_name = "T", value_parser = super::wait::duration)]
-    retry_after: Option<Duration>,
+    pub(super) retry_after: Option<Duration>,
     /// With `needs_input` or `blocked`: wait for the answer and print it; alone: to what was asked before.
     #[arg(long, value_name = "T", num_args = 0..=1, default_missing_value = "1h", value_parser = super::wait::duration)]
-    wait: Option<Duration>,
+    pub(super) wait: Option<Duration>,
     /// US dollars spent.
     #[arg(long = "usage-usd", value_name = "X")]
-    usd: Option<f64>,
+    pub(super) usd: Option<f64>,
 }
 
 /// Runs it.
@@ -109,10 +109,26 @@ fn invalid(name: &str, problems: &[Problem], output: Output) -> CliError {
         .details(json!(problems))
 }
 
-fn write(args: &ReportArgs, output: Output) -> Result<Exit, CliError> {
-    let side = WorkerSide::here()?;
-    let assignment = side.assignment()?;
-    let report = compose(args, &side, &assignment)?;
+/// A report that was written.
+pub(super) struct Written {
+    /// Where, or where it would be.
+    pub(super) path: PathBuf,
+    /// As it was written.
+    pub(super) report: Value,
+    /// As it is read.
+    pub(super) parsed: Report,
+}
+
+/// Writes the report that `args` describe, where nothing is wrong with it.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn put(
+    args: &ReportArgs,
+    (side, assignment): (&WorkerSide, &Assignment),
+    output: Output,
+) -> Result<Written, CliError> {
+    let report = compose(args, side, assignment)?;
     let bytes = report.to_string().into_bytes();
     // What we compose goes through the reader that will judge it.
     let parsed = Report::check(&bytes).map_err(|problems| invalid(REPORT, &problems, output))?;
@@ -120,8 +136,15 @@ fn write(args: &ReportArgs, output: Output) -> Result<Exit, CliError> {
     let path = if std::env::var_os(AGAIN).is_some() {
         side.path(REPORT)
     } else {
-        side.write(REPORT, &bytes, replace(&side, &assignment))?
+        side.write(REPORT, &bytes, replace(side, assignment))?
     };
+    Ok(Written { path, report, parsed })
+}
+
+fn write(args: &ReportArgs, output: Output) -> Result<Exit, CliError> {
+    let side = WorkerSide::here()?;
+    let assignment = side.assignment()?;
+    let Written { path, report, parsed } = put(args, (&side, &assignment), output)?;
     if let (Some(patience), Some(n)) = (args.wait, parsed.question) {
         return answered(&side, &assignment, (n, patience), output);
     }

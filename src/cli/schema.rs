@@ -9,23 +9,41 @@ use super::Global;
 use super::error::CliError;
 use super::exit_code::Exit;
 use super::output::{self, Output};
+use crate::render::schema;
 use crate::{protocol, workflow};
 
 /// What a schema is made by.
 type Maker = fn() -> Value;
 
 /// The formats that have one.
-const SCHEMAS: [(&str, Maker); 4] = [
+const SCHEMAS: [(&str, Maker); 14] = [
     ("workflow", workflow::schema),
     ("settings", workflow::settings_schema),
     ("report", protocol::report_schema),
     ("worker", protocol::worker_schema),
+    // What the commands of these names print with `--json`.
+    ("status", schema::status),
+    ("workers", schema::workers),
+    ("why", schema::why),
+    ("evidence", schema::evidence),
+    ("events", schema::events),
+    ("graph", schema::graph),
+    ("runs", schema::runs),
+    ("logs", schema::logs),
+    ("plan", schema::plan),
+    ("page", schema::page),
 ];
+
+/// Their names.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    SCHEMAS.iter().map(|(name, _)| *name)
+}
 
 /// Arguments of `schema`.
 #[derive(Debug, Args)]
 pub struct SchemaArgs {
-    /// Which format: `workflow`, `settings`, `report` or `worker`.
+    /// Which format: `workflow`, `settings`, `report`, `worker`, or a command that reads, for its `--json`:
+    /// `status`, `workers`, `why`, `evidence`, `events`, `graph`, `runs`, `logs`, `plan`, `page`.
     name: String,
 }
 

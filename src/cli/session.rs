@@ -3,21 +3,49 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ilchul_slurm::{Pace, Slurm};
 use ilchul_subprocess::Subprocess;
 use ilchul_tmux_session::{Server, TmuxSession};
 
 use super::error::{CliError, words};
 use super::place::Place;
+use crate::home::Home;
 use crate::supervisor::world::Sessions;
 use crate::workflow::SessionKind;
+
+/// How long is waited, where a workflow may say so.
+#[derive(Debug, Clone, Copy)]
+pub struct Waits {
+    /// Between TERM and KILL.
+    pub grace: Duration,
+    /// Between two questions to a cluster's controller, where somebody said.
+    pub poll: Option<Duration>,
+}
+
+/// The jobs of a run. Everything that is waited for follows from how often the controller is
+/// asked: an end of which only it knows, and a job that it doesn't know, take six answers.
+#[must_use]
+pub fn slurm(home: &Home, run: &str, waits: Waits) -> Slurm {
+    let usual = Pace { grace: waits.grace, ..Pace::default() };
+    let pace = waits.poll.map_or(usual.clone(), |poll| Pace {
+        interval: poll,
+        settle: poll * 6,
+        forget: poll * 6,
+        hopeless: poll * 2,
+        ..usual
+    });
+    Slurm::new(home.run(run).join("slurm"), pace)
+}
 
 /// The substrate of a run.
 ///
 /// # Errors
 /// When it can't be had.
-pub fn open(place: &Place, run: &str, kind: SessionKind, grace: Duration) -> Result<Sessions, CliError> {
+pub fn open(place: &Place, run: &str, kind: SessionKind, waits: Waits) -> Result<Sessions, CliError> {
+    let grace = waits.grace;
     match kind {
         SessionKind::Subprocess => Ok(Arc::new(Subprocess::new(grace))),
+        SessionKind::Slurm => Ok(Arc::new(slurm(&place.home, run, waits))),
         SessionKind::Tmux => {
             let session = TmuxSession::open(&Server::from_env(), &tmux_name(place, run), run, grace);
             match session {

@@ -63,6 +63,7 @@ pub fn plan(
             bases.insert(name.clone(), commit(place, name)?);
         }
     }
+    let workflow = workflow.hosted_by(session);
     Ok(Started {
         run: run_id(),
         path,
@@ -183,6 +184,9 @@ pub fn announce(place: &Place, started: &Started) {
             ));
         }
         SessionKind::Subprocess => output::talk("Follow a worker: ilchul logs -f TASK."),
+        SessionKind::Slurm => output::talk(
+            "Workers are jobs of Slurm, named ilchul.<run>.<worker> (attach: ilchul attach TASK).",
+        ),
     }
     if let Ok(changed) = place.repository.uncommitted(&checkout(place))
         && !changed.is_empty()

@@ -26,6 +26,9 @@ pub struct StatusArgs {
     /// Show it again whenever something changes, until the run ends.
     #[arg(long)]
     watch: bool,
+    /// One short line, for a status line; nothing where there is no run.
+    #[arg(long, conflicts_with = "watch")]
+    line: bool,
     #[command(flatten)]
     of: OfRun,
 }
@@ -35,6 +38,9 @@ pub struct StatusArgs {
 /// # Errors
 /// When there is no run, or the journal is damaged.
 pub fn run(global: &Global, args: &StatusArgs, output: Output) -> Result<Exit, CliError> {
+    if args.line {
+        return Ok(super::status_line::run(global, &args.of, output));
+    }
     let read = Read::open(global, &args.of)?;
     if args.watch {
         return watch(global, read, output);

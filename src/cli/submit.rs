@@ -42,7 +42,9 @@ pub struct SubmitArgs {
 pub fn run(_global: &Global, args: &SubmitArgs, output: Output) -> Result<Exit, CliError> {
     let side = WorkerSide::here()?;
     let assignment = side.assignment()?;
-    let bytes = compose(args, assignment.token)?;
+    let shown = args.file.display().to_string();
+    let bytes = mail::read_regular(&args.file).map_err(|error| wrong(&shown, &words(&error)))?;
+    let bytes = compose((&shown, &bytes), assignment.token)?;
     let (n, path) = write(&side, &bytes)?;
     if args.wait.is_zero() {
         output.result(
@@ -52,14 +54,6 @@ pub fn run(_global: &Global, args: &SubmitArgs, output: Output) -> Result<Exit, 
         return Ok(Exit::Done);
     }
     let answer = wait(&side, n, args.wait)?;
-    if !answer.accepted {
-        let (index, reason) = (answer.index.unwrap_or_default(), answer.reason.unwrap_or_default());
-        let message =
-            format!("submit the tasks: the task at index {index} is wrong: {}", reason.escape_debug());
-        return Err(CliError::new("refused", message)
-            .hint("Nothing of the batch was planned. Mend that task, and submit the whole batch again.")
-            .details(json!({"n": n, "index": index, "reason": reason})));
-    }
     output.result(
         || json!({"file": path, "n": n, "accepted": true, "tasks": answer.tasks}),
         || {
@@ -70,24 +64,24 @@ pub fn run(_global: &Global, args: &SubmitArgs, output: Output) -> Result<Exit, 
     Ok(Exit::Done)
 }
 
-/// The submission that a file holds, under our own token whatever stands there.
-fn compose(args: &SubmitArgs, token: u64) -> Result<Vec<u8>, CliError> {
-    let shown = args.file.display().to_string();
-    let fail = |why: String| {
-        CliError::new("invalid_submission", format!("use `{shown}`: {why}"))
-            .hint("Write `{\"tasks\": {\"ID\": {\"run\": \"...\"}}}`, each task as in the workflow file.")
-    };
-    let bytes = mail::read_regular(&args.file).map_err(|error| fail(words(&error)))?;
-    let tasks = Submission::tasks(&bytes).map_err(|problem| fail(problem.to_string()))?;
-    let whole = serde_json::to_vec(&Submission { token, tasks }).map_err(|error| fail(error.to_string()))?;
+fn wrong(name: &str, why: &str) -> CliError {
+    CliError::new("invalid_submission", format!("use `{name}`: {why}"))
+        .hint("Write `{\"tasks\": {\"ID\": {\"run\": \"...\"}}}`, each task as in the workflow file.")
+}
+
+/// The submission that a document holds, under our own token whatever stands there.
+pub(super) fn compose((name, bytes): (&str, &[u8]), token: u64) -> Result<Vec<u8>, CliError> {
+    let tasks = Submission::tasks(bytes).map_err(|problem| wrong(name, &problem.to_string()))?;
+    let whole = serde_json::to_vec(&Submission { token, tasks });
+    let whole = whole.map_err(|error| wrong(name, &error.to_string()))?;
     if whole.len() > MAX_BYTES {
-        return Err(fail(format!("{} bytes, at most {MAX_BYTES} are read", whole.len())));
+        return Err(wrong(name, &format!("{} bytes, at most {MAX_BYTES} are read", whole.len())));
     }
     Ok(whole)
 }
 
 /// Writes it under the next number that nobody has taken.
-fn write(side: &WorkerSide, bytes: &[u8]) -> Result<(u32, PathBuf), CliError> {
+pub(super) fn write(side: &WorkerSide, bytes: &[u8]) -> Result<(u32, PathBuf), CliError> {
     for n in 1..=MAX_SUBMISSIONS {
         let name = submit_name(n);
         if side.has(&name) {
@@ -104,7 +98,20 @@ fn write(side: &WorkerSide, bytes: &[u8]) -> Result<(u32, PathBuf), CliError> {
     Err(CliError::new("too_many", message).hint("Submit more tasks in one batch."))
 }
 
-fn wait(side: &WorkerSide, n: u32, patience: Duration) -> Result<SubmissionAnswer, CliError> {
+/// Waits for the answer; a refusal is an error.
+pub(super) fn wait(side: &WorkerSide, n: u32, patience: Duration) -> Result<SubmissionAnswer, CliError> {
+    let answer = answer(side, n, patience)?;
+    if answer.accepted {
+        return Ok(answer);
+    }
+    let (index, reason) = (answer.index.unwrap_or_default(), answer.reason.unwrap_or_default());
+    let message = format!("submit the tasks: the task at index {index} is wrong: {}", reason.escape_debug());
+    Err(CliError::new("refused", message)
+        .hint("Nothing of the batch was planned. Mend that task, and submit the whole batch again.")
+        .details(json!({"n": n, "index": index, "reason": reason})))
+}
+
+fn answer(side: &WorkerSide, n: u32, patience: Duration) -> Result<SubmissionAnswer, CliError> {
     let deadline = Instant::now() + patience;
     loop {
         let found = side.read(&submit_result_name(n));

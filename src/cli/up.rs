@@ -10,18 +10,19 @@ use clap::{Args, ValueEnum};
 
 use super::error::CliError;
 use super::exit_code::Exit;
+use super::notify::Voices;
 use super::output::{self, Output};
 use super::place::{self, Place, Run};
 use super::progress::Progress;
 use super::workflow_file::{self, File};
-use super::{Global, adopt, agent_look, choose, detach, drive, record, start};
+use super::{Global, adopt, agent_look, choose, detach, drive, metrics, record, settings, start};
 use crate::engine::Engine;
 use crate::engine::state::{RunPhase, RunState};
 use crate::journal::Journal;
 use crate::render::words;
 use crate::supervisor::fold::{Proof, Proving};
 use crate::supervisor::signals::Signals;
-use crate::supervisor::{End, open_folded, open_new};
+use crate::supervisor::{End, Listener, open_folded, open_new};
 
 /// Arguments of `up`.
 #[derive(Debug, Args, Clone)]
@@ -55,6 +56,12 @@ pub struct UpArgs {
     /// How progress is told.
     #[arg(long, value_enum, default_value = "text")]
     pub(super) output: Told,
+    /// When it returns, export the run as an OpenTelemetry trace, as `ilchul trace` does.
+    #[arg(long, value_name = "FILE|URL")]
+    pub(super) otel: Option<String>,
+    /// Keep what is counted in this file, in Prometheus's text format.
+    #[arg(long, value_name = "FILE")]
+    pub(super) metrics: Option<PathBuf>,
 }
 
 /// How progress is told.
@@ -111,7 +118,6 @@ pub fn run(global: &Global, args: &UpArgs, output: Output) -> Result<Exit, CliEr
             let named = args.session.as_deref().map(choose::named).transpose()?;
             let chosen = choose::session(named, file.loaded.workflow.session)?;
             let File { loaded, bytes, digest } = file;
-            let grace = loaded.workflow.limits.grace;
             let mut workflow = loaded.workflow;
             let degraded = agent_look::settle(&mut workflow, chosen.kind)?;
             let started = start::plan(&place, (workflow, digest), (identity, chosen.kind), args)?;
@@ -123,7 +129,7 @@ pub fn run(global: &Global, args: &UpArgs, output: Output) -> Result<Exit, CliEr
             }
             if args.detach {
                 // What can't be had is refused here, and not in a log.
-                drive::world(&place, &started.run, started.session, grace)?;
+                drive::world(&place, &started.run, started.session, &started.workflow)?;
                 drop((journal, lock));
                 return detach::run(&place, args, started.session);
             }
@@ -266,12 +272,12 @@ fn begin(
 ) -> Result<Exit, CliError> {
     start::freeze(place, &started.run, &bytes)?;
     drop(bytes);
-    let world = drive::world(place, &started.run, started.session, started.workflow.limits.grace)?;
+    let world = drive::world(place, &started.run, started.session, &started.workflow)?;
     if args.output == Told::Text {
         start::announce(place, &started);
     }
-    let listener = Progress::new(args.output == Told::Json, output.color_err);
-    let opened = drive::opened(world, journal, Box::new(listener), args.unattended);
+    let listener = voices(place, &started.run, args, output)?;
+    let opened = drive::opened(world, journal, listener, args.unattended);
     let ended = drive::run(signals, || Ok(open_new(opened, started)), |_| Ok(()))?;
     finish(&ended.0, ended.1.into_state(), args, output)
 }
@@ -285,7 +291,7 @@ fn go_on(
 ) -> Result<Exit, CliError> {
     let state = engine.state();
     let run = &state.started.run;
-    let world = drive::world(place, run, state.started.session, state.workflow().limits.grace)?;
+    let world = drive::world(place, run, state.started.session, state.workflow())?;
     if args.output == Told::Text {
         output::talk(&format!(
             "Going on with the run {run}: {} of {} tasks have ended.",
@@ -296,10 +302,17 @@ fn go_on(
     if args.output == Told::Text {
         record::vanished(place, state);
     }
-    let listener = Progress::new(args.output == Told::Json, output.color_err);
-    let opened = drive::opened(world, journal, Box::new(listener), args.unattended);
+    let listener = voices(place, run, args, output)?;
+    let opened = drive::opened(world, journal, listener, args.unattended);
     let ended = drive::run(signals, || Ok(open_folded(opened, engine)?), |_| Ok(()))?;
     finish(&ended.0, ended.1.into_state(), args, output)
+}
+
+/// The screen, and whoever else the user wants to be told by.
+fn voices(place: &Place, run: &str, args: &UpArgs, output: Output) -> Result<Box<dyn Listener>, CliError> {
+    let screen = Progress::new(args.output == Told::Json, output.color_err);
+    let voices = Voices::new(screen, settings::load()?.notify, (&place.home, run));
+    Ok(metrics::beside(args.metrics.as_deref(), Box::new(voices)))
 }
 
 fn finish(end: &End, state: RunState, args: &UpArgs, output: Output) -> Result<Exit, CliError> {

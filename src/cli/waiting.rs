@@ -28,14 +28,8 @@ pub fn question(state: &RunState, task: usize) -> Option<String> {
     let asks = question::open(state, task)?;
     let id = &state.planned(task).id;
     let look = match state.started.session {
-        SessionKind::Tmux => format!("ilchul attach {id}"),
+        SessionKind::Tmux | SessionKind::Slurm => format!("ilchul attach {id}"),
         SessionKind::Subprocess => format!("ilchul logs -f {id}"),
     };
     Some(format!("{id}  waits for you: {} ({look}, or {})", said::line(&asks.text), said::respond(id, "")))
-}
-
-/// Whether a task waits for a person, and for nothing else.
-#[must_use]
-pub fn waits(state: &RunState, task: usize) -> bool {
-    asked(state, task).is_some() || question::open(state, task).is_some()
 }

@@ -11,15 +11,16 @@ use super::event::{
 use super::evidence::{Checked, Verdict};
 use super::moment::Stamp;
 use super::review;
-use super::state::{Anchor, Given, KeptReport, RunPhase, RunState, WorkerState, worker_id};
+use super::state::{Anchor, KeptReport, RunPhase, RunState, WorkerState, worker_id};
 use super::task_table::{self, TaskPhase};
-use super::{budget, halt, limit, order, ready};
+use super::{budget, halt, order, ready};
 use crate::workflow::{Item, REDUCE, Trust};
 use serde_json::Map;
 use std::fmt;
 
 mod adopt;
 mod extend;
+mod question;
 mod worker;
 
 /// An event that doesn't fit the state: the journal isn't one that we wrote.
@@ -142,19 +143,9 @@ fn take_step(state: &mut RunState, index: usize, event: &TaskEvent) -> Result<()
         TaskStep::Requeued => task.allowed = task.allowed.saturating_add(1),
         TaskStep::RateLimited { until } => {
             task.allowed = task.allowed.saturating_add(1);
-            task.rate_limits = task.rate_limits.saturating_add(1);
-            let worker = worker_id(&event.task, task.attempt);
-            let now = state.last_at.moment;
-            limit::take(state, (now, index), worker, *until);
+            question::limited(state, index, *until);
         }
-        TaskStep::Answered { n, by, text } => {
-            let id = worker_id(&event.task, task.attempt);
-            let worker = find_worker(state, &id)?;
-            if worker.answer_count().checked_add(1) != Some(*n) {
-                return Err(Corrupt(format!("answer {n} to `{id}` after {}", worker.answer_count())));
-            }
-            worker.answers.push(Given { by: by.clone(), text: text.clone() });
-        }
+        TaskStep::Answered { n, by, text } => question::answered(state, index, *n, (by, text))?,
         // Whatever else came of it, its provider let it work.
         TaskStep::Worked
         | TaskStep::AttemptFailed { .. }

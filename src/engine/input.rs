@@ -80,6 +80,13 @@ pub enum Seen {
         /// The host's trouble (disk, tmux, limits), not the task's.
         host: bool,
     },
+    /// Its host has taken it, and holds it in a queue.
+    Queued {
+        /// Why, in the host's words.
+        reason: String,
+    },
+    /// Its host runs it.
+    Begun,
     /// It wrote `ready.json`.
     Ready {
         /// What it echoed.
@@ -181,8 +188,11 @@ pub struct Beat {
     pub seq: u64,
     /// The child lives, where there is one.
     pub alive: Option<bool>,
-    /// Output bytes and CPU time together: moves when work is done.
+    /// What moves when work is done: the signs of an agent's progress where those are told, else
+    /// output bytes and CPU time together.
     pub progress: u64,
+    /// Whether the child waits for a person, where its shim can tell.
+    pub asks: Option<bool>,
 }
 
 /// What a person asks of a run. Written by other processes into the journal's `requests`.

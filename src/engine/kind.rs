@@ -133,6 +133,8 @@ fn worker(step: &WorkerStep) -> &'static str {
             PlainMove::Retained | PlainMove::Unreleased | PlainMove::TreeKept => W::CompletedRetained.word(),
             PlainMove::Freed => W::SafeToClose.word(),
             // Its state stays what it was, so the event is named after what was seen.
+            PlainMove::Queued => "queued",
+            PlainMove::Begun => "begun",
             PlainMove::SessionGone => "session-gone",
             PlainMove::CleanedUp => W::CleanupReleased.word(),
             PlainMove::SeenAbsent => W::Closed.word(),

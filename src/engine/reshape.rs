@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::event::Adopted;
-use super::shape::{changed_words, differing, digest, policies, shape};
+use super::shape::{bound, changed_words, differing, digest, policies, shape};
 use super::state::{RunState, WorkerState, asked_for};
 use super::task_table::TaskPhase;
 use crate::workflow::{Task, Workflow};
@@ -227,6 +227,7 @@ impl<'a> Edit<'a> {
             TaskPhase::Failed | TaskPhase::Partial if planned.retries > before.retries => {
                 Some("its `retries` were raised".to_owned())
             }
+            TaskPhase::Failed if bound(planned) > bound(before) => Some("its `max` was raised".to_owned()),
             TaskPhase::Pending
             | TaskPhase::Ready
             | TaskPhase::Claimed

@@ -39,8 +39,8 @@ pub(super) fn shape(
         }
         TaskKind::Reduce(line) => put("reduce", json!(line)),
         TaskKind::Approve(message) => put("approve", json!(message)),
-        TaskKind::Loop(body) => put("loop", json!(body)),
-        TaskKind::Map(map) => put("map", json!(map)),
+        TaskKind::Loop(body) => put("loop", json!(body.each)),
+        TaskKind::Map(map) => put("map", json!([map.task, map.output, map.each])),
         TaskKind::Tournament(cup) => put("tournament", json!(cup)),
     }
     if !task.branches.is_empty() {
@@ -65,8 +65,24 @@ pub(super) fn policies(task: &Task) -> Map<String, Value> {
         ("retries", json!(task.retries)),
         ("retain", json!(task.retain)),
         ("budget", json!(task.budget)),
+        ("max", json!(bound(task))),
     ];
     all.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+/// How many children a control task may make at most: a cap on how often, not on what.
+pub(super) fn bound(task: &Task) -> Option<u32> {
+    match &task.kind {
+        TaskKind::Loop(body) => Some(body.max),
+        TaskKind::Map(map) => Some(map.max),
+        TaskKind::Run(_)
+        | TaskKind::Argv(_)
+        | TaskKind::Worker(_)
+        | TaskKind::Agent { .. }
+        | TaskKind::Reduce(_)
+        | TaskKind::Approve(_)
+        | TaskKind::Tournament(_) => None,
+    }
 }
 
 /// A map of `serde_json` is sorted by its keys, so equal shapes have equal texts.

@@ -82,7 +82,8 @@ fn of_worker(
     let seen = pulse.map(|pulse| pulse.seen);
     match worker.phase {
         WorkerPhase::Provisioning => {
-            if let Some(launched) = worker.launched_at {
+            // A cluster may take hours: whoever waits there owes nothing yet.
+            if let (Some(launched), false) = (worker.launched_at, worker.queued) {
                 let from = pulse.map_or(launched, |pulse| pulse.since.max(launched));
                 all.push((from.after(ready_within(state, worker.task)), Timer::Ready(id.to_owned())));
             }

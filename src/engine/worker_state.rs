@@ -72,6 +72,9 @@ pub struct WorkerState {
     /// Found by its mark, unknown to the journal, and not yet seen to have ended.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub at_large: bool,
+    /// Its host holds it in a queue: nothing is owed by it yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub queued: bool,
     /// It beats without doing anything.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stalled: bool,
@@ -189,6 +192,7 @@ impl WorkerState {
             paused: Duration::ZERO,
             paused_since: None,
             at_large: false,
+            queued: false,
             stalled: false,
             recovered_from: None,
             acknowledged: false,

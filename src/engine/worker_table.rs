@@ -92,6 +92,10 @@ pub enum WorkerMove {
     Stalled,
     /// Its child does something again.
     Progressed,
+    /// Its host has taken it and hasn't started it yet: the reason says why.
+    Queued,
+    /// Its host has started it: from now on its readiness is waited for.
+    Begun,
     /// A launch step failed, or an attested probe says it isn't what the row says.
     WentStale,
     /// The work is over and retention is wanted.
@@ -116,7 +120,7 @@ pub enum WorkerMove {
 
 impl WorkerMove {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Echoed,
         Self::Dispatched,
         Self::FellSilent,
@@ -124,6 +128,8 @@ impl WorkerMove {
         Self::BeatBusy,
         Self::Stalled,
         Self::Progressed,
+        Self::Queued,
+        Self::Begun,
         Self::WentStale,
         Self::Retained,
         Self::Freed,
@@ -150,6 +156,7 @@ pub fn next(from: WorkerPhase, step: WorkerMove) -> Result<WorkerPhase, Illegal<
         | (M::BeatBusy, P::Unhealthy)
         | (M::Stalled | M::Progressed, P::Busy)
         | (M::SeenAgain, P::StaleRegistry) => P::Busy,
+        (M::Queued | M::Begun, P::Provisioning) => P::Provisioning,
         (M::FellSilent, P::Provisioning | P::Ready | P::Busy) => P::Unhealthy,
         (M::WentStale, P::Provisioning | P::Ready | P::Busy | P::Unhealthy) => P::StaleRegistry,
         (M::Retained, P::Provisioning | P::Ready | P::Busy | P::Unhealthy)
@@ -170,6 +177,8 @@ pub fn next(from: WorkerPhase, step: WorkerMove) -> Result<WorkerPhase, Illegal<
             | M::BeatBusy
             | M::Stalled
             | M::Progressed
+            | M::Queued
+            | M::Begun
             | M::WentStale
             | M::Retained
             | M::Freed
@@ -204,6 +213,8 @@ mod tests {
             (P::Unhealthy, M::BeatBusy, P::Busy),
             (P::Busy, M::Stalled, P::Busy),
             (P::Busy, M::Progressed, P::Busy),
+            (P::Provisioning, M::Queued, P::Provisioning),
+            (P::Provisioning, M::Begun, P::Provisioning),
             (P::CompletedRetained, M::SessionGone, P::CompletedRetained),
             (P::SafeToClose, M::SessionGone, P::SafeToClose),
             (P::CompletedRetained, M::Released, P::SafeToClose),

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::table::{Screen, Tone, toned};
 use super::words::{extended, line, reason, time};
+use super::wrap::broken;
 use crate::engine::event::{ClaimStep, Event, ReportStep, RunEvent, TaskStep, WorkerStep};
 use crate::engine::evidence::{ChildExit, Verdict};
 use crate::engine::moment::Stamp;
@@ -175,8 +176,17 @@ pub fn text(screen: Screen, seq: u64, at: Stamp, event: &Event) -> String {
     let whom = event.worker().or(event.task()).unwrap_or("-");
     // Padded before it is coloured: a colour has a length, but no width.
     let painted = toned(screen, tone(event), &format!("{kind:<26}"));
-    let text = format!("{seq:>5}  {when}  {painted}  {:<12}  {}", line(whom), said(event));
-    text.trim_end().to_owned()
+    let (whom, said) = (format!("{:<12}", line(whom)), said(event));
+    let used = 5 + 2 + 20 + 2 + 26 + 2 + whom.chars().count() + 2;
+    let beginning = format!("{seq:>5}  {when}  {painted}  {whom}");
+    match screen.width {
+        // What doesn't fit stands below, broken between words.
+        Some(width) if used + said.chars().count() > width && !said.is_empty() => {
+            let below = broken(&format!("{:7}{said}", ""), width, 7);
+            format!("{}\n{below}", beginning.trim_end())
+        }
+        Some(_) | None => format!("{beginning}  {said}").trim_end().to_owned(),
+    }
 }
 
 fn said(event: &Event) -> String {

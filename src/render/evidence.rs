@@ -218,6 +218,8 @@ fn details(at: Stamp, checked: &Checked, screen: Screen) -> String {
     let mut text = format!("{}: {} ({when})\n", line(&checked.kind), line(&checked.reason));
     for (name, value) in checked.facts.iter() {
         match (name, value) {
+            // There was none: no signal, no patch.
+            (_, Value::Null) => {}
             // Each match on a line: a list of objects is for `--json`.
             ("bracket", Value::Array(played)) => {
                 let lines = played.iter().map(|one| format!("    match {}\n", control::recorded(one)));
@@ -229,10 +231,11 @@ fn details(at: Stamp, checked: &Checked, screen: Screen) -> String {
     text
 }
 
-fn fact(value: &Value) -> String {
+/// A recorded fact on one line, cut where it is long.
+pub(super) fn fact(value: &Value) -> String {
     let raw = match value {
         Value::String(text) => text.clone(),
-        Value::Null => "not known".to_owned(),
+        Value::Null => "none".to_owned(),
         Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
     };
     match raw.char_indices().nth(FACT_MAX) {

@@ -2,27 +2,35 @@
 //!
 //! It leaves out where a view comes from and where the text goes.
 
+pub mod bar;
 pub mod cases;
 pub mod close;
 pub mod control;
 pub mod drift;
 pub mod events;
 pub mod evidence;
+pub mod fit;
 pub mod graph;
 pub mod json;
 pub mod junit;
+pub mod live;
 pub mod log;
+pub mod metrics;
+pub mod otel;
+pub mod page;
 pub mod recheck;
 pub mod runs;
+pub mod schema;
 pub mod statement;
 pub mod status;
 pub mod table;
 pub mod why;
 pub mod words;
 pub mod workers;
+pub mod wrap;
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

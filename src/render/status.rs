@@ -7,6 +7,7 @@ use super::words::{
     ago, answers, count, line, reason, respond, run_state, short, span, stopped, tally, task_reason,
     up as up_again,
 };
+use super::wrap::wrapped;
 use super::{Beside, control};
 use crate::engine::budget::Channel;
 use crate::engine::evidence::{Checked, Verdict};
@@ -23,14 +24,13 @@ const ALERTS: usize = 20;
 /// All of `status`.
 #[must_use]
 pub fn text(view: &RunView, held: bool, beside: &Beside, screen: Screen) -> String {
-    let mut text = head(view, held, screen);
-    text.push_str(&summary(view));
+    let mut text = wrapped(&(head(view, held, screen) + &summary(view)), screen);
     text.push('\n');
     text.push_str(&table(view, beside, screen));
     let alerts = alerts(view, held, beside, screen);
     if !alerts.is_empty() {
         text.push('\n');
-        text.push_str(&alerts);
+        text.push_str(&wrapped(&alerts, screen));
     }
     text
 }
@@ -182,6 +182,11 @@ fn verdicts(task: &TaskView) -> String {
 }
 
 fn alerts(view: &RunView, held: bool, beside: &Beside, screen: Screen) -> String {
+    attention(view, held, beside, screen).iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// What wants somebody's attention, as sentences with the commands to type; the first of many.
+pub(super) fn attention(view: &RunView, held: bool, beside: &Beside, screen: Screen) -> Vec<String> {
     let mut lines = Vec::new();
     if !held && !matches!(view.phase, RunPhase::Ended { .. }) {
         lines.push(format!("Nobody drives this run. Go on with: {}", up_again(&view.path)));
@@ -217,13 +222,13 @@ fn alerts(view: &RunView, held: bool, beside: &Beside, screen: Screen) -> String
     if more > 0 {
         lines.push(format!("{more} more want attention; `ilchul status --json` has them all."));
     }
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines
 }
 
 /// A worker's question, and what to type.
 fn asks(view: &RunView, task: &TaskView, screen: Screen) -> String {
     let id = &task.id;
-    let look = if view.session == "tmux" { "attach" } else { "logs" };
+    let look = if view.session == "subprocess" { "logs" } else { "attach" };
     let text = task.question.as_ref().map_or_else(String::new, |question| line(&question.text));
     let for_long = span(screen.now_ms.saturating_sub(task.since.wall_ms));
     let text = stopped(&text);
@@ -271,7 +276,8 @@ fn run_tone(view: &RunView, held: bool) -> Tone {
 }
 
 /// The colour beside a task's state.
-pub(super) fn task_tone(phase: TaskPhase) -> Tone {
+#[must_use]
+pub fn task_tone(phase: TaskPhase) -> Tone {
     match phase {
         TaskPhase::Completed => Tone::Good,
         TaskPhase::Failed | TaskPhase::Cancelled => Tone::Bad,

@@ -48,7 +48,8 @@ pub struct Screen {
 /// A table in the making. Cells must be clean already.
 #[derive(Debug)]
 pub struct Table {
-    layout: Layout,
+    head: Vec<String>,
+    rows: Vec<Vec<String>>,
     screen: Screen,
 }
 
@@ -56,19 +57,8 @@ impl Table {
     /// An empty table with these headings.
     #[must_use]
     pub fn new(screen: Screen, head: &[&str]) -> Self {
-        let mut layout = Layout::new();
-        layout.load_style(comfy_table::presets::NOTHING);
-        match screen.width {
-            Some(width) => {
-                layout.set_content_arrangement(ContentArrangement::Dynamic);
-                layout.set_width(u16::try_from(width).unwrap_or(u16::MAX));
-            }
-            None => {
-                layout.set_content_arrangement(ContentArrangement::Disabled);
-            }
-        }
-        layout.set_header(head.iter().map(|word| paint(screen, Tone::Dim, word)));
-        Self { layout, screen }
+        let head = head.iter().map(|word| paint(screen, Tone::Dim, word)).collect();
+        Self { head, rows: Vec::new(), screen }
     }
 
     /// Adds a row; the tone colours the cell at `toned`.
@@ -79,32 +69,89 @@ impl Table {
             cell if index == toned => paint(screen, tone, &cell),
             cell => cell,
         });
-        self.layout.add_row(cells);
+        self.rows.push(cells.collect());
     }
 
     /// The text, every line ended.
     #[must_use]
-    pub fn text(mut self) -> String {
-        let last = self.layout.column_count().saturating_sub(1);
-        let widths = self.layout.column_max_content_widths();
+    pub fn text(self) -> String {
+        let last = self.head.len().saturating_sub(1);
+        let widths = self.layout(self.head.len()).column_max_content_widths();
         let fixed: usize = widths.iter().take(last).map(|width| usize::from(*width + GAP)).sum();
-        // Ids and states stay whole, and reasons wrap, as long as a reason has room to.
-        let roomy = self.screen.width.is_some_and(|width| width >= fixed + LAST_MIN);
-        for (index, column) in self.layout.column_iter_mut().enumerate() {
-            column.set_padding((0, if index == last { 0 } else { GAP }));
-            if roomy && index != last {
-                column.set_constraint(ColumnConstraint::ContentWidth);
+        let all = fixed + widths.last().map_or(0, |width| usize::from(*width));
+        let text = match self.screen.width {
+            None => written(self.layout(last + 1)),
+            Some(width) if width >= all => written(self.layout(last + 1)),
+            // Ids and states stay whole, and reasons wrap, as long as a reason has room to.
+            Some(width) if width >= fixed + LAST_MIN => {
+                let mut layout = self.narrow(width);
+                layout.column_iter_mut().take(last).for_each(whole);
+                written(layout)
             }
+            // Then it stands below, so that an id can still be pasted.
+            Some(width) if width + usize::from(GAP) >= fixed => self.stacked(last, width),
+            Some(width) => {
+                let mut layout = self.narrow(width);
+                let room = widths.first().is_some_and(|id| usize::from(*id) * 2 < width);
+                layout.column_iter_mut().take(usize::from(room)).for_each(whole);
+                written(layout)
+            }
+        };
+        colored(&text)
+    }
+
+    /// The first `count` columns.
+    fn layout(&self, count: usize) -> Layout {
+        let mut layout = Layout::new();
+        layout.load_style(comfy_table::presets::NOTHING);
+        layout.set_content_arrangement(ContentArrangement::Disabled);
+        layout.set_header(self.head.iter().take(count));
+        for row in &self.rows {
+            layout.add_row(row.iter().take(count));
+        }
+        for (index, column) in layout.column_iter_mut().enumerate() {
+            column.set_padding((0, if index + 1 == count { 0 } else { GAP }));
             column.set_cell_alignment(CellAlignment::Left);
         }
-        let text = self.layout.trim_fmt();
-        let mut out = String::with_capacity(text.len() + 1);
-        for line in text.lines() {
-            out.push_str(line.trim_end());
-            out.push('\n');
-        }
-        colored(&out)
+        layout
     }
+
+    /// All of them, cells broken where they must be.
+    fn narrow(&self, width: usize) -> Layout {
+        let mut layout = self.layout(self.head.len());
+        layout.set_content_arrangement(ContentArrangement::Dynamic);
+        layout.set_width(u16::try_from(width).unwrap_or(u16::MAX));
+        layout
+    }
+
+    /// Each row's last cell in lines of its own.
+    fn stacked(&self, last: usize, width: usize) -> String {
+        let below = |cells: &Vec<String>| {
+            let words = format!("  {}", cells.get(last).map_or("", String::as_str));
+            format!("{}\n", super::wrap::broken(&words, width, 2))
+        };
+        let lines = written(self.layout(last));
+        let cells = std::iter::once(&self.head).chain(&self.rows);
+        lines.lines().zip(cells).fold(String::new(), |out, (line, cells)| {
+            let said =
+                if cells.get(last).is_some_and(|cell| cell == "-") { String::new() } else { below(cells) };
+            out + line + "\n" + &said
+        })
+    }
+}
+
+fn whole(column: &mut comfy_table::Column) {
+    column.set_constraint(ColumnConstraint::ContentWidth);
+}
+
+/// As text, no line of which ends in blanks.
+fn written(layout: Layout) -> String {
+    let mut out = String::new();
+    for line in layout.trim_fmt().lines() {
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
 }
 
 /// `text` with its tone, where colour is wanted.
@@ -173,8 +220,16 @@ mod tests {
             text.contains("\nlonger  failed     one two three\n"),
             "the first columns stay whole: {text}"
         );
-        let tiny = two_rows(screen(false, Some(20)));
-        assert!(tiny.lines().all(|line| line.chars().count() <= 20), "{tiny}");
+        let tiny = two_rows(screen(false, Some(12)));
+        assert!(tiny.lines().all(|line| line.chars().count() <= 12), "{tiny}");
+    }
+
+    #[test]
+    fn where_a_reason_has_no_room_it_stands_below_and_ids_stay_whole() {
+        assert_eq!(
+            two_rows(screen(false, Some(20))),
+            "TASK    STATE\n  REASON\na       completed\nlonger  failed\n  one two three four\n  five six\n"
+        );
     }
 
     #[test]

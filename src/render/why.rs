@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::table::{Screen, toned};
 use super::words::{
-    ago, count, line, list, reason, respond, run_state, sentence, span, stopped, task_reason, time,
+    ago, count, line, list, reason, respond, run_state, sentence, span, stopped, task_reason, time, up,
 };
+use super::wrap::wrapped;
 use super::{Beside, control, drift, restore};
 use crate::engine::task_table::TaskPhase;
 use crate::engine::view::{Gated, RunView, TaskView, WorkerView};
@@ -111,7 +112,7 @@ impl<'v> Why<'v> {
         if let Some((worker, commands)) = self.gone() {
             text.push_str(&restore(worker, commands));
         }
-        text
+        wrapped(&text, screen)
     }
 
     fn links(&self, screen: Screen) -> String {
@@ -199,7 +200,8 @@ impl<'v> Why<'v> {
             return Way { change: "your answer".to_owned(), next };
         }
         if open && run_state(self.view.phase, self.held) != "running" && !self.is_lost() {
-            return self.one("a supervisor that goes on with the run", "up");
+            let change = "a supervisor that goes on with the run".to_owned();
+            return Way { change, next: vec![up(&self.view.path)] };
         }
         if root.removed {
             return self.one("a workflow file that has it again, adopted", "status");
@@ -226,14 +228,14 @@ impl<'v> Why<'v> {
             TaskPhase::Verifying => self.one("the end of the checks", &format!("evidence {id}")),
             TaskPhase::RepairRequired => self.one("its next attempt", &format!("evidence {id}")),
             TaskPhase::Blocked => {
-                let look = if self.view.session == "tmux" { "attach" } else { "logs" };
+                let look = if self.view.session == "subprocess" { "logs" } else { "attach" };
                 let next = vec![self.command(&format!("{look} {id}")), respond(id, &self.of_run)];
                 Way { change: "your answer, or its own going on".to_owned(), next }
             }
             TaskPhase::Completed => self.one("nothing: it is done", &format!("evidence {id}")),
             TaskPhase::Failed if root.gate.is_some() => Way {
                 change: root.gate.as_ref().map(remedy).unwrap_or_default(),
-                next: vec![self.command("up --adopt"), self.command(&format!("retry {id}"))],
+                next: vec![format!("{} --adopt", up(&self.view.path)), self.command(&format!("retry {id}"))],
             },
             TaskPhase::Partial | TaskPhase::Failed | TaskPhase::Cancelled => {
                 Way { change: format!("a retry of `{id}`"), next: self.after_failure(root) }
@@ -252,6 +254,10 @@ impl<'v> Why<'v> {
             next.push(self.command(&format!("evidence {id}")));
         }
         next.push(self.command(&format!("retry {id}")));
+        if run_state(self.view.phase, self.held) != "running" {
+            // A retry is decided now, and done by whoever supervises.
+            next.push(up(&self.view.path));
+        }
         next
     }
 
@@ -283,7 +289,7 @@ fn quoted(ids: &[String]) -> Vec<String> {
 }
 
 /// From a task through what it waits for, or was skipped for, to the task where that begins.
-fn chain<'v>(view: &'v RunView, task: &'v TaskView) -> Vec<&'v TaskView> {
+pub(super) fn chain<'v>(view: &'v RunView, task: &'v TaskView) -> Vec<&'v TaskView> {
     let mut chain = vec![task];
     let mut last = task;
     while chain.len() < CHAIN_MAX {
@@ -389,6 +395,14 @@ mod tests {
         assert_eq!(json["next"], json!(["ilchul up"]));
         let (_, ended) = why(&sample::view(), false, "build");
         assert_eq!(ended["next"], json!(["ilchul evidence build"]));
+        // What is granted another attempt is tried by whoever supervises then; `up` takes a file, no run.
+        let mut elsewhere = sample::view();
+        elsewhere.path = "ci/nightly.yaml".to_owned();
+        assert_eq!(why(&elsewhere, false, "pack").1["next"], json!(["ilchul up ci/nightly.yaml"]));
+        let next = json!(["ilchul logs gone", "ilchul retry gone", "ilchul up ci/nightly.yaml"]);
+        assert_eq!(why(&elsewhere, false, "tail").1["next"], next);
+        elsewhere.phase = crate::engine::state::RunPhase::Ended { success: false };
+        assert_eq!(why(&elsewhere, false, "tail").1["next"], next);
     }
 
     #[test]

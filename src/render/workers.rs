@@ -4,6 +4,7 @@
 
 use super::table::{Screen, Table, Tone};
 use super::words::{ago, line, reason};
+use super::wrap::columns;
 use super::{Beside, branch, close, restore};
 use crate::engine::view::{RunView, WorkerView};
 use crate::engine::worker_table::WorkerPhase;
@@ -19,18 +20,10 @@ pub fn text(view: &RunView, beside: &Beside, screen: Screen) -> String {
         table.row(row(worker, beside, screen), 1, tone(worker));
     }
     let mut text = table.text();
-    let mut trees = Table::new(Screen { width: None, ..screen }, &["WORKER", "TREE", "BRANCH"]);
-    let mut any = false;
-    for worker in &view.workers {
-        if let Some(tree) = beside.tree(worker) {
-            any = true;
-            let branch = branch(worker).map(line).unwrap_or_default();
-            trees.row(vec![worker.id.clone(), line(&tree), branch], 0, Tone::Plain);
-        }
-    }
-    if any {
+    let trees = trees(view, beside, screen);
+    if !trees.is_empty() {
         text.push('\n');
-        text.push_str(&trees.text());
+        text.push_str(&trees);
     }
     if !beside.closes.is_empty() {
         text.push('\n');
@@ -41,6 +34,35 @@ pub fn text(view: &RunView, beside: &Beside, screen: Screen) -> String {
         text.push_str(&restore(worker, commands));
     }
     text
+}
+
+/// Where their files are: a table where there is room for one, else each path on its own line.
+/// Either way it stays whole.
+fn trees(view: &RunView, beside: &Beside, screen: Screen) -> String {
+    let found = |worker: &WorkerView| {
+        let branch = branch(worker).map(line).unwrap_or_default();
+        Some((worker.id.clone(), line(&beside.tree(worker)?), branch))
+    };
+    let found: Vec<(String, String, String)> = view.workers.iter().filter_map(found).collect();
+    if found.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(Screen { width: None, ..screen }, &["WORKER", "TREE", "BRANCH"]);
+    for (id, tree, branch) in &found {
+        table.row(vec![id.clone(), tree.clone(), branch.clone()], 0, Tone::Plain);
+    }
+    let text = table.text();
+    let fits = |width| text.lines().all(|line| columns(line) <= width);
+    if screen.width.is_none_or(fits) {
+        return text;
+    }
+    found.iter().fold(String::new(), |mut out, (id, tree, branch)| {
+        out.push_str(&format!("{id}\n  tree    {tree}\n"));
+        if !branch.is_empty() {
+            out.push_str(&format!("  branch  {branch}\n"));
+        }
+        out
+    })
 }
 
 fn row(worker: &WorkerView, beside: &Beside, screen: Screen) -> Vec<String> {
@@ -90,7 +112,8 @@ mod tests {
     fn a_path_stays_whole_on_a_narrow_terminal() {
         let screen = Screen { width: Some(40), ..sample::screen() };
         let text = text(&sample::view(), &sample::beside(), screen);
-        assert!(text.contains("build.1  /h/t/build.1      ilchul/r1/build.1\n"), "{text}");
+        assert!(text.contains("\nbuild.1\n  tree    /h/t/build.1\n  branch  ilchul/r1/build.1\n"), "{text}");
+        assert!(text.contains("\nfix.1\n  tree    /h/scratch/fix.1\n"), "{text}");
     }
 
     #[test]

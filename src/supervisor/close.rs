@@ -100,7 +100,9 @@ impl<'a> Close<'a> {
             Some(State::Live(_)) => Tree::There(Box::new(self.held(worker, &tree))),
             Some(State::Absent) => self.gone(worker, &tree),
             Some(State::Unknown(why)) => Tree::Hidden(why),
-            Some(State::Queued(_) | State::Ended(_)) | None => Tree::Hidden("it wasn't looked at".to_owned()),
+            Some(State::Queued(_) | State::Stuck(_) | State::Ended(_)) | None => {
+                Tree::Hidden("it wasn't looked at".to_owned())
+            }
         }
     }
 

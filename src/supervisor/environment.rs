@@ -63,6 +63,12 @@ impl Inherited {
         std::env::join_paths(std::iter::once(own.to_owned()).chain(others)).unwrap_or(inherited)
     }
 
+    /// One variable of ours, where we have it.
+    #[must_use]
+    pub fn own(&self, name: &str) -> Option<(OsString, OsString)> {
+        self.0.get_key_value(OsStr::new(name)).map(|(name, value)| (name.clone(), value.clone()))
+    }
+
     /// The part that travels in files: proxies, and what the task names.
     /// A task's `null` passes our own value on, where there is one.
     #[must_use]

@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ilchul_substrate::Request;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::agent;
 use super::launch::{self, Job, PROMPT, TreeSetup};
 use super::repair::{self, Note};
+use super::request;
 use super::verify::{self, Case, Git, Reduction};
 use super::views::{self, View};
 use super::world::{World, handle};
@@ -59,6 +61,8 @@ pub(super) fn launch(world: &World, engine: &Engine, id: &str) -> Option<Job> {
         views: views::of(&world.home, state, id),
         refuted,
         free_disk: state.workflow().limits.free_disk,
+        request: request::of(state, planned),
+        exported: request::exported(world, state, planned),
         setup: worktree.then(|| tree_setup(state)).flatten(),
     })
 }
@@ -229,6 +233,8 @@ fn job_for_environment(world: &World, state: &RunState, id: &str, worker: &Worke
         views: views::of(&world.home, state, id),
         refuted: None,
         free_disk: None,
+        request: Request::default(),
+        exported: request::exported(world, state, planned),
         setup: None,
     }
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ilchul_git_worktree::WorktreeSpec;
-use ilchul_substrate::{ErrorKind, Mark, SessionSpec, Substrate};
+use ilchul_substrate::{ErrorKind, Mark, Request, SessionSpec, Substrate};
 
 use super::graft::graft;
 use super::include;
@@ -60,6 +60,10 @@ pub struct Job {
     pub refuted: Option<String>,
     /// Free bytes below which nothing is made.
     pub free_disk: Option<u64>,
+    /// What its session asks of a cluster, and the variables that it has there of ours.
+    pub request: Request,
+    /// See `request`.
+    pub exported: Vec<(OsString, OsString)>,
     /// What its tree is given first; none where nothing was approved, or there is no tree.
     pub setup: Option<TreeSetup>,
 }
@@ -240,7 +244,9 @@ fn make_mail(world: &World, watch: &Watch, job: &Job, tree: &Path) -> Result<Pat
     if let Some(parent) = logs.parent() {
         private_child(parent).map_err(|error| ("mail", io_words(parent, &error), true))?;
     }
-    watch.add(&folder);
+    if world.sessions.capabilities().local_files {
+        watch.add(&folder);
+    }
     Ok(folder)
 }
 
@@ -279,6 +285,7 @@ fn session(world: &World, job: &Job, tree: &Path, folder: &Path) -> Result<Sessi
         env: environment(world, job, tree, folder),
         log: world.home.log(&world.run, &job.worker),
         capture: job.own_worker.is_some(),
+        request: job.request.clone(),
     })
 }
 
@@ -302,6 +309,9 @@ pub fn environment(world: &World, job: &Job, tree: &Path, folder: &Path) -> Vec<
     add("ILCHUL_SLUG", ports::slug(world.home.root(), &world.run, &job.worker).into());
     if let Some(port) = job.port {
         add("ILCHUL_PORT_BASE", port.to_string().into());
+    }
+    for (name, value) in &job.exported {
+        add(&name.to_string_lossy(), value.clone());
     }
     if job.prompt.is_some() {
         add("ILCHUL_PROMPT_FILE", folder.join(PROMPT).into());

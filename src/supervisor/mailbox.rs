@@ -15,7 +15,7 @@ use crate::engine::budget::Amounts;
 use crate::engine::evidence::ChildExit;
 use crate::engine::input::{Beat, Seen};
 use crate::mail::{self, MailError};
-use crate::protocol::{self, Ack, ExitRecord, Heartbeat, Ready, Report, Submission};
+use crate::protocol::{self, Ack, AgentPhase, ExitRecord, Heartbeat, Ready, Report, Submission};
 
 /// What a worker may write, in the order in which it matters.
 const FILES: [&str; 5] =
@@ -32,6 +32,7 @@ pub struct Mailbox {
     /// What was read of its submissions: the place of each is its number less one.
     submitted: Vec<Version>,
     retired: bool,
+    elsewhere: bool,
 }
 
 /// What tells one version of a file from the next.
@@ -46,7 +47,14 @@ impl Mailbox {
     /// The mail in `folder` of a worker that works in `tree`; none of it read.
     #[must_use]
     pub fn new(folder: PathBuf, tree: PathBuf) -> Self {
-        Self { folder, tree, seen: BTreeMap::new(), submitted: Vec::new(), retired: false }
+        Self { folder, tree, seen: BTreeMap::new(), submitted: Vec::new(), retired: false, elsewhere: false }
+    }
+
+    /// The same for a worker on another host: its files are looked at by opening them, because
+    /// that is what a network file system asks its server about, and its pid names nobody here.
+    #[must_use]
+    pub fn of_another_host(self) -> Self {
+        Self { elsewhere: true, ..self }
     }
 
     /// Notes that its worker is over; answers whether that was noted before.
@@ -118,7 +126,7 @@ impl Mailbox {
 
     fn look_at_submission(&self, n: u32) -> Option<(Version, Seen)> {
         let name = protocol::submit_name(n);
-        let version = version(&self.folder.join(&name))?;
+        let version = version(&self.folder.join(&name), self.elsewhere)?;
         let bytes = match mail::read_bounded(&self.folder, &name) {
             Ok(bytes) => bytes?,
             Err(error) => return Some((version, unreadable(&name, &error)?)),
@@ -131,7 +139,7 @@ impl Mailbox {
     }
 
     fn look(&mut self, name: &'static str) -> Option<Seen> {
-        let version = version(&self.folder.join(name))?;
+        let version = version(&self.folder.join(name), self.elsewhere)?;
         if self.seen.get(name) == Some(&version) {
             return None;
         }
@@ -144,12 +152,14 @@ impl Mailbox {
             }
         };
         self.seen.insert(name, version);
-        Some(parse(name, &bytes, &self.tree))
+        Some(parse(name, &bytes, (!self.elsewhere).then_some(self.tree.as_path())))
     }
 }
 
-fn version(path: &Path) -> Option<Version> {
-    let metadata = std::fs::symlink_metadata(path).ok()?;
+fn version(path: &Path, by_opening: bool) -> Option<Version> {
+    let opened = by_opening.then(|| crate::home::read_plain(path).ok()?.metadata().ok()).flatten();
+    // What can't be opened may still be something to refuse.
+    let metadata = opened.or_else(|| std::fs::symlink_metadata(path).ok())?;
     Some(Version {
         inode: metadata.ino(),
         size: metadata.size(),
@@ -181,13 +191,14 @@ fn refuse(name: &str, problem: protocol::Problem, bytes: &[u8]) -> Seen {
     bad_file(name, problem.code, detail, sha256(bytes))
 }
 
-fn parse(name: &'static str, bytes: &[u8], tree: &Path) -> Seen {
+fn parse(name: &'static str, bytes: &[u8], tree: Option<&Path>) -> Seen {
     let sha256 = || sha256(bytes);
     let refuse = |problem: protocol::Problem| refuse(name, problem, bytes);
     match name {
         protocol::READY => match protocol::parse::<Ready>(bytes) {
             Ok(ready) => Seen::Ready {
-                in_tree: works_in(ready.pid, tree),
+                // On another host only the shim can look, and does before it says that it is ready.
+                in_tree: tree.is_none_or(|tree| works_in(ready.pid, tree)),
                 nonce: ready.nonce,
                 pid: ready.pid,
                 started_at: ready.started_at,
@@ -203,7 +214,12 @@ fn parse(name: &'static str, bytes: &[u8], tree: &Path) -> Seen {
                 token: beat.token,
                 seq: beat.seq,
                 alive: beat.child.as_ref().map(|child| child.alive),
-                progress: beat.progress.output_bytes.saturating_add(beat.progress.cpu_ms),
+                // Repainting and waiting aren't progress: where signs of it are told, they alone count.
+                progress: beat
+                    .progress
+                    .events
+                    .unwrap_or_else(|| beat.progress.output_bytes.saturating_add(beat.progress.cpu_ms)),
+                asks: beat.progress.phase.map(|phase| phase == AgentPhase::NeedsInput),
             }),
             Err(problem) => refuse(problem),
         },

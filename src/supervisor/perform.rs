@@ -120,7 +120,10 @@ impl Supervisor {
         let worktree = state.planned(worker.task).workspace == WorkspaceKind::Worktree;
         let folder = self.world.home.mail(&self.world.run, id);
         let tree = self.world.tree(id, worktree);
-        self.mailboxes.entry(id.to_owned()).or_insert_with(|| Mailbox::new(folder, tree));
+        self.mailboxes.entry(id.to_owned()).or_insert_with(|| {
+            let mailbox = Mailbox::new(folder, tree);
+            if self.world.sessions.capabilities().local_files { mailbox } else { mailbox.of_another_host() }
+        });
     }
 
     /// The rename of the assignment is the delivery; one that is there already isn't repeated.

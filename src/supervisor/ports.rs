@@ -5,11 +5,13 @@
 //! which has each block from the launch on.
 
 use std::collections::BTreeMap;
-use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -69,11 +71,32 @@ impl Ports {
 /// Whether nobody listens on a port of this machine, as far as can be known: only a port that
 /// is in use is known not to be free.
 fn is_free(port: u16) -> bool {
-    let in_use =
-        |bound: io::Result<TcpListener>| matches!(bound, Err(error) if error.kind() == ErrorKind::AddrInUse);
-    // Nothing outside of this machine could reach it, for the moment that it lasts.
-    !in_use(TcpListener::bind((Ipv4Addr::LOCALHOST, port)))
-        && !in_use(TcpListener::bind((Ipv6Addr::LOCALHOST, port)))
+    let bound = match bind_both(port) {
+        // A machine without the second protocol.
+        Err(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL) => bind_first(port),
+        other => other,
+    };
+    !matches!(bound, Err(Errno::ADDRINUSE))
+}
+
+/// Takes a port for a moment, of every address of both protocols, without listening: nothing
+/// could reach it. One socket for all, because a launch waits for ten of these.
+fn bind_both(port: u16) -> Result<(), Errno> {
+    let socket = net::socket_with(AddressFamily::INET6, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    net::sockopt::set_ipv6_v6only(&socket, false)?;
+    reuse(&socket)?;
+    net::bind(&socket, &SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, port, 0, 0))
+}
+
+fn bind_first(port: u16) -> Result<(), Errno> {
+    let socket = net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    reuse(&socket)?;
+    net::bind(&socket, &SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port))
+}
+
+/// A connection that has just ended is nobody who listens.
+fn reuse(socket: &OwnedFd) -> Result<(), Errno> {
+    net::sockopt::set_socket_reuseaddr(socket, true)
 }
 
 /// The block that a launch wrote down before its session began, if it came that far.
@@ -99,6 +122,8 @@ pub(super) fn slug(home: &Path, run: &str, worker: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     #[test]
@@ -125,9 +150,7 @@ mod tests {
 
     #[test]
     fn a_port_that_somebody_listens_on_is_not_free() {
-        for address in
-            [TcpListener::bind("127.0.0.1:0"), TcpListener::bind("0.0.0.0:0"), TcpListener::bind("[::1]:0")]
-        {
+        for address in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"].map(TcpListener::bind) {
             // A machine without the second protocol has nobody who listens there.
             let Ok(listener) = address else { continue };
             let port = listener.local_addr().unwrap().port();

@@ -2,11 +2,11 @@
 //!
 //! A failed look proves nothing (law L9). It leaves out what follows from an answer.
 
-use ilchul_substrate::{Exit, Handle, Observation, State};
+use ilchul_substrate::{Exit, Handle, Observation, State, Urgency};
 
 use super::mailbox::Mailbox;
 use super::run::{Message, Probed, Supervisor};
-use super::stop::end_remains;
+use super::stop::{end_remains, order};
 use super::world::handle;
 use super::{Note, leftover};
 use crate::engine::budget::Amounts;
@@ -55,10 +55,12 @@ impl Supervisor {
                 trouble = Some(why.clone());
             }
             match whose {
-                Probed::Worker(id) => self.probed_worker(&id, &observed.state),
+                Probed::Worker(id) => self.probed_worker(&id, &observed),
                 Probed::Over(session) => match observed.state {
                     State::Ended(_) | State::Absent => {}
-                    State::Queued(_) | State::Live(_) | State::Unknown(_) => self.over.push(session),
+                    State::Queued(_) | State::Stuck(_) | State::Live(_) | State::Unknown(_) => {
+                        self.over.push(session)
+                    }
                 },
             }
         }
@@ -67,20 +69,39 @@ impl Supervisor {
         }
     }
 
-    fn probed_worker(&mut self, id: &str, state: &State) {
-        if let Some(detail) = self.judge_session(id, state) {
+    fn probed_worker(&mut self, id: &str, observed: &Observation) {
+        match &observed.state {
+            State::Queued(reason) => self.see(id, Seen::Queued { reason: reason.clone() }),
+            State::Live(_) => self.see(id, Seen::Begun),
+            State::Ended(_) | State::Absent | State::Stuck(_) | State::Unknown(_) => {}
+        }
+        if let Some(detail) = self.judge_session(id, observed) {
             self.bury(id, detail);
         }
     }
 
+    /// Whether a worker on another host was heard of a moment ago. A controller that forgot its
+    /// job proves nothing against that.
+    fn is_heard_of(&self, id: &str) -> bool {
+        let limit = self.engine.state().workflow().heartbeat.unhealthy_after;
+        let beats =
+            self.engine.pulses().silence(id, self.turn.stamp.moment).is_some_and(|silence| silence < limit);
+        let ready = self.engine.state().workers.get(id).is_some_and(|worker| worker.pid.is_some());
+        self.world.sessions.capabilities().can_partition && ready && beats
+    }
+
     /// What the look at one worker's session leads to; the detail of a death that nobody
     /// recorded, which is to be told once what it left is ended.
-    pub(super) fn judge_session(&mut self, id: &str, state: &State) -> Option<String> {
-        let (exit, detail) = match state {
+    pub(super) fn judge_session(&mut self, id: &str, observed: &Observation) -> Option<String> {
+        let (exit, detail) = match &observed.state {
             State::Queued(_) | State::Live(_) | State::Unknown(_) => return None,
+            State::Stuck(why) => return Some(format!("it will never start: {why}")),
             State::Ended(exit) => (*exit, "its session has ended, and no end was recorded"),
+            State::Absent if self.is_heard_of(id) => return None,
             State::Absent => (None, "its session is gone"),
         };
+        let said = observed.note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
+        let detail = format!("{detail}{said}");
         // What it wrote before its end comes first: an end on record is no death.
         self.read_mail(id, None);
         let worker = self.engine.state().workers.get(id)?;
@@ -106,7 +127,7 @@ impl Supervisor {
             self.see(id, seen);
             return None;
         }
-        Some(ended.map_or_else(|| detail.to_owned(), |exit| format!("{detail} ({})", exit.words())))
+        Some(ended.map_or_else(|| detail.clone(), |exit| format!("{detail} ({})", exit.words())))
     }
 
     /// Ends what a dead shim left, then tells of the death: its successor never runs beside it.
@@ -126,8 +147,17 @@ impl Supervisor {
         let state = self.engine.state();
         let token = state.workers.get(id).map_or(0, |worker| worker.token);
         let (session, grace) = (self.session_of(id), state.workflow().limits.grace);
+        let elsewhere = self.world.sessions.capabilities().can_partition;
+        let sessions = self.world.sessions.clone();
         move || {
-            if let Some(session) = session {
+            let Some(session) = session else { return };
+            if elsewhere {
+                // Whoever lives beyond a cut, or comes out of a queue too late, is told to end,
+                // and what the host still holds is taken back. Neither has to succeed: the next
+                // attempt shares nothing with this one.
+                order(&folder, token, grace);
+                let _ = sessions.release(&session, Urgency::AtOnce);
+            } else {
                 end_remains(&session, &folder, (token, grace));
             }
         }

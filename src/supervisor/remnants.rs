@@ -90,6 +90,6 @@ fn may_live(world: &World, session: &Handle) -> bool {
     let observed = world.sessions.observe(std::slice::from_ref(session));
     match observed.first().map(|seen| &seen.state) {
         Some(State::Ended(_) | State::Absent) => false,
-        Some(State::Live(_) | State::Queued(_) | State::Unknown(_)) | None => true,
+        Some(State::Live(_) | State::Queued(_) | State::Stuck(_) | State::Unknown(_)) | None => true,
     }
 }

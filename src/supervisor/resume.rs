@@ -123,7 +123,8 @@ impl Supervisor {
     /// Of a half-made one there may be no folder yet, and nobody will write into it.
     fn open_and_watch(&mut self, id: &str) {
         self.open_mailbox(id);
-        if let Some(mailbox) = self.mailboxes.get(id).filter(|mailbox| mailbox.folder().is_dir()) {
+        let local = self.world.sessions.capabilities().local_files;
+        if let Some(mailbox) = self.mailboxes.get(id).filter(|mailbox| local && mailbox.folder().is_dir()) {
             self.watch.add(mailbox.folder());
         }
     }
@@ -157,16 +158,16 @@ impl Supervisor {
         };
         let observed = self.world.sessions.observe(std::slice::from_ref(&session));
         self.read_mail(id, None);
-        let state = observed.into_iter().next().map(|Observation { state, .. }| state);
-        let state = state.unwrap_or_else(|| State::Unknown("it wasn't looked at".to_owned()));
-        if let State::Unknown(why) = &state {
+        let unseen = || Observation::now(State::Unknown("it wasn't looked at".to_owned()));
+        let observed = observed.into_iter().next().unwrap_or_else(unseen);
+        if let State::Unknown(why) = &observed.state {
             return Some(Fate::Unknown(why.clone()));
         }
         // The exit that it recorded counts more than what is left of its session.
         if let Some(exit) = self.engine.state().workers.get(id).and_then(|worker| worker.exit) {
             return Some(Fate::Settled(exit));
         }
-        let Some(detail) = self.judge_session(id, &state) else {
+        let Some(detail) = self.judge_session(id, &observed) else {
             let worker = self.engine.state().workers.get(id)?;
             let lives = if worker.stop.is_some() { Fate::Ending } else { Fate::Adopted };
             return Some(worker.exit.map_or(lives, Fate::Settled));

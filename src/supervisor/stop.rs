@@ -80,7 +80,7 @@ fn await_end(world: &World, handle: &Handle, limit: Duration) {
         let observed = world.sessions.observe(std::slice::from_ref(handle));
         let ended = observed.first().is_some_and(|seen| match seen.state {
             State::Ended(_) | State::Absent => true,
-            State::Queued(_) | State::Live(_) | State::Unknown(_) => false,
+            State::Queued(_) | State::Stuck(_) | State::Live(_) | State::Unknown(_) => false,
         });
         if ended {
             return;

@@ -7,6 +7,7 @@
 //! leaves out what the pause means: the loop sees the gap.
 
 use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ilchul_subprocess::process::{self, Process};
 use nix::sys::signal::{Signal, raise};
@@ -15,13 +16,24 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 /// The most ancestors that are looked at.
 const DEPTH: usize = 64;
 
+/// How often this process was stopped.
+static STOPS: AtomicUsize = AtomicUsize::new(0);
+
 /// Stops this process until somebody continues it; where nobody would, it goes on at once.
-pub(super) fn suspend() {
+pub fn suspend() {
     wake_halfway();
     if has_keeper() {
+        // Before it stops, because another thread may write as soon as it goes on.
+        STOPS.fetch_add(1, Ordering::SeqCst);
         // Fails only for a signal that doesn't exist.
         let _ = raise(Signal::SIGSTOP);
     }
+}
+
+/// How often this process was stopped: the terminal was somebody else's meanwhile.
+#[must_use]
+pub fn stops() -> usize {
+    STOPS.load(Ordering::SeqCst)
 }
 
 /// Takes the stop from children that haven't become another program yet. One pass is

@@ -31,7 +31,7 @@ impl Supervisor {
                 State::Absent => true,
                 // A process group leaves no terminal: an ended one has nothing left to be seen.
                 State::Ended(_) => !terminal,
-                State::Live(_) | State::Queued(_) | State::Unknown(_) => false,
+                State::Live(_) | State::Queued(_) | State::Stuck(_) | State::Unknown(_) => false,
             };
             let Some(worker) = self.engine.state().workers.get(&id) else { continue };
             let cleaned = worker.phase == WorkerPhase::CleanupReleased;

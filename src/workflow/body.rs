@@ -154,12 +154,14 @@ impl Sink<'_> {
         // The workspace decides what can be shown, the kind what must be.
         let is_agent = body.get("agent").is_some();
         let around = Surroundings { task: site.span, is_agent, workspace, rule: site.rule };
+        let slurm = self.slurm(at, body);
         let usual = if kind.may_spend() { defaults.budget } else { Ceiling::default() };
         let budget = self.ceiling(at, body, site.scope.limits).or(usual);
         Task {
             workspace,
             env,
             budget,
+            slurm,
             timeout: body
                 .get("timeout")
                 .and_then(|field| self.duration(at, field))

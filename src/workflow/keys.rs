@@ -6,12 +6,15 @@
 
 mod agent;
 mod settings;
+mod slurm;
 mod task;
 
 pub(super) use agent::{
     ADAPTER, AGENT, ENV as ADAPTER_ENV, LAUNCH, LAUNCHES, LEVELS, RATE, RESULT, SHOW, SIGNALS, STREAM, USAGE,
 };
 pub(super) use settings::{BELLS, NOTIFY, SETTINGS, SETTINGS_DEFAULTS};
+pub(super) use slurm::{SLURM, TASK_SLURM};
+
 pub(super) use task::{
     APPROVE, BASE, BODY, CLASSIFY, CONTROLS, KINDS, LOOP, MAP, NEED, NESTED, NESTED_KINDS, PLAIN_KINDS,
     REDUCE, TASK, TOURNAMENT,
@@ -87,8 +90,8 @@ const fn required(name: &'static str, doc: &'static str, shape: Shape) -> Key {
     Key { name, doc, shape, required: true }
 }
 
-/// What hosts a worker's process. Slurm is named by the contract and refused by name.
-pub(super) const SESSIONS: &[&str] = &["tmux", "subprocess"];
+/// What hosts a worker's process.
+pub(super) const SESSIONS: &[&str] = &["tmux", "subprocess", "slurm"];
 /// What hosts a worker's files.
 pub(super) const WORKSPACES: &[&str] = &["worktree", "none"];
 /// What a worker leads to that has been silent for too long.
@@ -118,6 +121,7 @@ pub(super) static WORKFLOW: Table = Table {
         key("heartbeat", "How silence is judged.", Shape::Table(&HEARTBEAT)),
         key("limits", "Bounds for the whole run.", Shape::Table(&LIMITS)),
         key("setup", "What every fresh worktree is given before its task.", Shape::Table(&SETUP)),
+        key("slurm", "What each job asks of a Slurm cluster.", Shape::Table(&SLURM)),
         key(
             "order",
             "Which ready task starts first: that on the longest chain, or the first in the file. Default: critical.",

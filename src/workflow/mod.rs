@@ -30,6 +30,7 @@ mod scalar;
 mod schema;
 mod settings;
 mod setup;
+pub mod slurm;
 mod submitted;
 mod take;
 mod tasks;
@@ -52,7 +53,7 @@ pub use file::{MAX_BYTES, ReadError, read};
 pub use model::{
     APPROVAL, Access, Adapter, Agent, Asked, COMMAND, Ceiling, Defaults, Evidence, Failures, Health,
     Heartbeat, Item, Launch, Limits, LogSource, Need, OnLost, Order, REDUCE, REVIEW, SessionKind, Setup,
-    Task, TaskBase, TaskKind, Trust, When, Workflow, WorkspaceKind,
+    SlurmRequest, Task, TaskBase, TaskKind, Trust, When, Workflow, WorkspaceKind,
 };
 pub use schema::{schema, settings_schema};
 pub use settings::{Notify, Settings, SettingsError};

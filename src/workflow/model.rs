@@ -16,6 +16,7 @@ pub use super::bounds::{Ceiling, Defaults, Failures, Order};
 use super::control::{Loop, Map, Tournament};
 pub use super::evidence::{APPROVAL, Asked, Evidence, Item, LogSource, REDUCE, REVIEW};
 use super::millis;
+pub use super::slurm::SlurmRequest;
 pub use super::trust::Trust;
 
 /// A whole workflow, frozen when its run starts.
@@ -34,6 +35,9 @@ pub struct Workflow {
     /// What every fresh worktree is given; `None`: nothing that this file names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub setup: Option<Setup>,
+    /// What each job asks of a cluster that says nothing else.
+    #[serde(default, skip_serializing_if = "SlurmRequest::is_empty")]
+    pub slurm: SlurmRequest,
     /// Which of the ready tasks starts first. Workflows that were kept without it had the file's.
     #[serde(default = "Order::before")]
     pub order: Order,
@@ -46,6 +50,33 @@ pub struct Workflow {
     pub tasks: Vec<Task>,
 }
 
+impl Workflow {
+    /// The same as a host of this kind needs it: on a cluster, files arrive late and beats cost
+    /// a shared file system more, so the usual times are longer there. What the file says stays.
+    #[must_use]
+    pub fn hosted_by(mut self, kind: SessionKind) -> Self {
+        if kind == SessionKind::Slurm {
+            let (beat, limits) = (Heartbeat::default(), Limits::default());
+            if self.heartbeat == beat {
+                self.heartbeat = Heartbeat {
+                    every: Duration::from_secs(10),
+                    unhealthy_after: Duration::from_secs(60),
+                    lost_after: Duration::from_secs(180),
+                    ..beat
+                };
+            }
+            for (own, usual) in
+                [(&mut self.limits.ready, limits.ready), (&mut self.limits.start, limits.start)]
+            {
+                if *own == usual {
+                    *own = Duration::from_secs(180);
+                }
+            }
+        }
+        self
+    }
+}
+
 /// What hosts a worker's process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -54,6 +85,8 @@ pub enum SessionKind {
     Tmux,
     /// A process group.
     Subprocess,
+    /// A Slurm job.
+    Slurm,
 }
 
 impl SessionKind {
@@ -63,6 +96,7 @@ impl SessionKind {
         match self {
             Self::Tmux => "tmux",
             Self::Subprocess => "subprocess",
+            Self::Slurm => "slurm",
         }
     }
 }
@@ -211,6 +245,9 @@ pub struct Task {
     /// What one attempt may use at most: reserved when it is claimed.
     #[serde(default, skip_serializing_if = "Ceiling::is_empty")]
     pub budget: Ceiling,
+    /// What its job asks of a cluster.
+    #[serde(default, skip_serializing_if = "SlurmRequest::is_empty")]
+    pub slurm: SlurmRequest,
     /// What must be shown.
     pub evidence: Evidence,
     /// Keep worktree and session until they are released. Default true.
@@ -326,6 +363,7 @@ impl Task {
             timeout: Duration::from_secs(30 * 60),
             retries: 0,
             budget: Ceiling::default(),
+            slurm: SlurmRequest::default(),
             evidence: Evidence::Items(vec![Item::Exit(0)]),
             retain: true,
             trust: Trust::Trusted,

@@ -48,6 +48,7 @@ impl Sink<'_> {
             // The key table allows no other word.
             Some(_) | None => Order::Critical,
         };
+        let slurm = self.slurm(&at, &body);
         let setup = body.get("setup").and_then(|field| self.setup(&at.key("setup"), field.value));
         let (agents, agent_names) = self.agents(&body, &settings.agents);
         // Agents come before tasks whatever the file's order is, because tasks name them.
@@ -67,6 +68,7 @@ impl Sink<'_> {
             heartbeat,
             limits,
             setup,
+            slurm,
             order,
             agents,
             defaults,

@@ -165,14 +165,14 @@ impl Sink<'_> {
         (session, defaults)
     }
 
-    /// A session kind. One that comes later is named, because the contract knows it already.
+    /// A session kind.
     fn session(&mut self, at: &Path<'_>, node: &Node<'_>) -> Option<SessionKind> {
-        if matches!(&node.value, Value::Scalar { text, .. } if text == "slurm") {
-            self.error(at, node.span, "`slurm` sessions are not supported by this version");
-            return None;
-        }
-        let word = self.one_of(at, node, keys::SESSIONS)?;
-        Some(if word == "tmux" { SessionKind::Tmux } else { SessionKind::Subprocess })
+        Some(match self.one_of(at, node, keys::SESSIONS)? {
+            "tmux" => SessionKind::Tmux,
+            "slurm" => SessionKind::Slurm,
+            // The key table allows no other word.
+            _ => SessionKind::Subprocess,
+        })
     }
 
     /// Every task that could be read, in the order of the file.

@@ -17,6 +17,7 @@ mod evidence_approval;
 mod evidence_log;
 mod evidence_no_change;
 mod evidence_review;
+mod home;
 mod journal;
 mod laws;
 mod life;

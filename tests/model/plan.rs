@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use ilchul::engine::event::Started;
 use ilchul::workflow::{
-    Defaults, Evidence, Heartbeat, Item, Limits, Loop, Need, OnLost, Order, SessionKind, Task, TaskKind,
-    Workflow, WorkspaceKind,
+    Defaults, Evidence, Heartbeat, Item, Limits, Loop, Need, OnLost, Order, SessionKind, SlurmRequest, Task,
+    TaskKind, Workflow, WorkspaceKind,
 };
 
 use crate::mutants::Mutant;
@@ -156,6 +156,7 @@ impl Plan {
             order: Order::default(),
             limits: Limits { ready: steps(2), start: steps(2), ..Limits::default() },
             setup: None,
+            slurm: SlurmRequest::default(),
             agents: BTreeMap::new(),
             defaults: Defaults::default(),
             tasks: match self.shape {

@@ -423,7 +423,7 @@ fn contents(state: &State, (task, attempt): Whom, worker: &Worker, file: File) -
         File::Ack => Seen::Acknowledged { token: token.unwrap_or_default() },
         File::Beat => {
             let (seq, token, alive) = worker.beat;
-            Seen::Beat(Beat { token, seq, alive, progress: 0 })
+            Seen::Beat(Beat { token, seq, alive, progress: 0, asks: None })
         }
         File::Report => {
             let report = Report {

@@ -6,6 +6,9 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of a test may panic as the test may")]
 
 mod limit;
+mod mcp;
+mod next;
+mod notify;
 mod question;
 #[path = "../acceptance/world.rs"]
 #[expect(dead_code, reason = "the acceptance tests use more of it")]

@@ -65,6 +65,7 @@ fn an_answer_reaches_a_worker_that_waits_for_it() {
 fn several_questions_of_one_attempt_each_have_their_own_answer() {
     let world = world(&format!("{ASKS}\n{ASKS}\n{ASKS}"));
     let up = world.start_up();
+    world.await_task("ask", "blocked");
     for n in 1..=3 {
         wait_until("the next question", || world.data(&["status"])["tasks"][0]["question"]["n"] == json!(n));
         world.ok(&["answer", "ask", &format!("number {n}")]);
@@ -167,18 +168,19 @@ fn l16_an_answer_that_is_there_is_never_replaced() {
     let file = world.mail("ask.1").join("answer-1.json");
     wait_until("the answer", || file.exists());
     up.kill();
-    fs::write(&file, "what a reader holds").unwrap();
+    let held = fs::read_to_string(&file).unwrap().replace("\"so\"", "\"what a reader holds\"");
+    fs::write(&file, &held).unwrap();
     let up = world.start_up();
     world.await_resumes(1);
     world.touch("go");
     up.wait().exits(0);
-    assert_eq!(fs::read_to_string(&file).unwrap(), "what a reader holds");
+    assert_eq!(fs::read_to_string(&file).unwrap(), held);
 }
 
 #[test]
 fn l7_an_answer_under_a_dead_token_reaches_nobody() {
     let world = world(
-        "[ \"$ILCHUL_ATTEMPT\" = 2 ] || ilchul report --status needs_input --reason 'Which?' --wait 30s\necho \"$ILCHUL_ATTEMPT\" >> $W/ledger",
+        "[ \"$ILCHUL_ATTEMPT\" = 2 ] || ilchul report --status needs_input --reason 'Which?' --wait 30s || exit 1\necho \"$ILCHUL_ATTEMPT\" >> $W/ledger",
     );
     let up = world.start_up();
     world.await_task("ask", "blocked");
@@ -203,6 +205,7 @@ fn unattended_ends_where_only_an_answer_can_go_on() {
     let ran = world.run(&["up", "--session", "subprocess", "--unattended"]).exits(4);
     assert!(ran.stderr.contains("waits for you: Which one?"), "{}", ran.stderr);
     let up = world.start_up();
+    world.await_resumes(2);
     world.ok(&["answer", "ask", "so"]);
     up.wait().exits(0);
     assert_eq!(world.ledger(), ["heard so"]);

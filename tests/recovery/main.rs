@@ -14,6 +14,7 @@ mod life;
 mod oracle;
 mod places;
 mod plan;
+mod question;
 mod random;
 mod tracer;
 #[path = "../acceptance/world.rs"]

@@ -27,7 +27,7 @@ fn it_refuses_what_up_refuses_in_the_same_words() {
     world.workflow("tasks: { a: { run: 'exit 1' } }");
     refuses_alike(&world, &["--only", "b"], 1);
     refuses_alike(&world, &["no-such-file.yaml"], 1);
-    refuses_alike(&world, &["--session", "slurm"], 1);
+    refuses_alike(&world, &["--session", "screen"], 2);
     world.workflow("base: nowhere\ntasks: { a: { run: 'exit 1' } }");
     refuses_alike(&world, &[], 1);
     world.workflow("tasks: { a: { run: 'exit 1' } }");

@@ -168,6 +168,8 @@ impl Laws {
             Seen::Submitted { submission, .. } => Some(submission.token),
             Seen::Launched { .. }
             | Seen::LaunchFailed { .. }
+            | Seen::Queued { .. }
+            | Seen::Begun
             | Seen::Ready { .. }
             | Seen::BadFile { .. }
             | Seen::Ended { .. }

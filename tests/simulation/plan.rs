@@ -8,7 +8,7 @@ use std::time::Duration;
 use ilchul::engine::event::Started;
 use ilchul::workflow::{
     Ceiling, Defaults, Evidence, Failures, Heartbeat, Item, Limits, Loop, Map, Need, OnLost, Order,
-    SessionKind, Task, TaskBase, TaskKind, Tournament, When, Workflow, WorkspaceKind,
+    SessionKind, SlurmRequest, Task, TaskBase, TaskKind, Tournament, When, Workflow, WorkspaceKind,
 };
 
 use crate::chance::Chance;
@@ -62,6 +62,7 @@ pub fn started(chance: &mut Chance) -> Started {
             limits: limits(chance, attempts),
             order: if chance.rarely("file order", (0, 0), 300) { Order::Fifo } else { Order::Critical },
             setup: None,
+            slurm: SlurmRequest::default(),
             agents: BTreeMap::new(),
             defaults: Defaults::default(),
             tasks,

@@ -393,7 +393,7 @@ fn say_beat(world: &mut World, id: &str) {
         Child::Runs => Some(true),
         Child::Over => Some(false),
     };
-    let beat = Beat { token: actor.token, seq: actor.beats, alive, progress: actor.beats };
+    let beat = Beat { token: actor.token, seq: actor.beats, alive, progress: actor.beats, asks: None };
     world.deposit(id, Body::Beat(beat));
 }
 
@@ -412,7 +412,8 @@ fn murmur(world: &mut World, id: &str) {
         }
         Manner::Forger => {
             world.deposit(id, Body::Ack { token: foreign });
-            let beat = Beat { token: Some(foreign), seq: beats + 50, alive: Some(true), progress: 0 };
+            let beat =
+                Beat { token: Some(foreign), seq: beats + 50, alive: Some(true), progress: 0, asks: None };
             world.deposit(id, Body::Beat(beat));
             report(world, id, foreign, ReportStatus::Done);
         }
@@ -670,7 +671,10 @@ fn haunt(world: &mut World, id: &str, n: u64) {
     match n {
         0 => world.deposit(id, Body::Ack { token }),
         1 => {
-            world.deposit(id, Body::Beat(Beat { token: Some(token), seq, alive: Some(true), progress: seq }));
+            world.deposit(
+                id,
+                Body::Beat(Beat { token: Some(token), seq, alive: Some(true), progress: seq, asks: None }),
+            );
         }
         _ => report(world, id, token, ReportStatus::Partial),
     }

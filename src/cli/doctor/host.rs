@@ -46,10 +46,11 @@ pub(super) fn session(named: Option<&str>) -> Vec<Finding> {
         None => tmux(Finding::warn),
         Some("tmux") => tmux(Finding::fail),
         Some("subprocess") => vec![Finding::ok("sessions", "`subprocess` needs nothing")],
+        Some("slurm") => super::slurm::all(),
         Some(other) => vec![Finding::fail(
             "sessions",
             format!("this version has no kind `{other}`"),
-            "Name `tmux` or `subprocess`.",
+            "Name `tmux`, `subprocess` or `slurm`.",
         )],
     }
 }

@@ -21,6 +21,11 @@ pub(super) fn apply_worker(state: &mut RunState, at: Stamp, event: &WorkerEvent)
         worker.phase = to;
         worker.reason.clone_from(&event.reason);
         worker.stalled = step == WorkerMove::Stalled;
+        worker.queued = step == WorkerMove::Queued;
+        if step == WorkerMove::Begun {
+            // As if it had been launched now: what it owes counts from here.
+            worker.launched_at = Some(at.moment);
+        }
         if step == WorkerMove::Dispatched {
             worker.dispatched_at = Some(at.moment);
         }

@@ -74,6 +74,21 @@ pub(super) fn failed(
     events
 }
 
+/// Its host holds it in a queue. Said again with the same reason it is no news.
+pub(super) fn queued(id: &str, worker: &WorkerState, reason: &str) -> Vec<Event> {
+    let reason = format!("queued: {reason}");
+    if worker.phase != WorkerPhase::Provisioning || (worker.queued && worker.reason == reason) {
+        return Vec::new();
+    }
+    vec![moved(id, PlainMove::Queued, reason)]
+}
+
+/// Its host runs it, which is news only where it waited.
+pub(super) fn begun(id: &str, worker: &WorkerState) -> Vec<Event> {
+    let waited = worker.phase == WorkerPhase::Provisioning && worker.queued;
+    waited.then(|| moved(id, PlainMove::Begun, "")).into_iter().collect()
+}
+
 /// It says that it is ready: only the nonce of this incarnation, inside the tree, counts (L19, L20).
 pub(super) fn ready(
     id: &str,

@@ -52,6 +52,7 @@ pub(super) fn beat(view: View<'_>, id: &str, worker: &WorkerState, beat: &Beat) 
     if worker.stalled && progressed && worker.phase == WorkerPhase::Busy {
         events.push(moved(id, PlainMove::Progressed, ""));
     }
+    events.extend(question::taken_back(view, worker, (beat, progressed)));
     let life = view.state.workflow().heartbeat.lost_after;
     // A commit per beat would cost a sync per worker and second: renew when half of the life is gone.
     let low = worker.expires.since(now) < life / 2;

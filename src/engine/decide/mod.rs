@@ -92,6 +92,8 @@ fn of_worker(view: View<'_>, id: &str, worker: &WorkerState, seen: &Seen) -> Vec
             launch::launched(id, worker, workspace.as_ref(), (session, *port))
         }
         Seen::LaunchFailed { step, detail, host } => launch::failed(view, id, worker, (step, detail, *host)),
+        Seen::Queued { reason } => launch::queued(id, worker, reason),
+        Seen::Begun => launch::begun(id, worker),
         Seen::Ready { nonce, pid, started_at, in_tree } => {
             launch::ready(id, worker, nonce, (*pid, started_at, *in_tree))
         }

@@ -6,6 +6,7 @@
 
 use super::{Rejection, View, claim_event, request, task_event};
 use crate::engine::event::{ClaimStep, Event, TaskStep};
+use crate::engine::input::Beat;
 use crate::engine::limit;
 use crate::engine::outstanding::asked;
 use crate::engine::state::WorkerState;
@@ -58,6 +59,20 @@ fn instead(view: View<'_>, task: usize) -> String {
 /// Whether a question names an answer that was given already: nobody is asked twice.
 pub(super) fn is_answered(worker: &WorkerState, report: &Report) -> bool {
     report.question.is_some_and(|n| n <= worker.answer_count())
+}
+
+/// A question that the shim saw is over as soon as its child goes on: somebody answered it where
+/// it was asked. What a worker asked itself ends only by an answer or another report.
+pub(super) fn taken_back(
+    view: View<'_>,
+    worker: &WorkerState,
+    (beat, progressed): (&Beat, bool),
+) -> Option<Event> {
+    let blocked = view.state.tasks[worker.task].phase == TaskPhase::Blocked;
+    let seen = worker.report.as_ref().is_some_and(|report| report.by_shim);
+    let goes_on = progressed && beat.asks == Some(false) && beat.alive == Some(true);
+    (blocked && seen && goes_on && worker.token_live)
+        .then(|| task_event(view, worker.task, TaskStep::Unblocked, ""))
 }
 
 /// Its provider refused it: the attempt ends without spending a retry, and its agent's tasks wait.

@@ -127,6 +127,10 @@ pub enum PlainMove {
     Stalled,
     /// See [`WorkerMove::Progressed`].
     Progressed,
+    /// See [`WorkerMove::Queued`].
+    Queued,
+    /// See [`WorkerMove::Begun`].
+    Begun,
     /// See [`WorkerMove::WentStale`].
     WentStale,
     /// See [`WorkerMove::Retained`].
@@ -170,6 +174,8 @@ impl WorkerStep {
                 PlainMove::BeatBusy => WorkerMove::BeatBusy,
                 PlainMove::Stalled => WorkerMove::Stalled,
                 PlainMove::Progressed => WorkerMove::Progressed,
+                PlainMove::Queued => WorkerMove::Queued,
+                PlainMove::Begun => WorkerMove::Begun,
                 PlainMove::WentStale => WorkerMove::WentStale,
                 PlainMove::Retained => WorkerMove::Retained,
                 PlainMove::Freed => WorkerMove::Freed,

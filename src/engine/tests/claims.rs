@@ -83,7 +83,7 @@ fn l7_a_token_of_the_future_is_as_dead_as_one_of_the_past() {
     let before = rows(play.state());
     let foreign = play.worker("a.1").token + 1;
     assert_eq!(ignored_code(&play.see("a.1", Seen::Acknowledged { token: foreign })), "dead_token");
-    let beat = Beat { token: Some(foreign), seq: 1, alive: None, progress: 0 };
+    let beat = Beat { token: Some(foreign), seq: 1, alive: None, progress: 0, asks: None };
     assert_eq!(ignored_code(&play.see("a.1", Seen::Beat(beat))), "dead_token");
     let exit = crate::engine::evidence::ChildExit::Code(0);
     let ended = Seen::Ended {
@@ -239,7 +239,7 @@ fn l6_a_beat_renews_the_claim_long_before_its_end_and_never_backwards() {
 #[test]
 fn an_unknown_workers_beats_leave_one_event() {
     let mut play = Play::new(flow(vec![task("a")]));
-    let beat = |seq| Seen::Beat(Beat { token: None, seq, alive: None, progress: 0 });
+    let beat = |seq| Seen::Beat(Beat { token: None, seq, alive: None, progress: 0, asks: None });
     assert_eq!(ignored_code(&play.see("ghost.1", beat(1))), "unknown_worker");
     assert_eq!(play.see("ghost.1", beat(2)), []);
     assert_eq!(ignored_code(&play.see("ghost.1", Seen::Acknowledged { token: 1 })), "unknown_worker");

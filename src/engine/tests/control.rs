@@ -10,6 +10,7 @@ use crate::engine::control;
 use crate::engine::event::{Event, Started};
 use crate::engine::evidence::{Checked, Verdict, judge_choice};
 use crate::engine::input::{Answer, Request, Seen};
+use crate::engine::reshape::{self, Fate};
 use crate::engine::state::RunPhase;
 use crate::engine::task_table::TaskPhase as T;
 use crate::protocol::{Report, ReportStatus};
@@ -550,8 +551,12 @@ fn an_adopted_edit_of_a_loop_starts_it_over_and_keeps_what_it_made_as_a_record()
     play.iterates("fix-i1.1", Verdict::Refuted);
     play.start_work("fix-i2.1");
     play.begin("other.1");
-    // Another bound changes the loop; the other task alone is kept.
-    let edited = flow(vec![task("other"), until_file("fix", 3)]);
+    // Another body changes the loop; the other task alone is kept.
+    let mut other_body = until_file("fix", 5);
+    if let TaskKind::Loop(body) = &mut other_body.kind {
+        body.each.env.insert("A".to_owned(), Some("b".to_owned()));
+    }
+    let edited = flow(vec![task("other"), other_body]);
     play.adopt(&play.edit_to(edited)).expect("granted");
     assert_eq!((play.phase("fix"), play.phase("fix-i2")), (T::Pending, T::Skipped));
     assert!(play.task("fix-i1").removed && play.task("fix-i2").removed);
@@ -562,6 +567,22 @@ fn an_adopted_edit_of_a_loop_starts_it_over_and_keeps_what_it_made_as_a_record()
     play.iterates("fix-i1.2", Verdict::Verified);
     play.finish("other.1");
     assert_eq!((play.phase("fix"), play.ended()), (T::Completed, Some(true)));
+}
+
+#[test]
+fn an_adopted_edit_of_a_loops_bound_goes_on_from_its_last_iteration() {
+    let mut play = Play::new(flow(vec![until_file("fix", 2)]));
+    play.iterates("fix-i1.1", Verdict::Refuted);
+    play.begin("fix-i2.1");
+    play.adopt(&play.edit_to(flow(vec![until_file("fix", 3)]))).expect("granted");
+    play.crash_and_resume();
+    play.iterates("fix-i2.1", Verdict::Refuted);
+    assert_eq!(play.phase("fix"), T::InProgress, "{}", play.reason("fix"));
+    play.iterates("fix-i3.1", Verdict::Refuted);
+    assert_eq!(play.phase("fix"), T::Failed);
+    // It failed at its cap: a higher one is another chance, as more retries are.
+    let outlook = reshape::plan(play.state(), &play.edit_to(flow(vec![until_file("fix", 4)])));
+    assert_eq!((outlook[0].fate, outlook[0].because.as_str()), (Fate::Rerun, "its `max` was raised"));
 }
 
 #[test]

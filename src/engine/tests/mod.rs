@@ -144,7 +144,10 @@ impl Play {
     fn beat(&mut self, worker: &str) -> Vec<Event> {
         self.beats += 1;
         let token = Some(self.worker(worker).token);
-        self.see(worker, Seen::Beat(Beat { token, seq: self.beats, alive: Some(true), progress: 0 }))
+        self.see(
+            worker,
+            Seen::Beat(Beat { token, seq: self.beats, alive: Some(true), progress: 0, asks: None }),
+        )
     }
 
     fn report(&mut self, worker: &str, status: ReportStatus) -> Vec<Event> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::engine::event::Started;
 use crate::workflow::{
-    Defaults, Evidence, Heartbeat, Item, Limits, Need, Order, SessionKind, Task, TaskBase, TaskKind, When,
-    Workflow, WorkspaceKind,
+    Defaults, Evidence, Heartbeat, Item, Limits, Need, Order, SessionKind, SlurmRequest, Task, TaskBase,
+    TaskKind, When, Workflow, WorkspaceKind,
 };
 
 /// A task that runs in an empty folder and must end with 0.
@@ -79,6 +79,7 @@ pub(super) fn flow(tasks: Vec<Task>) -> Workflow {
         heartbeat: Heartbeat::default(),
         limits: Limits::default(),
         setup: None,
+        slurm: SlurmRequest::default(),
         order: Order::default(),
         agents: BTreeMap::new(),
         defaults: Defaults::default(),

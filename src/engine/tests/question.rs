@@ -4,11 +4,11 @@ use super::{Plan, Play, approval, flow, kinds, task};
 use crate::engine::effect::Effect;
 use crate::engine::event::Event;
 use crate::engine::evidence::Verdict;
-use crate::engine::input::{Request, Seen};
+use crate::engine::input::{Beat, Request, Seen};
 use crate::engine::question::{self, Question};
 use crate::engine::state::{Given, RunPhase};
 use crate::engine::task_table::TaskPhase as T;
-use crate::protocol::{MAX_ANSWER_BYTES, MAX_ANSWERS, ReportStatus};
+use crate::protocol::{MAX_ANSWER_BYTES, MAX_ANSWERS, ReportBy, ReportStatus};
 
 fn respond(text: &str) -> Request {
     Request::Respond { task: "a".to_owned(), text: text.to_owned(), who: "ana".to_owned() }
@@ -165,6 +165,34 @@ fn time_that_a_person_takes_is_not_the_workers() {
     assert_eq!(play.phase("a"), T::InProgress);
     play.tick_beating(40_000, &["a.1"]);
     assert_eq!(play.phase("a"), T::Failed, "{}", play.task("a").reason);
+}
+
+#[test]
+fn a_question_that_the_shim_saw_ends_when_its_child_goes_on_and_no_other_does() {
+    for (by, stays) in [(Some(ReportBy::Shim), false), (None, true)] {
+        let mut play = Play::busy(task("a"));
+        let token = Some(play.worker("a.1").token);
+        let beat = |seq, progress, asks| Seen::Beat(Beat { token, seq, alive: Some(true), progress, asks });
+        play.see("a.1", beat(1, 5, Some(false)));
+        // It tells that it waits before it says what for.
+        play.see("a.1", beat(2, 6, Some(true)));
+        let mut report = play.report_of("a.1", ReportStatus::NeedsInput);
+        report.by = by;
+        play.see("a.1", Seen::Reported { report: Box::new(report), sha256: "x".to_owned() });
+        assert_eq!(play.phase("a"), T::Blocked);
+        play.tick(1_000);
+        for (seq, progress, asks) in
+            [(2, 6, Some(true)), (3, 6, Some(false)), (4, 7, Some(true)), (5, 8, None)]
+        {
+            play.see("a.1", beat(seq, progress, asks));
+            assert_eq!(play.phase("a"), T::Blocked, "beat {seq} is no sign that it goes on");
+        }
+        play.tick(1_000);
+        let events = kinds(&play.see("a.1", beat(6, 9, Some(false))));
+        assert_eq!((events.is_empty(), play.phase("a") == T::Blocked), (stays, stays));
+        // Nobody is asked any more: an answer would come too late.
+        assert_eq!(play.ask(respond("so")).is_err(), !stays);
+    }
 }
 
 #[test]

@@ -502,9 +502,13 @@ impl Play {
                 Seen::Ready { nonce, pid: 42, started_at: String::new(), in_tree: true }
             }
             Said::Acknowledged { off } => Seen::Acknowledged { token: token(*off) },
-            Said::Beat { off, seq, alive } => {
-                Seen::Beat(Beat { token: Some(token(*off)), seq: *seq, alive: *alive, progress: *seq })
-            }
+            Said::Beat { off, seq, alive } => Seen::Beat(Beat {
+                token: Some(token(*off)),
+                seq: *seq,
+                alive: *alive,
+                progress: *seq,
+                asks: None,
+            }),
             Said::Reported { off, status, hash, usage } => {
                 let Some(token) = known.map(|_| token(*off)) else { return };
                 let outputs = answers(*hash);

@@ -36,7 +36,7 @@ fn a_silent_worker_is_unhealthy_and_back_on_a_fresh_beat() {
 fn an_old_beat_read_again_is_no_sign_of_life() {
     let mut play = Play::busy(task("a"));
     let token = Some(play.worker("a.1").token);
-    let beat = |seq| Seen::Beat(Beat { token, seq, alive: Some(true), progress: 0 });
+    let beat = |seq| Seen::Beat(Beat { token, seq, alive: Some(true), progress: 0, asks: None });
     play.see("a.1", beat(5));
     play.tick(10_000);
     assert_eq!(play.worker_phase("a.1"), W::Unhealthy);
@@ -52,7 +52,7 @@ fn l18_beats_of_a_shim_whose_child_is_gone_prove_nothing() {
     let token = Some(play.worker("a.1").token);
     for seq in 1..=5 {
         play.tick(2_000);
-        play.see("a.1", Seen::Beat(Beat { token, seq, alive: Some(false), progress: seq }));
+        play.see("a.1", Seen::Beat(Beat { token, seq, alive: Some(false), progress: seq, asks: None }));
     }
     assert_eq!(play.worker_phase("a.1"), W::Unhealthy);
 }
@@ -273,7 +273,8 @@ fn a_deadline_that_nothing_can_follow_from_wakes_nobody() {
 /// A beat of `a.1` that says how much was done; what follows but for the claim's renewal.
 fn beat(play: &mut Play, seq: u64, progress: u64) -> Vec<String> {
     let token = Some(play.worker("a.1").token);
-    let events = kinds(&play.see("a.1", Seen::Beat(Beat { token, seq, alive: Some(true), progress })));
+    let events =
+        kinds(&play.see("a.1", Seen::Beat(Beat { token, seq, alive: Some(true), progress, asks: None })));
     events.into_iter().filter(|kind| kind != "claim.renewed").collect()
 }
 

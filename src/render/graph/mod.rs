@@ -14,7 +14,7 @@ mod tests;
 
 pub use dot::dot;
 pub use mermaid::mermaid;
-pub use svg::svg;
+pub use svg::{inline, svg};
 pub use text::text;
 
 use std::collections::{HashMap, HashSet};
@@ -159,7 +159,7 @@ impl Graph {
 
 impl Node {
     /// Where it is, in words; empty where nothing has begun.
-    fn state(&self) -> &'static str {
+    pub(super) fn state(&self) -> &'static str {
         match self.phase {
             Some(TaskPhase::Skipped) if self.pruned => "skipped (pruned)",
             Some(phase) => phase.word(),
@@ -168,7 +168,7 @@ impl Node {
     }
 
     /// What colour says of it beside the word.
-    fn tone(&self) -> Tone {
+    pub(super) fn tone(&self) -> Tone {
         self.phase.map_or(Tone::Plain, super::status::task_tone)
     }
 

@@ -52,9 +52,35 @@ struct Drawn {
     height: usize,
 }
 
+/// A picture without its frame.
+struct Picture {
+    width: usize,
+    height: usize,
+    body: String,
+}
+
 /// The whole document.
 #[must_use]
 pub fn svg(graph: &Graph) -> String {
+    let Picture { width, height, body } = picture(graph, None);
+    let title = escape(&graph.name);
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n{body}</svg>\n"
+    )
+}
+
+/// The picture as a part of a page, which has the style: `label` is the id of what names it,
+/// and each box leads to `#<anchor><id of its task>`.
+#[must_use]
+pub fn inline(graph: &Graph, label: &str, anchor: &str) -> String {
+    let Picture { width, height, body } = picture(graph, Some(anchor));
+    format!(
+        "<svg class=\"dag\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"group\" aria-labelledby=\"{}\">\n{body}</svg>\n",
+        escape(label)
+    )
+}
+
+fn picture(graph: &Graph, anchor: Option<&str>) -> Picture {
     let families = graph.families();
     let top = families.last().cloned().unwrap_or_default();
     let mut drawn: Vec<Option<Drawn>> = Vec::new();
@@ -63,11 +89,7 @@ pub fn svg(graph: &Graph) -> String {
         drawn[*node] = Some(measured(graph, &families, *node));
     }
     let (width, height) = place(graph, &top, &mut drawn);
-    let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\">\n"
-    );
-    let _ = writeln!(out, "<title>{}</title>\n<style>\n{STYLE}</style>", escape(&graph.name));
-    out.push_str(
+    let mut out = String::from(
         "<defs><marker id=\"to\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\"><path class=\"head\" d=\"M0 0L8 4L0 8z\"/></marker></defs>\n",
     );
     // Lines first: where one passes a box, it passes behind it.
@@ -78,7 +100,7 @@ pub fn svg(graph: &Graph) -> String {
     }
     for node in &top {
         if let Some(found) = &drawn[*node] {
-            boxed(&mut out, &graph.nodes[*node], found);
+            linked(&mut out, &graph.nodes[*node], found, anchor);
         }
     }
     // Words last, with a rim of their own: what a box covered couldn't be read.
@@ -87,8 +109,16 @@ pub fn svg(graph: &Graph) -> String {
             beside(&mut out, (from, to), edge);
         }
     }
-    out.push_str("</svg>\n");
-    out
+    Picture { width, height, body: out }
+}
+
+/// A box, and the way to what is told of it where it stands in a page.
+fn linked(out: &mut String, node: &Node, found: &Drawn, anchor: Option<&str>) {
+    let Some(anchor) = anchor else { return boxed(out, node, found) };
+    let (anchor, id) = (escape(anchor), escape(&node.id));
+    let _ = writeln!(out, "<a href=\"#{anchor}{id}\">");
+    boxed(out, node, found);
+    out.push_str("</a>\n");
 }
 
 /// The lines of a box and its size: id, what it does, then its children.

@@ -57,6 +57,7 @@ const BUDGET_KEY: Key = key(
     "What an attempt may use at most. Default: nothing for `run` and `argv`, else all that is free.",
     Shape::Table(&BUDGET),
 );
+const SLURM: Key = key("slurm", "What its job asks of a Slurm cluster.", Shape::Table(&super::TASK_SLURM));
 const EVIDENCE: Key = key(
     "evidence",
     "What ilchul checks itself before the task completes; `waived` goes with `reason`.",
@@ -97,6 +98,7 @@ pub(in crate::workflow) static TASK: Table = Table {
         TIMEOUT,
         RETRIES,
         BUDGET_KEY,
+        SLURM,
         EVIDENCE,
         REASON,
         RETAIN,
@@ -127,8 +129,8 @@ pub(in crate::workflow) static BASE: Table = Table {
 pub(in crate::workflow) static BODY: Table = Table {
     doc: "What one worker does: exactly one of `run`, `argv`, `worker` and `agent`, and what it must show.",
     keys: &[
-        RUN, ARGV, WORKER, AGENT, PROMPT, MODEL, WORKSPACE, ENV, TIMEOUT, RETRIES, BUDGET_KEY, EVIDENCE,
-        REASON, RETAIN,
+        RUN, ARGV, WORKER, AGENT, PROMPT, MODEL, WORKSPACE, ENV, TIMEOUT, RETRIES, BUDGET_KEY, SLURM,
+        EVIDENCE, REASON, RETAIN,
     ],
     refused: &[
         ("needs", OUTSIDE),
@@ -162,6 +164,7 @@ pub(in crate::workflow) static NESTED: Table = Table {
         TIMEOUT,
         RETRIES,
         BUDGET_KEY,
+        SLURM,
         EVIDENCE,
         REASON,
         RETAIN,

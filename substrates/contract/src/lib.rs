@@ -20,6 +20,7 @@ pub use observation::{Exit, Facts, Observation, State};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Where a marked thing is: enough to find it again from a cold start.
 ///
@@ -95,6 +96,21 @@ pub struct SessionSpec {
     pub log: PathBuf,
     /// Also copy what the terminal shows into `log` (for programs that no shim captures).
     pub capture: bool,
+    /// What a cluster is asked for; a host that is all there is passes it over.
+    pub request: Request,
+}
+
+/// What a session asks of a host that shares itself out.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Request {
+    /// Long options of the host's own submit command (`--partition=main`), in order.
+    pub options: Vec<String>,
+    /// Lines for the host's shell, run in the session's environment before its program.
+    pub setup: Vec<String>,
+    /// A file of `NAME=VALUE` lines for the session, which only its owner can read.
+    pub env_file: Option<PathBuf>,
+    /// The longest that the session may take; `None`: the host's own default.
+    pub wall: Option<Duration>,
 }
 
 /// One way to host workspaces or sessions.

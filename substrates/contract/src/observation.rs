@@ -33,6 +33,8 @@ pub struct Facts {
 pub enum State {
     /// Accepted, not running yet, and why.
     Queued(String),
+    /// Accepted, and as things are it will never run, and why. Nobody has ended it yet.
+    Stuck(String),
     /// There, and proven to be the one that the handle names.
     Live(Facts),
     /// It was there and has ended by itself; `None` where nobody can know how.
@@ -50,12 +52,14 @@ pub struct Observation {
     pub state: State,
     /// How old that knowledge is; zero where the substrate looked itself.
     pub age: Duration,
+    /// What the host says beside it, in its own words (`NODE_FAIL on n2`), for people only.
+    pub note: Option<String>,
 }
 
 impl Observation {
     /// A look that was made just now.
     #[must_use]
     pub fn now(state: State) -> Self {
-        Self { state, age: Duration::ZERO }
+        Self { state, age: Duration::ZERO, note: None }
     }
 }

@@ -95,7 +95,7 @@ impl GitWorktree {
 }
 
 /// Whether a side's content is binary; a side that isn't there isn't, nor is a submodule's commit.
-fn is_binary(repo: &Repository, oid: Oid) -> Result<bool, Error> {
+pub(crate) fn is_binary(repo: &Repository, oid: Oid) -> Result<bool, Error> {
     let wrong = |error| trouble(COMPARE, format!("file {oid}"), error);
     let odb = odb(repo)?;
     if oid.is_zero() || !odb.exists(oid) {

@@ -187,6 +187,7 @@ mod tests {
             env: vec![("A".into(), "1".into()), ("TERM".into(), "xterm-odd".into())],
             log: PathBuf::from("/tmp/log"),
             capture: true,
+            request: ilchul_substrate::Request::default(),
         }
     }
 

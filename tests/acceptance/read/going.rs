@@ -51,6 +51,7 @@ impl Tmux {
             env: vec![("PATH".into(), std::env::var_os("PATH").unwrap_or_default())],
             log: world.root().join("log"),
             capture: false,
+            request: ilchul_substrate::Request::default(),
         };
         let handle = sessions.ensure(&Mark::new(RUN, "fix", 1).unwrap(), &spec).unwrap();
         (Self { sessions, socket }, handle)

@@ -180,10 +180,13 @@ fn why_follows_the_chain_to_its_root_and_says_what_to_type() {
     Story::start(&world, RUN).ends_badly();
     let why = world.data(&["why", "pack"]);
     assert_eq!((&why["state"], &why["chain"][1]["task"]), (&json!("skipped"), &json!("fix")));
-    assert_eq!(why["next"], json!(["ilchul logs fix", "ilchul evidence fix", "ilchul retry fix"]));
+    assert_eq!(
+        why["next"],
+        json!(["ilchul logs fix", "ilchul evidence fix", "ilchul retry fix", "ilchul up"])
+    );
     let text = world.ok(&["why", "pack"]);
     assert!(text.contains("\n  fix  failed, "), "{text}");
-    assert!(text.ends_with("Next: ilchul retry fix\n"), "{text}");
+    assert!(text.ends_with("Next: ilchul retry fix\nNext: ilchul up\n"), "{text}");
 }
 
 #[test]

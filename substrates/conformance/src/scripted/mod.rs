@@ -205,7 +205,7 @@ impl<Spec> Scripted<Spec> {
         };
         match (&thing.state, self.world.hosts) {
             (State::Ended(_) | State::Absent, _) | (_, Hosts::Workspace) => {}
-            (State::Live(_) | State::Queued(_) | State::Unknown(_), Hosts::Session) => {
+            (State::Live(_) | State::Queued(_) | State::Stuck(_) | State::Unknown(_), Hosts::Session) => {
                 thing.state = State::Ended(Some(Exit::Signal(signal)));
             }
         }

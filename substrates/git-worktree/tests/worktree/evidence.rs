@@ -1,7 +1,7 @@
 //! What reading for evidence promises: the truth about commits, and nothing changed by asking.
 
 use crate::common::{World, files, mark, reference};
-use ilchul_git_worktree::GitWorktree;
+use ilchul_git_worktree::{GitWorktree, PatchText};
 use ilchul_substrate::{ErrorKind, Handle, Mark};
 use std::fs;
 use std::path::Path;
@@ -360,6 +360,57 @@ fn attributes_written_by_the_judged_do_not_make_a_diff_smaller() {
     let stat = worker.substrate.diff(&base, &head).unwrap();
     let file = stat.files.iter().find(|file| file.path == "src/lib.rs").unwrap();
     assert_eq!((file.added, file.removed, file.binary), (4, 2, false));
+}
+
+#[test]
+fn a_patch_is_what_git_prints_and_nothing_of_the_repositorys_own_has_a_say_in_it() {
+    let worker = worker();
+    let base = worker.world.head();
+    let canary = worker.world.canary(&worker.world.root.join("tools/differ"));
+    let tool = worker.world.root.join("tools/differ");
+    for key in ["diff.external", "diff.tool.textconv", "diff.tool.command", "core.pager"] {
+        worker.world.git(&["config", key, tool.to_str().unwrap()]);
+    }
+    worker.write("src/lib.rs", "fn a() {}\nfn c() {}");
+    worker.write("blob.bin", "a\0b");
+    worker.write("colour.txt", "\u{1b}[31mred\n");
+    let plain = worker.commit("work");
+    let patch = worker.substrate.patch(&base, &plain, 1 << 20).unwrap();
+    let options = ["diff", "--no-ext-diff", "--no-textconv", "--no-renames", "--abbrev=7", &base, &plain];
+    let said = worker.world.git(&[&options[..], &["--", "src", "colour.txt"]].concat());
+    for line in said.lines() {
+        assert!(patch.text.contains(line), "`{line}` isn't in\n{}", patch.text);
+    }
+    assert!(patch.whole && patch.text.contains("Binary files differ: blob.bin\n"), "{}", patch.text);
+    assert!(patch.text.contains("-fn b() {}\n+fn c() {}\n"), "{}", patch.text);
+
+    worker.write(".gitattributes", "* diff=tool binary\n");
+    worker.world.write(".gitattributes", "* diff=tool binary\n");
+    fs::write(worker.world.repo.join(".git/info/attributes"), "* diff=tool -diff\n").unwrap();
+    let hidden = worker.commit("hide");
+    let patch = worker.substrate.patch(&base, &hidden, 1 << 20).unwrap();
+    assert!(patch.text.contains("-fn b() {}\n+fn c() {}\n"), "{}", patch.text);
+    assert!(!canary.exists(), "{}", fs::read_to_string(canary).unwrap());
+}
+
+#[test]
+fn a_patch_is_cut_at_a_line_and_says_so() {
+    let worker = worker();
+    let base = worker.world.head();
+    worker.write("many", &"another line\n".repeat(1_000));
+    let head = worker.commit("work");
+    let whole = worker.substrate.patch(&base, &head, 1 << 20).unwrap();
+    assert!(whole.whole && whole.text.len() > 14_000);
+    let cut = worker.substrate.patch(&base, &head, 2_000).unwrap();
+    assert!(!cut.whole && cut.text.len() <= 2_000 && cut.text.len() > 1_900, "{}", cut.text.len());
+    assert!(cut.text.ends_with("+another line\n") && whole.text.starts_with(&cut.text));
+    let exact = worker.substrate.patch(&base, &head, whole.text.len()).unwrap();
+    assert_eq!(exact, whole);
+    assert_eq!(
+        worker.substrate.patch(&head, &head, 10).unwrap(),
+        PatchText { text: String::new(), whole: true }
+    );
+    assert!(worker.substrate.patch(&base, &"1".repeat(40), 10).is_err());
 }
 
 #[test]

@@ -52,6 +52,7 @@ impl World {
             env: vec![("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into()), ("CANARY".into(), "1".into())],
             log: self.log(mark),
             capture: false,
+            request: ilchul_substrate::Request::default(),
         }
     }
 
@@ -88,7 +89,7 @@ impl World {
     pub fn ended(&self, handle: &Handle) -> State {
         wait_for("the session ends", PATIENCE, || match self.state(handle) {
             State::Ended(exit) => Some(State::Ended(exit)),
-            State::Queued(_) | State::Live(_) | State::Absent | State::Unknown(_) => None,
+            State::Queued(_) | State::Stuck(_) | State::Live(_) | State::Absent | State::Unknown(_) => None,
         })
     }
 }

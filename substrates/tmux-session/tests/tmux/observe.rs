@@ -36,7 +36,10 @@ fn l19_a_killed_server_took_its_panes_and_a_new_one_is_another() {
     for session in [&session, &world.open()] {
         let seen = until("the server is gone", || match state(session, &handle) {
             State::Unknown(_) => None,
-            seen @ (State::Live(_) | State::Ended(_) | State::Absent | State::Queued(_)) => Some(seen),
+            seen
+            @ (State::Live(_) | State::Ended(_) | State::Absent | State::Queued(_) | State::Stuck(_)) => {
+                Some(seen)
+            }
         });
         assert_eq!(seen, State::Absent);
     }

@@ -80,6 +80,7 @@ impl World {
             env: vec![("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())],
             log: self.path("log"),
             capture: false,
+            request: ilchul_substrate::Request::default(),
         }
     }
 
@@ -191,7 +192,10 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 pub fn until_ended(session: &TmuxSession, handle: &Handle) -> State {
     until("it has ended", || match state(session, handle) {
         State::Live(_) => None,
-        other @ (State::Ended(_) | State::Absent | State::Unknown(_) | State::Queued(_)) => Some(other),
+        other
+        @ (State::Ended(_) | State::Absent | State::Unknown(_) | State::Queued(_) | State::Stuck(_)) => {
+            Some(other)
+        }
     })
 }
 

@@ -1,0 +1,269 @@
+//! What is known of one session: its files first, then the controller, then nothing.
+//!
+//! The job's own words outrank everything. What the controller says about an end counts
+//! only after a while in which the files may still arrive, and its silence only after
+//! several answers. It leaves out asking.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use ilchul_substrate::{Exit, Facts, Mark, Observation, State};
+
+use crate::Pace;
+use crate::queue::{Job, Snapshot};
+use crate::record::{Claim, End};
+use crate::site::Account;
+use crate::words::{Word, is_hopeless};
+
+/// How many answers must lack a job before it is forgotten.
+const MISSED: u32 = 3;
+
+/// What this object remembers of one session between looks.
+#[derive(Debug, Default, Clone, Copy)]
+struct Memory {
+    /// When this object submitted it: an older answer can't know it.
+    submitted_at: Option<Instant>,
+    /// Since when answers lack it, how many did, and the number of the last one.
+    missing: Option<(Instant, u32, u64)>,
+    /// Since when the controller calls it over.
+    over_since: Option<Instant>,
+    /// Since when it is pending for a hopeless reason.
+    hopeless_since: Option<Instant>,
+}
+
+/// The memories of all sessions.
+#[derive(Debug, Default)]
+pub(crate) struct Memories(Mutex<HashMap<Mark, Memory>>);
+
+impl Memories {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Mark, Memory>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn submitted(&self, mark: &Mark) {
+        self.lock().entry(mark.clone()).or_default().submitted_at = Some(Instant::now());
+    }
+
+    /// Over and settled: nothing is asked of it any more.
+    fn forget(&self, mark: &Mark) {
+        self.lock().remove(mark);
+    }
+}
+
+/// What was written down in a session's folder.
+pub(crate) struct Written {
+    pub(crate) claim: Option<Claim>,
+    pub(crate) end: Option<End>,
+}
+
+/// The answer where the folder alone decides.
+pub(crate) fn by_record(written: &Written, memories: &Memories, mark: &Mark) -> Option<Observation> {
+    if let Some(end) = &written.end {
+        memories.forget(mark);
+        let note = Some(end.words.clone()).filter(|words| !words.is_empty());
+        return Some(Observation { note, ..Observation::now(State::Ended(end.code.map(Exit::Code))) });
+    }
+    // Called off before it began: whatever Slurm still holds under its name ends by itself.
+    let called_off = written.claim.as_ref().is_some_and(|claim| claim.job.is_none());
+    called_off.then(|| {
+        memories.forget(mark);
+        let note = Some("it was called off before it began".to_owned());
+        Observation { note, ..Observation::now(State::Ended(None)) }
+    })
+}
+
+/// The answer with the controller's, which is `job` or nothing.
+pub(crate) fn by_queue(
+    (mark, written): (&Mark, &Written),
+    (snapshot, job): (&Snapshot, Option<&Job>),
+    memories: &Memories,
+    pace: &Pace,
+    account: impl FnOnce() -> Result<Account, String>,
+) -> Observation {
+    let mut all = memories.lock();
+    let memory = all.entry(mark.clone()).or_default();
+    let age = snapshot.asked_at.map_or(Duration::ZERO, |at| at.elapsed());
+    let at_age = |state| Observation { state, age, note: None };
+    let Some(job) = job else {
+        if snapshot.asked_at <= memory.submitted_at {
+            return at_age(match &written.claim {
+                Some(claim) => live(claim),
+                None => State::Queued("it was submitted, and Slurm wasn't asked since".to_owned()),
+            });
+        }
+        let long = missed_for_long(memory, snapshot, pace);
+        drop(all);
+        return at_age(long.map_or_else(State::Unknown, |()| forgotten(written, account)));
+    };
+    memory.missing = None;
+    let said = Some(job.said());
+    let state = match (job.word, &written.claim) {
+        // What has begun runs, even if an older answer says that it waits.
+        (Word::Active | Word::Pending, Some(claim)) => live(claim),
+        (Word::Pending, None) => waiting(memory, job, pace),
+        (Word::Active, None) => State::Queued(format!("starting on {}", job.nodes)),
+        (Word::Over, _) => {
+            let since = *memory.over_since.get_or_insert_with(Instant::now);
+            // Nothing can arrive any more of what never had a node.
+            if job.nodes.is_empty() || since.elapsed() >= pace.settle {
+                State::Ended(None)
+            } else {
+                State::Unknown(format!("{}; its own word may still arrive", job.said()))
+            }
+        }
+        (Word::Strange, _) => State::Unknown(format!("{}, which isn't known here", job.said())),
+    };
+    Observation { state, age, note: said }
+}
+
+fn live(claim: &Claim) -> State {
+    // The pid on another host names nothing here.
+    let job = claim.job.map(|job| job.to_string()).unwrap_or_default();
+    let notes = vec![("job", job), ("node", claim.node.clone())];
+    State::Live(Facts { notes, ..Facts::default() })
+}
+
+/// Reasons come and go while Slurm plans, so a hopeless one has to last.
+fn waiting(memory: &mut Memory, job: &Job, pace: &Pace) -> State {
+    if !is_hopeless(&job.reason) {
+        memory.hopeless_since = None;
+        return State::Queued(job.reason.clone());
+    }
+    let since = *memory.hopeless_since.get_or_insert_with(Instant::now);
+    if since.elapsed() >= pace.hopeless {
+        State::Stuck(format!("Slurm holds job {} for ever: {}", job.id, job.reason))
+    } else {
+        State::Queued(job.reason.clone())
+    }
+}
+
+/// Whether enough answers, over long enough, lacked it; the error says that it isn't so yet.
+fn missed_for_long(memory: &mut Memory, snapshot: &Snapshot, pace: &Pace) -> Result<(), String> {
+    let (since, count, number) = memory.missing.get_or_insert((Instant::now(), 0, u64::MAX));
+    if *number != snapshot.number {
+        *count += 1;
+        *number = snapshot.number;
+    }
+    if *count >= MISSED && since.elapsed() >= pace.forget {
+        return Ok(());
+    }
+    Err(format!("Slurm doesn't list it; asked {count} times"))
+}
+
+/// What is said of a job that the controller has forgotten.
+fn forgotten(written: &Written, account: impl FnOnce() -> Result<Account, String>) -> State {
+    match account() {
+        Ok(Account::Over(_)) => State::Ended(None),
+        Ok(Account::Open) => State::Unknown("Slurm doesn't list it, and accounting knows no end".to_owned()),
+        // A site's accounting may be down for hours: that is no news of the job.
+        Err(why) => State::Unknown(format!("Slurm doesn't list it, and {why}")),
+        // It has begun, so it was there; else it never was.
+        Ok(Account::Nothing) if written.claim.is_some() => State::Ended(None),
+        Ok(Account::Nothing) => State::Absent,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark() -> Mark {
+        Mark::new("r", "a", 1).unwrap()
+    }
+
+    fn job(word: Word, reason: &str, nodes: &str) -> Job {
+        let (state, reason, nodes) = (format!("{word:?}"), reason.to_owned(), nodes.to_owned());
+        Job { id: 7, word, state, reason, nodes, nonce: None }
+    }
+
+    fn claim() -> Claim {
+        Claim { job: Some(7), node: "n2".to_owned(), socket: String::new() }
+    }
+
+    fn pace(settle: u64) -> Pace {
+        let settle = Duration::from_secs(settle);
+        Pace { settle, hopeless: settle, forget: settle, ..Pace::default() }
+    }
+
+    fn seen(memories: &Memories, claim: Option<Claim>, job: Option<&Job>, number: u64, settle: u64) -> State {
+        let written = Written { claim, end: None };
+        let snapshot = Snapshot { asked_at: Some(Instant::now()), number, ..Snapshot::default() };
+        let account = || Ok(Account::Nothing);
+        by_queue((&mark(), &written), (&snapshot, job), memories, &pace(settle), account).state
+    }
+
+    #[test]
+    fn files_outrank_the_controller() {
+        let end = Some(End { code: Some(7), words: String::new() });
+        let found = by_record(&Written { claim: Some(claim()), end }, &Memories::default(), &mark());
+        assert_eq!(found.unwrap().state, State::Ended(Some(Exit::Code(7))));
+        let off = Claim { job: None, ..claim() };
+        let found = by_record(&Written { claim: Some(off), end: None }, &Memories::default(), &mark());
+        assert_eq!(found.unwrap().state, State::Ended(None));
+        assert_eq!(
+            by_record(&Written { claim: Some(claim()), end: None }, &Memories::default(), &mark()),
+            None
+        );
+    }
+
+    #[test]
+    fn the_controllers_end_counts_only_after_a_while_in_which_files_may_arrive() {
+        let over = job(Word::Over, "None", "n2");
+        let memories = Memories::default();
+        assert!(matches!(seen(&memories, Some(claim()), Some(&over), 1, 600), State::Unknown(_)));
+        assert_eq!(seen(&memories, Some(claim()), Some(&over), 1, 0), State::Ended(None));
+        let never_ran = job(Word::Over, "None", "");
+        assert_eq!(seen(&Memories::default(), None, Some(&never_ran), 1, 600), State::Ended(None));
+    }
+
+    #[test]
+    fn l9_a_job_that_isnt_listed_is_unknown_until_several_answers_lacked_it() {
+        let memories = Memories::default();
+        for _ in 0..9 {
+            // The same answer again is no other answer.
+            assert!(matches!(seen(&memories, None, None, 1, 0), State::Unknown(_)));
+        }
+        assert!(matches!(seen(&memories, None, None, 2, 0), State::Unknown(_)));
+        assert!(matches!(seen(&memories, None, None, 3, 600), State::Unknown(_)), "not for long enough");
+        assert_eq!(seen(&memories, None, None, 3, 0), State::Absent);
+        // One answer that has it counts more than all that hadn't.
+        let runs = job(Word::Active, "None", "n2");
+        assert!(matches!(seen(&memories, Some(claim()), Some(&runs), 4, 0), State::Live(_)));
+        assert!(matches!(seen(&memories, Some(claim()), None, 5, 0), State::Unknown(_)));
+    }
+
+    #[test]
+    fn l9_accounting_that_is_down_is_no_news_of_a_job() {
+        let written = Written { claim: Some(claim()), end: None };
+        let down = || Err("sacct: connection refused".to_owned());
+        assert!(matches!(forgotten(&written, down), State::Unknown(_)));
+        assert!(matches!(forgotten(&written, || Ok(Account::Open)), State::Unknown(_)));
+        assert_eq!(forgotten(&written, || Ok(Account::Over("x".to_owned()))), State::Ended(None));
+        assert_eq!(forgotten(&written, || Ok(Account::Nothing)), State::Ended(None));
+    }
+
+    #[test]
+    fn a_hopeless_reason_has_to_last_and_a_word_of_another_version_is_unknown() {
+        let stuck = job(Word::Pending, "PartitionConfig", "");
+        let memories = Memories::default();
+        assert!(matches!(seen(&memories, None, Some(&stuck), 1, 600), State::Queued(_)));
+        assert!(matches!(seen(&memories, None, Some(&stuck), 1, 0), State::Stuck(_)));
+        let hoping = job(Word::Pending, "Priority", "");
+        assert_eq!(seen(&memories, None, Some(&hoping), 1, 0), State::Queued("Priority".to_owned()));
+        let strange = job(Word::Strange, "None", "n1");
+        assert!(matches!(seen(&memories, Some(claim()), Some(&strange), 1, 0), State::Unknown(_)));
+    }
+
+    #[test]
+    fn what_was_submitted_after_an_answer_is_queued_whatever_that_answer_lacks() {
+        let memories = Memories::default();
+        let asked_at = Some(Instant::now());
+        memories.submitted(&mark());
+        let snapshot = Snapshot { asked_at, number: 1, ..Snapshot::default() };
+        let written = Written { claim: None, end: None };
+        let nothing = || Ok(Account::Nothing);
+        let found = by_queue((&mark(), &written), (&snapshot, None), &memories, &pace(0), nothing);
+        assert!(matches!(found.state, State::Queued(_)), "{found:?}");
+    }
+}

@@ -1,0 +1,314 @@
+//! The folder of one session on the shared file system: who it is, what runs, how it ended.
+//!
+//! `intent` is written before anything is submitted, `job` after; `claim` and `exit` come
+//! from the job. Each is whole or not there, and each is looked for by opening its name:
+//! a network file system revalidates that, and not what a list says. It leaves out the
+//! queue.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind as Io, Read, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use ilchul_substrate::{Error, ErrorKind, Mark, SessionSpec};
+
+const ACTION: &str = "keep a session's record";
+/// The most that is read of one file: each is a few lines.
+const FILE_MAX: u64 = 64 << 10;
+
+/// Who holds an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Claim {
+    /// `None`: it was called off before any job began it.
+    pub(crate) job: Option<u64>,
+    pub(crate) node: String,
+    pub(crate) socket: String,
+}
+
+/// How a session ended, as it was written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct End {
+    /// `None`: it was ended from outside, and nobody can know how.
+    pub(crate) code: Option<i32>,
+    /// Why, where that isn't the program's own affair.
+    pub(crate) words: String,
+}
+
+/// One session's folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) folder: PathBuf,
+    pub(crate) nonce: String,
+}
+
+impl Record {
+    /// Makes the folder and its `intent`; `None` where there is a whole one already.
+    pub(crate) fn make(folder: &Path, mark: &Mark) -> Result<Option<Self>, Error> {
+        if let Err(error) = DirBuilder::new().mode(0o700).create(folder) {
+            if error.kind() != Io::AlreadyExists {
+                return Err(failed(folder, error));
+            }
+            if Self::open(folder)?.is_some() {
+                return Ok(None);
+            }
+            let detail = format!("`{mark}`: `{}` holds something else, or half a record", folder.display());
+            return Err(Error::new(ErrorKind::Conflict, "start session", detail));
+        }
+        let record = Self { folder: folder.to_owned(), nonce: nonce()? };
+        // There from the start: that a name is missing is what network file systems remember longest.
+        record.write("exit", b"")?;
+        record.write("intent", format!("{}\n", record.nonce).as_bytes())?;
+        Ok(Some(record))
+    }
+
+    /// The record in `folder`; `None` where there is none, or no whole one.
+    pub(crate) fn open(folder: &Path) -> Result<Option<Self>, Error> {
+        let text = read(&folder.join("intent")).map_err(|error| failed(folder, error))?;
+        let nonce = text.as_deref().and_then(|text| text.lines().next()).filter(|nonce| is_nonce(nonce));
+        Ok(nonce.map(|nonce| Self { folder: folder.to_owned(), nonce: nonce.to_owned() }))
+    }
+
+    /// The job that the submit answered with, once that is known.
+    pub(crate) fn job(&self) -> Result<Option<u64>, Error> {
+        let text = read(&self.folder.join("job")).map_err(|error| failed(&self.folder, error))?;
+        Ok(text.and_then(|text| text.trim().parse().ok()))
+    }
+
+    pub(crate) fn set_job(&self, id: u64) -> Result<(), Error> {
+        self.write("job", format!("{id}\n").as_bytes())
+    }
+
+    /// Who took the attempt, if anybody did.
+    pub(crate) fn claim(&self) -> Result<Option<Claim>, Error> {
+        let text = read(&self.folder.join("claim")).map_err(|error| failed(&self.folder, error))?;
+        let Some(text) = text else { return Ok(None) };
+        let value = |name: &str| {
+            let mut lines = text.lines().filter_map(|line| line.split_once('='));
+            lines.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned()).unwrap_or_default()
+        };
+        Ok(Some(Claim { job: value("job").parse().ok(), node: value("node"), socket: value("socket") }))
+    }
+
+    /// Takes the claim ourselves, so that no job can begin any more; false where one has begun.
+    pub(crate) fn call_off(&self) -> Result<bool, Error> {
+        let mine = self.folder.join(format!("claim.{}", std::process::id()));
+        let text = format!("nonce={}\nnode=\nsocket=\ncalled_off=1\n", self.nonce);
+        self.write(mine.file_name().map_or("claim.new".as_ref(), |name| name), text.as_bytes())?;
+        let linked = fs::hard_link(&mine, self.folder.join("claim"));
+        let _ = fs::remove_file(&mine);
+        match linked {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == Io::AlreadyExists => {
+                Ok(self.claim()?.is_some_and(|claim| claim.job.is_none()))
+            }
+            Err(error) => Err(failed(&self.folder, error)),
+        }
+    }
+
+    /// How it ended, if that was written down.
+    pub(crate) fn end(&self) -> Result<Option<End>, Error> {
+        let text = read(&self.folder.join("exit")).map_err(|error| failed(&self.folder, error))?;
+        let Some(rest) = text.as_deref().and_then(|text| text.trim_end().strip_prefix(self.nonce.as_str()))
+        else {
+            return Ok(None);
+        };
+        let (code, words) = rest.trim_start().split_once(' ').unwrap_or((rest.trim_start(), ""));
+        Ok(Some(End { code: code.parse().ok(), words: words.to_owned() }))
+    }
+
+    /// Writes down an end that nobody inside did.
+    pub(crate) fn set_end(&self, words: &str) -> Result<(), Error> {
+        self.write("exit", format!("{} - {words}\n", self.nonce).as_bytes())
+    }
+
+    /// Surroundings and program, for the job's script.
+    pub(crate) fn set_spec(&self, mark: &Mark, spec: &SessionSpec, grace: u64) -> Result<(), Error> {
+        let refused =
+            |why: String| Error::new(ErrorKind::Refused, "start session", format!("`{mark}`: {why}"));
+        let mut text = OsString::new();
+        let mut line = |words: &[&OsStr]| {
+            for word in words {
+                text.push(word);
+            }
+            text.push("\n");
+        };
+        let quoted = |value: &OsStr| quote(value).ok_or_else(|| refused("a value holds a NUL".to_owned()));
+        // Before the set-up lines: those may build on it, and change it.
+        for (name, value) in &spec.env {
+            let Some(name) = name.to_str().filter(|name| is_name(name)) else {
+                return Err(refused(format!("`{}` can't be a variable of a shell", name.display())));
+            };
+            line(&["export ".as_ref(), name.as_ref(), "=".as_ref(), &quoted(value)?]);
+        }
+        for (name, value) in [("cwd", spec.cwd.as_os_str()), ("log", spec.log.as_os_str())] {
+            line(&[name.as_ref(), "=".as_ref(), &quoted(value)?]);
+        }
+        line(&["title=".as_ref(), &quoted(spec.title.as_ref())?]);
+        line(&["capture=".as_ref(), if spec.capture { "1" } else { "0" }.as_ref()]);
+        line(&["grace=".as_ref(), grace.to_string().as_ref()]);
+        if let Some(file) = &spec.request.env_file {
+            line(&["env_file ".as_ref(), &quoted(file.as_os_str())?]);
+        }
+        for step in &spec.request.setup {
+            line(&["step ".as_ref(), &quoted(step.as_ref())?]);
+        }
+        self.write("spec", text.as_bytes())?;
+        let words: Option<Vec<OsString>> = spec.argv.iter().map(|word| quote(word)).collect();
+        let words = words.filter(|words| !words.is_empty());
+        let words = words
+            .ok_or_else(|| refused("there is no program to run, or a NUL in its arguments".to_owned()))?;
+        let mut command = OsString::from("echo \"$$\" > \"$1\"\nexec");
+        for word in words {
+            command.push(" ");
+            command.push(word);
+        }
+        command.push("\n");
+        self.write("command", command.as_bytes())
+    }
+
+    fn write(&self, name: impl AsRef<Path>, bytes: &[u8]) -> Result<(), Error> {
+        whole(&self.folder.join(name), bytes).map_err(|error| failed(&self.folder, error))
+    }
+}
+
+/// A file that is whole for every reader, and on the disk of its server.
+pub(crate) fn whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    let mut suffix = String::new();
+    let _ = write!(suffix, ".{}.tmp", std::process::id());
+    temporary.push(suffix);
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)
+}
+
+fn read(path: &Path) -> io::Result<Option<String>> {
+    let mut bytes = Vec::new();
+    match File::open(path).and_then(|file| file.take(FILE_MAX).read_to_end(&mut bytes)) {
+        Ok(_) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if error.kind() == Io::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn failed(folder: &Path, error: io::Error) -> Error {
+    Error::io(ACTION, format!("`{}`", folder.display()), error)
+}
+
+fn nonce() -> Result<String, Error> {
+    let mut bytes = [0_u8; 16];
+    let source = Path::new("/dev/urandom");
+    File::open(source)
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .map_err(|error| failed(source, error))?;
+    Ok(bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    }))
+}
+
+/// 32 hexadecimal digits.
+pub(crate) fn is_nonce(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+fn is_name(name: &str) -> bool {
+    let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+    first && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// A word that a shell reads back as it is; `None` with a NUL, which nothing can quote.
+pub(crate) fn quote(word: &OsStr) -> Option<OsString> {
+    let bytes = word.as_bytes();
+    if bytes.contains(&0) {
+        return None;
+    }
+    let mut quoted = vec![b'\''];
+    for byte in bytes {
+        match byte {
+            b'\'' => quoted.extend(b"'\\''"),
+            other => quoted.push(*other),
+        }
+    }
+    quoted.push(b'\'');
+    Some(OsString::from_vec(quoted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    fn record() -> (tempfile::TempDir, Record) {
+        let dir = tempfile::tempdir().unwrap();
+        let mark = Mark::new("r", "a", 1).unwrap();
+        let record = Record::make(&dir.path().join("x"), &mark).unwrap().unwrap();
+        (dir, record)
+    }
+
+    #[test]
+    fn a_record_is_made_once_and_found_again() {
+        let (dir, record) = record();
+        let mark = Mark::new("r", "a", 1).unwrap();
+        assert_eq!(Record::make(&record.folder, &mark).unwrap(), None);
+        assert_eq!(Record::open(&record.folder).unwrap(), Some(record.clone()));
+        assert_eq!(Record::open(dir.path()).unwrap(), None);
+        assert_eq!(
+            (record.job().unwrap(), record.claim().unwrap(), record.end().unwrap()),
+            (None, None, None)
+        );
+        record.set_job(7).unwrap();
+        assert_eq!(record.job().unwrap(), Some(7));
+    }
+
+    #[test]
+    fn half_a_record_is_in_the_way_and_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let mark = Mark::new("r", "a", 1).unwrap();
+        std::fs::write(dir.path().join("intent"), "not a nonce\n").unwrap();
+        let error = Record::make(dir.path(), &mark).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        assert_eq!(std::fs::read_to_string(dir.path().join("intent")).unwrap(), "not a nonce\n");
+    }
+
+    #[test]
+    fn what_was_called_off_is_never_begun_and_what_was_begun_is_never_called_off() {
+        let (_dir, mine) = record();
+        assert!(mine.call_off().unwrap());
+        assert!(mine.call_off().unwrap(), "twice is once");
+        assert_eq!(mine.claim().unwrap().map(|claim| claim.job), Some(None));
+        let (_dir, begun) = record();
+        std::fs::write(begun.folder.join("claim"), "nonce=x\njob=7\nnode=n2\nsocket=/tmp/s\n").unwrap();
+        assert!(!begun.call_off().unwrap());
+        assert_eq!(begun.claim().unwrap().unwrap().node, "n2");
+    }
+
+    #[test]
+    fn an_end_counts_only_under_its_own_nonce() {
+        let (_dir, record) = record();
+        let write = |text: String| std::fs::write(record.folder.join("exit"), text).unwrap();
+        write(format!("{} 7 \n", "0".repeat(32)));
+        assert_eq!(record.end().unwrap(), None);
+        write(format!("{} 7 \n", record.nonce));
+        assert_eq!(record.end().unwrap(), Some(End { code: Some(7), words: String::new() }));
+        write(format!("{} 143 its wall time\n", record.nonce));
+        assert_eq!(record.end().unwrap().unwrap().words, "its wall time");
+        record.set_end("released").unwrap();
+        assert_eq!(record.end().unwrap(), Some(End { code: None, words: "released".to_owned() }));
+    }
+
+    #[test]
+    fn a_shell_reads_back_any_word_as_it_was() {
+        for word in ["", "a b", "it's", "$(touch x)`y`", "-n", "ä\n\\", "#{x}"] {
+            let mut script = OsString::from("printf %s ");
+            script.push(quote(word.as_ref()).unwrap());
+            let out = Command::new("sh").arg("-c").arg(script).output().unwrap();
+            assert_eq!(String::from_utf8(out.stdout).unwrap(), word);
+        }
+        assert_eq!(quote("a\0b".as_ref()), None);
+    }
+}

@@ -1,0 +1,110 @@
+//! Slurm's words for the state of a job, each mapped by hand.
+//!
+//! A word that isn't on the list is unknown, never a failure: newer versions have
+//! more of them. It leaves out what follows for a session; that is `look.rs`.
+
+/// What a word of Slurm's says of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// It waits for its turn.
+    Pending,
+    /// It has nodes, and its script is about to start, runs, or is being ended.
+    Active,
+    /// Over, as far as the controller knows.
+    Over,
+    /// A word of another version.
+    Strange,
+}
+
+const LIST: &[(&str, Word)] = &[
+    ("PENDING", Word::Pending),
+    ("REQUEUED", Word::Pending),
+    ("REQUEUE_FED", Word::Pending),
+    ("REQUEUE_HOLD", Word::Pending),
+    ("SPECIAL_EXIT", Word::Pending),
+    ("RESV_DEL_HOLD", Word::Pending),
+    ("CONFIGURING", Word::Active),
+    ("RUNNING", Word::Active),
+    ("SUSPENDED", Word::Active),
+    ("STOPPED", Word::Active),
+    ("RESIZING", Word::Active),
+    ("SIGNALING", Word::Active),
+    ("STAGE_OUT", Word::Active),
+    ("COMPLETING", Word::Active),
+    ("COMPLETED", Word::Over),
+    ("FAILED", Word::Over),
+    ("CANCELLED", Word::Over),
+    ("TIMEOUT", Word::Over),
+    ("OUT_OF_MEMORY", Word::Over),
+    ("NODE_FAIL", Word::Over),
+    ("BOOT_FAIL", Word::Over),
+    ("LAUNCH_FAILED", Word::Over),
+    ("DEADLINE", Word::Over),
+    ("PREEMPTED", Word::Over),
+    ("REVOKED", Word::Over),
+];
+
+/// What `word` says; `CANCELLED by 1000` is sacct's way of saying who.
+pub(crate) fn read(word: &str) -> Word {
+    let word = word.split([' ', '+']).next().unwrap_or_default();
+    LIST.iter().find(|(known, _)| *known == word).map_or(Word::Strange, |(_, said)| *said)
+}
+
+/// Reasons for which a pending job waits for ever, unless somebody changes job or cluster.
+const HOPELESS: &[&str] = &[
+    "PartitionConfig",
+    "PartitionTimeLimit",
+    "PartitionNodeLimit",
+    "AccountNotAllowed",
+    "QOSNotAllowed",
+    "InvalidAccount",
+    "InvalidQOS",
+    "BadConstraints",
+    "DependencyNeverSatisfied",
+    "JobHeldAdmin",
+    "QOSTimeLimit",
+    "AssocMaxWallDurationPerJobLimit",
+    "QOSMaxWallDurationPerJobLimit",
+    "QOSMaxCpuPerJobLimit",
+    "QOSMaxNodePerJobLimit",
+    "AssocMaxCpuPerJobLimit",
+    "AssocMaxNodePerJobLimit",
+];
+
+/// Whether a job that is pending for `reason` will never run as things are.
+pub(crate) fn is_hopeless(reason: &str) -> bool {
+    HOPELESS.contains(&reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_of_the_manual_is_on_the_list_and_another_one_is_strange() {
+        let manual = "BOOT_FAIL CANCELLED COMPLETED CONFIGURING COMPLETING DEADLINE FAILED NODE_FAIL \
+            OUT_OF_MEMORY PENDING PREEMPTED RUNNING RESV_DEL_HOLD REQUEUE_FED REQUEUE_HOLD REQUEUED RESIZING \
+            REVOKED SIGNALING SPECIAL_EXIT STAGE_OUT STOPPED SUSPENDED TIMEOUT LAUNCH_FAILED";
+        for word in manual.split_whitespace() {
+            assert_ne!(read(word), Word::Strange, "{word}");
+        }
+        for word in ["", "running", "EXPEDITING", "RUNNINGS", "UNKNOWN"] {
+            assert_eq!(read(word), Word::Strange, "{word}");
+        }
+    }
+
+    #[test]
+    fn who_cancelled_it_doesnt_matter() {
+        assert_eq!(read("CANCELLED by 1000"), Word::Over);
+        assert_eq!(read("CANCELLED+"), Word::Over);
+    }
+
+    #[test]
+    fn waiting_for_others_is_hope() {
+        for reason in ["Priority", "Resources", "None", "BeginTime", "JobHeldUser", "QOSMaxJobsPerUserLimit"]
+        {
+            assert!(!is_hopeless(reason), "{reason}");
+        }
+        assert!(is_hopeless("PartitionTimeLimit"));
+    }
+}

@@ -1,0 +1,10 @@
+//! The tests against a real Slurm: one program, one cluster, which `scripts/slurm-test` starts.
+//!
+//! Left out: nodes and controllers that fail, which would disturb the tests beside them;
+//! those are in the program's own `tests/slurm`.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of a test may panic as the test may")]
+
+mod common;
+mod conformance;
+mod session;

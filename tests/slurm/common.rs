@@ -1,0 +1,134 @@
+//! A sealed world that knows the cluster, and the cluster's own switches.
+//!
+//! It leaves out assertions.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::world::{Ran, Up, World, ran};
+
+/// How long anything may take here: a node that vanished is missed only after half a minute.
+pub const LONG: Duration = Duration::from_secs(150);
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// A world on the cluster, which is whole again when the next test gets it.
+pub struct Site {
+    pub world: World,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Site {
+    pub fn with(tasks: &str) -> Self {
+        Self::with_poll("500ms", tasks)
+    }
+
+    pub fn with_poll(poll: &str, tasks: &str) -> Self {
+        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let world = World::with(&format!("slurm: {{ poll: {poll} }}\n{tasks}"));
+        Self { world, _turn: turn }
+    }
+
+    pub fn ilchul(&self, args: &[&str]) -> Command {
+        let mut command = self.world.ilchul(args);
+        command.env(
+            "SLURM_CONF",
+            std::env::var_os("SLURM_CONF").unwrap_or_else(|| panic!("run scripts/slurm-test")),
+        );
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> Ran {
+        ran(&self.ilchul(args).output().unwrap())
+    }
+
+    /// `up` on the cluster, to its end.
+    pub fn up(&self) -> Ran {
+        self.run(&["up", "--session", "slurm"])
+    }
+
+    pub fn start_up(&self) -> Up {
+        self.world.spawn(self.ilchul(&["up", "--session", "slurm"]))
+    }
+
+    /// The node and job of a worker that runs.
+    pub fn claim(&self, worker: &str) -> (String, String) {
+        let run = self.world.run_id().unwrap();
+        let path = self.world.home().run(&run).join(format!("slurm/ilchul.{run}.{worker}/claim"));
+        let text = until("the claim", || std::fs::read_to_string(&path).ok());
+        let value = |name: &str| {
+            let found = text.lines().find_map(|line| line.strip_prefix(&format!("{name}=")));
+            found.unwrap_or_default().to_owned()
+        };
+        (value("node"), value("job"))
+    }
+
+    /// Jobs of this world's run that Slurm holds in one of these states.
+    pub fn jobs(&self, states: &str) -> Vec<String> {
+        let run = self.world.run_id().unwrap();
+        let all = slurm(&["squeue", "--me", "-h", "-t", states, "-o", "%j"]);
+        all.lines().filter(|name| name.starts_with(&format!("ilchul.{run}."))).map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if let Some(run) = self.world.run_id() {
+            for line in slurm(&["squeue", "--me", "-h", "-o", "%A %j"]).lines() {
+                if let Some((id, _)) = line.split_once(' ').filter(|(_, name)| name.contains(&run)) {
+                    slurm(&["scancel", id]);
+                }
+            }
+        }
+        cluster(&["start"]);
+    }
+}
+
+pub fn slurm(words: &[&str]) -> String {
+    let output = Command::new(words[0]).args(&words[1..]).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+fn folder() -> String {
+    std::env::var("ILCHUL_SLURM_DIR")
+        .unwrap_or_else(|_| panic!("there is no cluster: run scripts/slurm-test"))
+}
+
+/// One verb of `scripts/slurm-cluster`.
+pub fn cluster(words: &[&str]) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/slurm-cluster");
+    let mut command = Command::new(script);
+    command.arg(words[0]).arg(folder()).args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null());
+    assert!(command.status().unwrap().success(), "{words:?}");
+}
+
+/// The controller's process.
+pub fn controller() -> nix::unistd::Pid {
+    let text = std::fs::read_to_string(Path::new(&folder()).join("slurmctld.pid")).unwrap();
+    let pid = text.trim().parse().unwrap();
+    assert!(pid > 1);
+    nix::unistd::Pid::from_raw(pid)
+}
+
+/// The first `Some` of `look`, within [`LONG`].
+#[track_caller]
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + LONG;
+    loop {
+        let late = Instant::now() >= deadline;
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(!late, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// `up`'s end, which may take longer here than elsewhere.
+#[track_caller]
+pub fn ended(mut up: Up) -> Ran {
+    until("the end of `up`", || up.has_ended().then_some(()));
+    up.wait()
+}

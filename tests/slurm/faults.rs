@@ -1,0 +1,124 @@
+//! Nodes and controllers that fail, and what a run makes of it.
+//!
+//! It leaves out accounting that fails: this cluster has none, which is the other usual case.
+
+use nix::sys::signal::{Signal, kill};
+
+use crate::common::{Site, cluster, controller, ended, slurm, until};
+use crate::world::wait_until;
+
+/// The first attempt says where it is and waits; a later one ends at once. With its own words on
+/// the standard output, so that a late writer is told from its successor.
+const TWICE: &str = "limits: { workers: 2, grace: 2s }\ntasks:\n  a:\n    retries: 1\n    run: 'echo $ILCHUL_ATTEMPT >> $W/ledger; echo $ILCHUL_ATTEMPT > out.txt; test $ILCHUL_ATTEMPT = 2 || while ! test -e $W/go; do sleep 0.1; done'\n    evidence: [ { exit: 0 }, { artifact: out.txt } ]\n";
+
+#[test]
+fn l7_a_node_that_hangs_costs_an_attempt_and_its_late_writer_changes_nothing() {
+    let site = Site::with(TWICE);
+    let up = site.start_up();
+    wait_until("the work", || site.world.ledger().len() == 1);
+    site.world.await_task("a", "in_progress");
+    let (node, _) = site.claim("a.1");
+    cluster(&["hang", &node]);
+    // The controller misses the node; the job's processes live on all the while.
+    ended(up).exits(0);
+    let state = site.world.state();
+    assert_eq!(state.tasks[0].attempt, 2);
+    let tasks = site.run(&["status", "--json"]).stdout;
+    // What the first attempt still had to say was said under a dead token.
+    site.world.touch("go");
+    let exit = site.world.mail("a.1").join("exit.json");
+    until("the late writer's word", || exit.exists().then_some(()));
+    let again = site.run(&["status", "--json"]).stdout;
+    let strip = |text: &str| {
+        let whole: serde_json::Value = serde_json::from_str(text).unwrap();
+        whole["data"]["tasks"][0].clone()
+    };
+    assert_eq!(strip(&again), strip(&tasks));
+    site.up().exits(0);
+    assert_eq!(site.world.ledger(), ["1", "2"]);
+}
+
+#[test]
+fn a_node_that_crashes_costs_an_attempt_and_no_more() {
+    let site = Site::with(TWICE);
+    let up = site.start_up();
+    wait_until("the work", || site.world.ledger().len() == 1);
+    site.world.await_task("a", "in_progress");
+    let (node, _) = site.claim("a.1");
+    cluster(&["crash", &node]);
+    ended(up).exits(0);
+    assert_eq!(site.world.ledger(), ["1", "2"]);
+    assert_eq!(site.world.state().tasks[0].attempt, 2);
+}
+
+#[test]
+fn l16_a_controller_that_is_frozen_during_a_submit_leads_to_one_execution() {
+    let site = Site::with("tasks: { a: { run: 'echo a >> $W/ledger' } }");
+    // Known to be there, so that only the submit meets the frozen one.
+    slurm(&["sinfo"]);
+    let pid = controller();
+    kill(pid, Signal::SIGSTOP).unwrap();
+    let up = site.start_up();
+    // sbatch gives up after ten seconds, and the controller works off what it was sent.
+    let folder = until("the intent", || {
+        let run = site.world.run_id()?;
+        let folder = site.world.home().run(&run).join(format!("slurm/ilchul.{run}.a.1"));
+        folder.join("command").exists().then_some(folder)
+    });
+    let began = std::time::Instant::now();
+    until("sbatch to give up", || (began.elapsed().as_secs() >= 14).then_some(()));
+    assert!(!folder.join("job").exists());
+    kill(pid, Signal::SIGCONT).unwrap();
+    ended(up).exits(0);
+    until("the queue to be empty", || site.jobs("PENDING,RUNNING").is_empty().then_some(()));
+    assert_eq!(site.world.ledger(), ["a"]);
+    assert_eq!(site.world.state().tasks[0].attempt, 1);
+}
+
+#[test]
+fn a_controller_that_is_killed_just_after_a_submit_loses_no_work() {
+    let site = Site::with("tasks: { a: { retries: 1, run: 'echo $ILCHUL_ATTEMPT >> $W/ledger; sleep 2' } }");
+    let up = site.start_up();
+    // Before it saved its state: the record of the job may be gone, its process isn't.
+    wait_until("the work", || site.world.ledger().len() == 1);
+    cluster(&["restart"]);
+    ended(up).exits(0);
+    // Whether the record survived is chance; that one attempt never runs twice isn't.
+    let ledger = site.world.ledger();
+    assert!(ledger == ["1"] || ledger == ["1", "2"], "{ledger:?}");
+}
+
+#[test]
+fn l9_a_controller_that_is_away_ends_nothing() {
+    let site =
+        Site::with("tasks: { a: { run: 'echo a >> $W/ledger; while ! test -e $W/go; do sleep 0.1; done' } }");
+    let up = site.start_up();
+    site.world.await_task("a", "in_progress");
+    let pid = controller();
+    kill(pid, Signal::SIGSTOP).unwrap();
+    let began = std::time::Instant::now();
+    until("some looks that fail", || (began.elapsed().as_secs() >= 12).then_some(()));
+    // The worker ends while nobody could ask Slurm: its own word is enough.
+    site.world.touch("go");
+    let exit = site.world.mail("a.1").join("exit.json");
+    until("its end", || exit.exists().then_some(()));
+    kill(pid, Signal::SIGCONT).unwrap();
+    ended(up).exits(0);
+    assert_eq!(site.world.ledger(), ["a"]);
+    assert_eq!(site.world.state().tasks[0].attempt, 1);
+}
+
+#[test]
+fn a_record_that_the_controller_forgot_is_settled_from_the_jobs_own_word() {
+    let site =
+        Site::with("tasks: { a: { run: 'echo a >> $W/ledger; while ! test -e $W/go; do sleep 0.1; done' } }");
+    let up = site.start_up();
+    site.world.await_task("a", "in_progress");
+    up.kill();
+    site.world.touch("go");
+    // This cluster forgets soon; sites do after minutes.
+    until("Slurm to forget it", || site.jobs("all").is_empty().then_some(()));
+    site.up().exits(0);
+    assert_eq!(site.world.ledger(), ["a"]);
+    assert_eq!(site.world.state().tasks[0].attempt, 1);
+}
