@@ -1,3 +1,5 @@
+//! What prompts say, and what other workers can't make them say.
+
 use super::*;
 use crate::workflow::TaskKind;
 

@@ -141,8 +141,7 @@ pub struct Adapter {
     pub install: String,
     /// How a person logs in with it; empty where there is nothing to do.
     pub login: String,
-    /// What else a person should know, a sentence each; not kept with a run.
-    #[serde(default, skip_serializing)]
+    /// What else a person should know, a sentence each.
     pub notes: Vec<String>,
     /// Beginnings of the versions that were tried, in whole numbers: `0.169` is `0.169.3` and not `0.1690`.
     pub verified: Vec<String>,

@@ -22,7 +22,7 @@ const MAX_FILE_NAME: usize = 100;
 
 impl Sink<'_> {
     /// A list of texts; none where the key isn't there.
-    pub(super) fn texts(&mut self, at: &Path<'_>, body: &Fields<'_, '_>, key: &str) -> Vec<String> {
+    pub(super) fn text_list(&mut self, at: &Path<'_>, body: &Fields<'_, '_>, key: &str) -> Vec<String> {
         let Some(field) = body.get(key) else { return Vec::new() };
         let at = at.key(field.key.name);
         let items = self.list(&at, field.value).unwrap_or_default().iter().enumerate();
@@ -52,7 +52,7 @@ impl Sink<'_> {
         let at = at.key("access");
         let Some(levels) = self.fields(&at, field.value, &keys::LEVELS) else { return BTreeMap::new() };
         let named = Access::WORDS.iter().filter(|word| levels.get(word).is_some());
-        named.filter_map(|word| Some((Access::of(word)?, self.texts(&at, &levels, word)))).collect()
+        named.filter_map(|word| Some((Access::of(word)?, self.text_list(&at, &levels, word)))).collect()
     }
 
     /// What is set, and what is passed on. A variable of ilchul's own can be neither.
@@ -78,7 +78,7 @@ impl Sink<'_> {
                 }
             }
         }
-        let pass = self.texts(&at, &inner, "pass");
+        let pass = self.text_list(&at, &inner, "pass");
         for (index, name) in pass.iter().enumerate() {
             if let (Err(fault), Some(field)) = (scalar::variable(name), inner.get("pass")) {
                 self.error(&at.key("pass").index(index), field.value.span, fault.message);
@@ -116,14 +116,14 @@ impl Sink<'_> {
             return AgentSignals::default();
         };
         AgentSignals {
-            ready: self.texts(&at, &body, "ready"),
-            progress: self.texts(&at, &body, "progress"),
-            tool_open: self.texts(&at, &body, "tool_open"),
-            tool_close: self.texts(&at, &body, "tool_close"),
-            needs_input: self.texts(&at, &body, "needs_input"),
-            turn_end: self.texts(&at, &body, "turn_end"),
-            turn_failed: self.texts(&at, &body, "turn_failed"),
-            limited: self.texts(&at, &body, "limited"),
+            ready: self.text_list(&at, &body, "ready"),
+            progress: self.text_list(&at, &body, "progress"),
+            tool_open: self.text_list(&at, &body, "tool_open"),
+            tool_close: self.text_list(&at, &body, "tool_close"),
+            needs_input: self.text_list(&at, &body, "needs_input"),
+            turn_end: self.text_list(&at, &body, "turn_end"),
+            turn_failed: self.text_list(&at, &body, "turn_failed"),
+            limited: self.text_list(&at, &body, "limited"),
         }
     }
 
@@ -131,13 +131,13 @@ impl Sink<'_> {
         let at = at.key("stream");
         let body = self.fields(&at, field.value, &keys::STREAM)?;
         let rules = StreamRules {
-            name: self.texts(&at, &body, "name"),
+            name: self.text_list(&at, &body, "name"),
             each: self.one(&at, &body, "each"),
-            each_name: self.texts(&at, &body, "each_name"),
-            session: self.texts(&at, &body, "session"),
-            error: self.texts(&at, &body, "error"),
+            each_name: self.text_list(&at, &body, "each_name"),
+            session: self.text_list(&at, &body, "session"),
+            error: self.text_list(&at, &body, "error"),
             show: self.each(&at, &body, "show", Self::show),
-            drop: self.texts(&at, &body, "drop"),
+            drop: self.text_list(&at, &body, "drop"),
         };
         for (key, picks) in [("session", &rules.session), ("error", &rules.error)] {
             self.picks(&at, (&body, key), picks);
@@ -179,7 +179,7 @@ impl Sink<'_> {
             // The key table allows no other word.
             Some(_) | None => UsageFold::Last,
         };
-        let (tokens, usd) = (self.texts(at, &body, "tokens"), self.one(at, &body, "usd"));
+        let (tokens, usd) = (self.text_list(at, &body, "tokens"), self.one(at, &body, "usd"));
         Some(UsageRule { on: self.one(at, &body, "on")?, tokens, usd, fold })
     }
 
@@ -189,8 +189,8 @@ impl Sink<'_> {
         Some(ResultFile {
             file: self.one(&at, &body, "file")?,
             path: self.one(&at, &body, "path")?,
-            ok: self.texts(&at, &body, "ok"),
-            tokens: self.texts(&at, &body, "tokens"),
+            ok: self.text_list(&at, &body, "ok"),
+            tokens: self.text_list(&at, &body, "tokens"),
             usd: self.one(&at, &body, "usd"),
         })
     }
@@ -199,10 +199,10 @@ impl Sink<'_> {
         let at = at.key("limits");
         let mut rules = LimitRules::default();
         let Some(body) = self.fields(&at, field.value, &keys::RATE) else { return rules };
-        rules.phrases = self.texts(&at, &body, "phrases");
-        rules.wait = self.texts(&at, &body, "wait");
-        rules.seconds = self.texts(&at, &body, "seconds");
-        rules.until = self.texts(&at, &body, "until");
+        rules.phrases = self.text_list(&at, &body, "phrases");
+        rules.wait = self.text_list(&at, &body, "wait");
+        rules.seconds = self.text_list(&at, &body, "seconds");
+        rules.until = self.text_list(&at, &body, "until");
         if let Some(time) = self.time(&at, &body, "default") {
             rules.default_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         }
