@@ -29,6 +29,8 @@ pub(super) struct Finished {
     pub(super) acked: bool,
     /// Why it was ended from outside, if it was.
     pub(super) stopped: Option<&'static str>,
+    /// Its turn was over before it was ended: what it made of our signal is no exit of the work.
+    pub(super) over: bool,
     /// What it used, as far as that was told.
     pub(super) usage: Option<Usage>,
 }
@@ -54,6 +56,7 @@ pub(super) fn ended(
         write_report(session, &compose(assignment, &end, finished.stopped))?;
     }
     let (code, signal, error) = match end {
+        End::Code(_) | End::Signal(_) if finished.over => (Some(0), None, None),
         End::Code(code) => (Some(code), None, None),
         End::Signal(signal) => (None, Some(signal), None),
         End::Unseen => (None, None, Some("its end wasn't seen".to_owned())),

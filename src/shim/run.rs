@@ -274,6 +274,7 @@ impl<'a, 'b> Attempt<'a, 'b> {
             started_at: self.child.started_at,
             acked: self.lasting.acked,
             stopped: self.stopped,
+            over: false,
             usage: None,
         };
         let tail = self.relay.lens().map(|lens| lens.tail()).unwrap_or_default();

@@ -149,7 +149,8 @@ impl World {
     /// A repository with one commit, and no workflow yet.
     pub fn new() -> Self {
         // Short, because the path of tmux's socket may have 107 bytes.
-        let dir = tempfile::Builder::new().prefix("ia").tempdir_in("/tmp").unwrap();
+        let within = std::env::var_os("ILCHUL_TEST_ROOT").unwrap_or_else(|| "/tmp".into());
+        let dir = tempfile::Builder::new().prefix("ia").tempdir_in(within).unwrap();
         let world = Self { dir, path: std::env::var_os("PATH").unwrap() };
         for folder in ["repo/src", "user", "tmux"] {
             fs::create_dir_all(world.root().join(folder)).unwrap();

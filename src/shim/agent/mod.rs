@@ -63,7 +63,13 @@ pub(super) fn run(
     }
     lasting.drop_box.look_last(assignment);
     let usage = lasting.watch.as_ref().and_then(Watch::usage);
-    let finished = Finished { started_at, usage, acked: lasting.acked, ..turn.finished };
+    let finished = Finished {
+        started_at,
+        usage,
+        acked: lasting.acked,
+        over: turn.verdict == Some(Verdict::Over),
+        ..turn.finished
+    };
     finish::ended(session, assignment, &finished)
 }
 

@@ -62,7 +62,7 @@ impl Voice<'_> {
 
     /// Says that its provider refuses work for now.
     pub(super) fn limited(&self, limit: &Limit) {
-        let summary = format!("{} was told to wait {} s", self.spec.adapter, limit.seconds);
+        let summary = format!("{} met a rate limit; the task waits {} s", self.spec.adapter, limit.seconds);
         let reason = format!("rate_limited: {}", limit.why);
         let report = finish::report(self.assignment, ReportStatus::Failed, summary, Some(reason));
         self.put(&Report { by: Some(ReportBy::Shim), retry_after: Some(limit.seconds), ..report });

@@ -110,6 +110,11 @@ impl<'a> Watch<'a> {
 
     /// Takes what is new.
     pub(in crate::shim) fn look(&mut self, lens: Option<&mut Lens>, printed: u64, now: Instant) {
+        // Hooks first: an agent waits for each of them before it prints what followed.
+        for (name, value) in self.events.look() {
+            self.note_event(&value);
+            self.hear(&name, &value, now);
+        }
         if let Some(lens) = lens {
             for record in lens.records() {
                 self.note_line(record.line.as_deref());
@@ -118,10 +123,6 @@ impl<'a> Watch<'a> {
             self.turn.ready |= self.spec.ready == AgentReady::Output && lens.printed() > 0;
         }
         self.turn.ready |= self.spec.ready == AgentReady::Output && printed > 0;
-        for (name, value) in self.events.look() {
-            self.note_event(&value);
-            self.hear(&name, &value, now);
-        }
         let version = self.result_version();
         if version.is_some() && version != self.result {
             self.result = version;
