@@ -13,6 +13,7 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
 
 use super::{Cli, docs, init, place, schema};
+use crate::engine::task_table::TaskPhase;
 use crate::engine::view::{RunView, TaskView, WorkerView};
 use crate::engine::worker_table::WorkerPhase;
 use crate::journal::Journal;
@@ -183,6 +184,7 @@ fn suits(command: &str, task: &TaskView) -> bool {
         "retry" => task.phase.is_terminal(),
         "cancel" | "wait" => !task.phase.is_terminal(),
         "approve" | "deny" => task.asks.is_some(),
+        "answer" => task.phase == TaskPhase::Blocked,
         "attach" | "logs" | "evidence" => task.attempt > 0,
         _ => true,
     }

@@ -21,7 +21,8 @@ set-option -g status-right-length 120
 "##;
 
 /// The keys, after the prefix and the first one: what runs in a popup, which needs tmux 3.2.
-const KEYS: [(&str, &str, &str); 5] = [
+const KEYS: [(&str, &str, &str); 6] = [
+    ("d", "the whole screen, with keys of its own", "ilchul dash"),
     ("s", "status", "ilchul status --watch"),
     ("w", "workers", "ilchul workers | less -R"),
     ("e", "events as they come", "ilchul events -f"),

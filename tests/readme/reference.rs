@@ -14,7 +14,7 @@ const TITLE: &str = "# The workflow file
 
 Every key, from the schema that `ilchul schema workflow` prints for editors. An unknown key is an
 error with its line. Rules between keys are told by `ilchul validate`; `ilchul plan` shows what a
-file would do. What the kinds of tasks and evidence are for is in the README.
+file would do. What tasks and evidence are for: `ilchul docs tasks`.
 
 To have it in an editor: `ilchul schema workflow > ilchul.schema.json`, and as the file's first line
 `# yaml-language-server: $schema=./ilchul.schema.json`.
