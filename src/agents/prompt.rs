@@ -61,7 +61,7 @@ pub fn render(task: &Task, told: &Told<'_>) -> String {
         Some(left) => format!(", {left} more after it"),
     };
     let mut statuses = "`done`, `failed`, `blocked` or `partial`".to_owned();
-    if task.evidence.items().iter().all(|item| allows_none(item)) {
+    if task.evidence.items().iter().all(allows_none) {
         statuses.push_str(", or `no_change` where nothing had to be done");
     }
     let quotes = told.task.contains("<<<") || told.refuted.is_some();

@@ -7,15 +7,14 @@ use crate::workflow::Agent;
 pub fn read(printed: &str) -> Option<String> {
     let mut words =
         printed.split(|c: char| c.is_whitespace() || matches!(c, ',' | '(' | ')' | ';' | '|' | '│'));
-    let found = words.find_map(|word| {
+    words.find_map(|word| {
         let word = word.trim_start_matches(['v', 'V']).trim_end_matches(['.', ':']);
         let (major, rest) = word.split_once('.')?;
         let numbers = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
         let minor: String = rest.chars().take_while(char::is_ascii_digit).collect();
         let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+' | '_'));
         (numbers(major) && !minor.is_empty() && plain && word.len() <= 60).then(|| word.to_owned())
-    });
-    found
+    })
 }
 
 /// The line that a person is told of an agent whose version nobody has tried.

@@ -96,7 +96,7 @@ fn list(catalogue: &Catalogue, found: &[(Adapter, Look)], output: Output) -> Str
     for (adapter, look) in found {
         let (state, tone) = tried(adapter, look);
         let program = look.program.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-        let cells = vec![
+        let cells = [
             adapter.name.clone(),
             source(catalogue, adapter).to_owned(),
             look.version.clone().unwrap_or_default(),
@@ -174,7 +174,7 @@ fn explain(adapter: &Adapter, look: &Look) -> String {
     for (level, args) in &adapter.access {
         let held = if adapter.confines.contains(level) { "" } else { " (nothing holds it to that)" };
         let words = if args.is_empty() { "no arguments".to_owned() } else { line(args) };
-        add(&format!("{{access}}"), format!("{}{held}: {words}", level.word()));
+        add("{access}", format!("{}{held}: {words}", level.word()));
     }
     if !adapter.model.is_empty() {
         add("{model_args}", line(&adapter.model));

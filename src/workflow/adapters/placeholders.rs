@@ -40,7 +40,7 @@ pub struct Placeholder<'t> {
 pub fn next(text: &str) -> Option<(&str, Placeholder<'_>, &str)> {
     for (open, _) in text.match_indices('{') {
         let rest = &text[open + 1..];
-        let Some(close) = rest.find('}') else { return None };
+        let close = rest.find('}')?;
         if let Some(placeholder) = read(&text[open..open + close + 2], &rest[..close]) {
             return Some((&text[..open], placeholder, &rest[close + 1..]));
         }
