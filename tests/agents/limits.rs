@@ -25,7 +25,7 @@ fn waits(agent: Agent, refusals: u32, more: &str) {
     let refused = stage.model.count(|answer| matches!(answer, Answer::Refused(_)));
     assert_eq!(refused, refusals as usize, "{}", stage.told(&ran));
     let told: Vec<(String, String)> =
-        stage.world.events().iter().map(|event| (event.kind().to_owned(), format!("{event:?}"))).collect();
+        stage.world.events().iter().map(|event| (event.kind(), format!("{event:?}"))).collect();
     let at = |kind: &str, text: &str| told.iter().position(|(k, t)| k == kind && t.contains(text));
     let second = at("claim.granted", "fix.2").or_else(|| at("worker.provisioning", "fix.2"));
     let other = at("task.completed", "other");
