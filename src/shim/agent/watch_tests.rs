@@ -127,3 +127,27 @@ fn the_session_is_the_last_one_told_and_a_fresh_turn_forgets_it() {
     watch.begin_turn(true, now);
     assert_eq!(watch.session(), None);
 }
+
+#[test]
+fn a_hook_that_is_read_with_what_the_agent_printed_after_it_takes_no_limit_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = json!({"name": ["type", "error"], "each": "message.content", "each_name": ["type"],
+        "error": ["assistant/rate_limit/text:text"]});
+    let signals = json!({"ready": ["r"], "progress": ["p", "assistant"], "turn_failed": ["f"],
+        "limited": ["assistant/rate_limit"]});
+    let spec = spec(&dir, json!({"stream": rules, "signals": signals}));
+    let mut watch = Watch::new(&spec);
+    let now = clock::now();
+    watch.begin_turn(true, now);
+    let raw = crate::shim::output::Log::append(&dir.path().join("stream.jsonl"), 1 << 20).unwrap();
+    let mut lens = Lens::new("x", spec.stream.clone(), raw);
+    let said = json!({"type": "assistant", "error": "rate_limit",
+        "message": {"content": [{"type": "text", "text": "rejected (429), come back in 4s"}]}});
+    lens.take(format!("{said}\n").as_bytes());
+    let hooks = [event("r"), event("p"), json!({"event": "f", "message": "rate_limit"})];
+    let lines: String = hooks.iter().map(|hook| format!("{hook}\n")).collect();
+    std::fs::write(dir.path().join(EVENTS), lines).unwrap();
+    watch.look(Some(&mut lens), 0, now);
+    let limit = watch.limit("").unwrap();
+    assert_eq!((limit.seconds, limit.why.as_str()), (4, "rejected (429), come back in 4s"));
+}

@@ -56,8 +56,8 @@ impl Wire {
             several.unwrap_or_else(|| vec![tool.get("function").unwrap_or(tool).clone()])
         };
         let tools: Vec<Value> = tools.iter().flat_map(declared).collect();
-        let named = |name: &&str| tools.iter().find(|tool| tool["name"] == **name);
-        let tool = SHELLS.iter().find_map(|name| named(&name))?;
+        let named = |name: &str| tools.iter().find(|tool| tool["name"] == *name);
+        let tool = SHELLS.iter().find_map(|name| named(name))?;
         let schema =
             ["input_schema", "parametersJsonSchema", "parameters"].iter().find_map(|key| tool.get(key))?;
         Some((tool["name"].as_str()?.to_owned(), arguments(schema, command)))
