@@ -275,7 +275,9 @@ mod tests {
         let path = dir.path().join("x");
         std::thread::scope(|scope| {
             let write = || (0..50).for_each(|_| whole(&path, b"whole").unwrap());
-            [0; 8].map(|_| scope.spawn(write));
+            for _ in 0..8 {
+                scope.spawn(write);
+            }
         });
         assert_eq!(std::fs::read(&path).unwrap(), b"whole");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
