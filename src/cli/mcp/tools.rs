@@ -408,7 +408,7 @@ mod tests {
     #[test]
     fn a_report_is_checked_without_a_worker() {
         let (is_error, text) = says("check_report", &json!({"report": {"schema": "ilchul.report/1"}}));
-        assert!(!is_error && text.contains("task: it is missing"), "{text}");
+        assert!(!is_error && text.contains("read `task`: it is missing"), "{text}");
     }
 
     #[test]
