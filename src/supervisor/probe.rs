@@ -59,7 +59,7 @@ impl Supervisor {
                 Probed::Over(session) => match observed.state {
                     State::Ended(_) | State::Absent => {}
                     State::Queued(_) | State::Stuck(_) | State::Live(_) | State::Unknown(_) => {
-                        self.over.push(session)
+                        self.over.push(session);
                     }
                 },
             }

@@ -12,24 +12,7 @@ pub(super) fn apply_worker(state: &mut RunState, at: Stamp, event: &WorkerEvent)
     }
     find(state, at, event)?;
     let worker = find_worker(state, &event.worker)?;
-    if let Some(step) = event.step.table() {
-        let to = worker_table::next(worker.phase, step)
-            .map_err(|illegal| Corrupt(format!("`{}` can't {illegal}", event.worker)))?;
-        if to != worker.phase {
-            worker.since = at;
-        }
-        worker.phase = to;
-        worker.reason.clone_from(&event.reason);
-        worker.stalled = step == WorkerMove::Stalled;
-        worker.queued = step == WorkerMove::Queued;
-        if step == WorkerMove::Begun {
-            // As if it had been launched now: what it owes counts from here.
-            worker.launched_at = Some(at.moment);
-        }
-        if step == WorkerMove::Dispatched {
-            worker.dispatched_at = Some(at.moment);
-        }
-    }
+    move_along(worker, at, event)?;
     match &event.step {
         WorkerStep::Launched { workspace, session, port } => {
             worker.port = *port;
@@ -86,6 +69,29 @@ pub(super) fn apply_worker(state: &mut RunState, at: Stamp, event: &WorkerEvent)
         && state.tasks[task].attempt == attempt
     {
         state.tasks[task].head = Some(commit);
+    }
+    Ok(())
+}
+
+/// The step of the worker table, where the event is one.
+fn move_along(worker: &mut WorkerState, at: Stamp, event: &WorkerEvent) -> Result<(), Corrupt> {
+    if let Some(step) = event.step.table() {
+        let to = worker_table::next(worker.phase, step)
+            .map_err(|illegal| Corrupt(format!("`{}` can't {illegal}", event.worker)))?;
+        if to != worker.phase {
+            worker.since = at;
+        }
+        worker.phase = to;
+        worker.reason.clone_from(&event.reason);
+        worker.stalled = step == WorkerMove::Stalled;
+        worker.queued = step == WorkerMove::Queued;
+        if step == WorkerMove::Begun {
+            // As if it had been launched now: what it owes counts from here.
+            worker.launched_at = Some(at.moment);
+        }
+        if step == WorkerMove::Dispatched {
+            worker.dispatched_at = Some(at.moment);
+        }
     }
     Ok(())
 }
