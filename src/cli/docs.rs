@@ -12,8 +12,9 @@ use super::exit_code::Exit;
 use super::output::Output;
 
 /// The guides: a word, what it is about, the text.
-const GUIDES: [(&str, &str, &str); 8] = [
+const GUIDES: [(&str, &str, &str); 9] = [
     ("tasks", "writing a workflow: tasks, evidence, control tasks, setup", include_str!("../docs/tasks.md")),
+    ("agents", "coding agents as workers: launching, asking, limits", include_str!("../docs/agents.md")),
     ("developer", "from the first run to one that you steer", include_str!("../docs/developer.md")),
     ("operator", "runs that go on without you: homes, crashes, metrics", include_str!("../docs/operator.md")),
     ("ci", "recipes for GitHub Actions and GitLab", include_str!("../docs/ci.md")),
