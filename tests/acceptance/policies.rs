@@ -83,8 +83,8 @@ fn a_worker_that_needs_input_blocks_its_task_and_says_so() {
     assert_eq!(world.told("a"), "blocked (needs_input: Which one?)");
     world.touch("go");
     let ran = up.wait().exits(0);
-    assert!(ran.stderr.contains("waits for you: needs input: Which one?"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("ilchul attach a"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("waits for you: Which one?"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("ilchul logs -f a, or ilchul answer a"), "{}", ran.stderr);
     assert_eq!(world.told("a"), "completed");
 }
 

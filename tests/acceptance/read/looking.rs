@@ -56,12 +56,12 @@ fn status_json_is_what_the_contract_says() {
         "tasks": [
             {"id": "build", "kind": "run", "parent": null, "state": "completed", "reason": "verified: 1 item verified",
                 "since": "2023-11-14T22:13:34Z", "attempt": 1, "worker": "build.1", "head": null,
-                "evidence": [{"kind": "exit", "verdict": "verified", "reason": "exit code 0"}], "conditions": []},
+                "evidence": [{"kind": "exit", "verdict": "verified", "reason": "exit code 0"}], "conditions": [], "question": null, "until": null},
             {"id": "fix", "kind": "run", "parent": null, "state": "in_progress", "reason": "working: `fix.1` works on it",
-                "since": "2023-11-14T22:13:41Z", "attempt": 1, "worker": "fix.1", "head": null, "evidence": [], "conditions": []},
+                "since": "2023-11-14T22:13:41Z", "attempt": 1, "worker": "fix.1", "head": null, "evidence": [], "conditions": [], "question": null, "until": null},
             {"id": "pack", "kind": "run", "parent": null, "state": "pending",
                 "reason": "waits: task `fix`, which is in_progress",
-                "since": "2023-11-14T22:13:20Z", "attempt": 0, "worker": null, "head": null, "evidence": [], "conditions": []},
+                "since": "2023-11-14T22:13:20Z", "attempt": 0, "worker": null, "head": null, "evidence": [], "conditions": [], "question": null, "until": null},
         ],
         "workers": [
             worker("build.1", "build", "completed-retained", "retained: its work is over, its tree and session are kept", Value::Null),
