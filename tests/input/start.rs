@@ -235,8 +235,8 @@ fn an_unknown_template_or_schema_is_answered_with_the_list() {
         `fix-until-green`, `best-of-n`, `review-panel`.\n";
     world.check(&["init", "--template", "x"], 1, "", err);
     assert!(!world.path("repo/ilchul.yaml").exists());
-    let err =
-        "error: failed to find the schema `x`.\nhint: The schemas are `workflow`, `report`, `worker`.\n";
+    let err = "error: failed to find the schema `x`.\nhint: The schemas are `workflow`, `settings`, `report`, `worker`, \
+         `status`, `workers`, `why`, `evidence`, `events`, `graph`, `runs`, `logs`, `plan`, `page`.\n";
     world.check(&["schema", "x"], 1, "", err);
     assert_eq!(world.run(&["schema"]).code, 2);
 }
@@ -335,6 +335,8 @@ fn a_plan_has_the_same_for_scripts() {
         "limits": unbounded(),
         "order": "critical",
         "adoption": null,
+        "agents": [],
+        "prompts": null,
         "tasks": [
             task("a", 1, "run: true", json!([]), Value::Null),
             task("b", 2, "run: x", json!([{"task": "a", "when": "completed"}]),
