@@ -46,12 +46,45 @@ impl Asked {
     }
 }
 
+/// An answer that is being typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reply {
+    /// To whose worker.
+    pub(super) task: String,
+    /// Its question.
+    pub(super) question: String,
+    /// What was typed so far.
+    pub(super) text: String,
+    /// Which attempt asks, and which of its questions this is.
+    asks: (u32, Option<u32>),
+}
+
+impl Reply {
+    /// To what the task's worker asks, if it does.
+    pub(super) fn to(task: &TaskView) -> Option<Self> {
+        let is_asked = task.phase == TaskPhase::Blocked && task.asks.is_none();
+        let question = task.question.as_ref().map(|asked| line(&asked.text)).unwrap_or_default();
+        let text = String::new();
+        is_asked.then(|| Self { task: task.id.clone(), question, text, asks: numbered(task) })
+    }
+
+    /// Whether the same question is still open: words for another one must not reach this one.
+    pub(super) fn still_holds(&self, look: &Look) -> bool {
+        let task = look.view.task(&self.task);
+        task.is_some_and(|task| task.phase == TaskPhase::Blocked && numbered(task) == self.asks)
+    }
+}
+
+fn numbered(task: &TaskView) -> (u32, Option<u32>) {
+    (task.attempt, task.question.as_ref().map(|asked| asked.n))
+}
+
 /// Whether only a person can go on with a task.
 pub(super) fn waits(task: &TaskView, worker: Option<&WorkerView>) -> bool {
     task.asks.is_some() || task.phase == TaskPhase::Blocked || is_lost(worker)
 }
 
-fn is_lost(worker: Option<&WorkerView>) -> bool {
+pub(super) fn is_lost(worker: Option<&WorkerView>) -> bool {
     worker.is_some_and(|worker| worker.lost && worker.phase.is_live())
 }
 
@@ -86,9 +119,6 @@ fn answer(task: &TaskView, worker: Option<&WorkerView>) -> Result<Question, Stri
         let words = format!("The worker of `{id}` is lost: it may be at work or gone, nobody can tell.");
         let keys = "r: run again   s: skip   c: check as if done   any other key: wait";
         return Ok((words, keys, &[('r', Act::Rerun), ('s', Act::Skip), ('c', Act::Accept)]));
-    }
-    if task.phase == TaskPhase::Blocked {
-        return Err(format!("`{id}` waits for an answer in its terminal: Enter goes there."));
     }
     Err(format!("`{id}` asks you nothing: it is {}.", task.phase))
 }

@@ -226,6 +226,14 @@ impl Dash {
                 foot.push((asked.keys.to_owned(), reversed));
                 foot
             }
+            (Mode::Reply(reply), _) => {
+                let asked = format!("`{}` asks: {}", reply.task, reply.question);
+                let words = wrap(&asked, columns, true).into_iter().take(QUESTION_MAX - 1);
+                let mut foot: Vec<(String, Style)> =
+                    words.map(|part| (asked[part].to_owned(), reversed)).collect();
+                foot.push((typed(&reply.text, columns), reversed));
+                foot
+            }
             (Mode::Filter(_), _) => {
                 let found = count(self.rows.len(), "task");
                 vec![(format!("/{}_  {found}; Enter keeps it, Esc doesn't", self.order.filter), reversed)]
@@ -353,6 +361,20 @@ impl Dash {
             paper.line(nth(body, number), part, style);
         }
     }
+}
+
+/// The end of an answer that is being typed: what is typed next is always in sight.
+fn typed(text: &str, columns: usize) -> String {
+    let room = columns.saturating_sub("> _".len());
+    let mut rest = text;
+    while width(rest) > room {
+        let mut letters = rest.chars();
+        letters.next();
+        rest = letters.as_str();
+    }
+    let keys = "   Enter sends it, Esc doesn't";
+    let keys = if width(rest) + keys.len() <= room { keys } else { "" };
+    format!("> {rest}_{keys}")
 }
 
 /// The colour of a line of a diff.

@@ -75,7 +75,7 @@ pub(super) const HELP: &[(&str, &str)] = &[
     ("PgUp PgDn, Ctrl-u d", "scroll that text"),
     ("Tab", "that text alone, where j and k scroll it; and back"),
     ("Esc", "close what is open; then show all tasks again"),
-    ("a", "answer: approve or deny; decide about a lost worker"),
+    ("a", "answer: a question, an approval; decide about a lost worker"),
     ("r", "retry what ended without success"),
     ("c", "cancel; what its worker made stays"),
     ("Ctrl-l, Ctrl-z", "draw anew; to the shell, until `fg`"),

@@ -65,6 +65,8 @@ pub enum Wish {
     Attach(String),
     /// Send a person's decision about this task, which they have confirmed.
     Act(Act, String),
+    /// Send a person's words to the worker of this task, which asked for them.
+    Reply(String, String),
 }
 
 /// A person's decision about a task.

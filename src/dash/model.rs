@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use super::decide::{self, Asked};
+use super::decide::{self, Asked, Reply};
 use super::keys::{Key, Step};
 use super::list::{Order, Row};
 use super::pane::{Kind, Pane, Topic, signed};
@@ -20,6 +20,8 @@ use crate::render::{Beside, control, fit};
 const ROOMY: u16 = 20;
 /// The longest filter, in letters.
 const FILTER_MAX: usize = 80;
+/// The longest answer that is typed here, in letters; `ilchul answer TASK -` takes longer ones.
+const REPLY_MAX: usize = 1_000;
 
 /// What keys mean right now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub(super) enum Mode {
     Filter(String),
     /// A decision waits for its confirmation.
     Asked(Asked),
+    /// An answer is being typed.
+    Reply(Reply),
 }
 
 /// The dashboard.
@@ -118,6 +122,13 @@ impl Dash {
             self.mode = Mode::Browse;
             self.say(&format!("`{task}` has changed meanwhile: nothing was done."), Tone::Warn);
         }
+        if let Mode::Reply(reply) = &self.mode
+            && !reply.still_holds(&self.look)
+        {
+            let task = reply.task.clone();
+            self.mode = Mode::Browse;
+            self.say(&format!("`{task}` asks that no more: nothing was sent."), Tone::Warn);
+        }
     }
 
     /// What moves without an event: heartbeats, and the time.
@@ -179,11 +190,42 @@ impl Dash {
                 }
                 return wish;
             }
+            (Mode::Reply(_), key) => return self.type_reply(key),
             (Mode::Filter(before), key) => {
                 let before = before.clone();
                 self.type_filter(key, before);
             }
             (Mode::Browse, key) => return self.browse(key),
+        }
+        None
+    }
+
+    fn type_reply(&mut self, key: Key) -> Option<Wish> {
+        let Mode::Reply(reply) = &mut self.mode else { return None };
+        match key {
+            Key::Enter if !reply.text.trim().is_empty() => {
+                let wish = Wish::Reply(reply.task.clone(), reply.text.clone());
+                self.mode = Mode::Browse;
+                return Some(wish);
+            }
+            Key::Esc | Key::Enter => {
+                self.mode = Mode::Browse;
+                self.say("Nothing was sent.", Tone::Plain);
+            }
+            Key::Backspace => {
+                reply.text.pop();
+            }
+            Key::Ctrl('u') => reply.text.clear(),
+            Key::Char(c) if reply.text.chars().count() < REPLY_MAX && is_plain(c) => reply.text.push(c),
+            Key::Char(_)
+            | Key::Ctrl(_)
+            | Key::Tab
+            | Key::Up
+            | Key::Down
+            | Key::PageUp
+            | Key::PageDown
+            | Key::Home
+            | Key::End => {}
         }
         None
     }
@@ -270,6 +312,12 @@ impl Dash {
 
     fn ask(&mut self, key: char) {
         let Some(task) = self.task() else { return };
+        // Whose worker is lost is decided about; nobody is there who would read an answer.
+        let reply = Reply::to(task).filter(|_| key == 'a' && !decide::is_lost(self.worker(task)));
+        if let Some(reply) = reply {
+            self.mode = Mode::Reply(reply);
+            return;
+        }
         match decide::ask(key, task, self.worker(task)) {
             Ok(asked) => self.mode = Mode::Asked(asked),
             Err(why) => self.say(&why, Tone::Plain),

@@ -5,8 +5,7 @@
 //! which has each block from the launch on.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::OwnedFd;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -71,32 +70,17 @@ impl Ports {
 /// Whether nobody listens on a port of this machine, as far as can be known: only a port that
 /// is in use is known not to be free.
 fn is_free(port: u16) -> bool {
-    let bound = match bind_both(port) {
-        // A machine without the second protocol.
-        Err(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL) => bind_first(port),
-        other => other,
-    };
-    !matches!(bound, Err(Errno::ADDRINUSE))
+    let first = (AddressFamily::INET, SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    let second = (AddressFamily::INET6, SocketAddr::from((Ipv6Addr::LOCALHOST, port)));
+    [first, second].into_iter().all(|(family, address)| take(family, &address) != Err(Errno::ADDRINUSE))
 }
 
-/// Takes a port for a moment, of every address of both protocols, without listening: nothing
-/// could reach it. One socket for all, because a launch waits for ten of these.
-fn bind_both(port: u16) -> Result<(), Errno> {
-    let socket = net::socket_with(AddressFamily::INET6, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    net::sockopt::set_ipv6_v6only(&socket, false)?;
-    reuse(&socket)?;
-    net::bind(&socket, &SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, port, 0, 0))
-}
-
-fn bind_first(port: u16) -> Result<(), Errno> {
-    let socket = net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    reuse(&socket)?;
-    net::bind(&socket, &SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port))
-}
-
-/// A connection that has just ended is nobody who listens.
-fn reuse(socket: &OwnedFd) -> Result<(), Errno> {
-    net::sockopt::set_socket_reuseaddr(socket, true)
+/// Takes a port for a moment, without listening: nothing could reach it. A connection that has
+/// just ended is nobody who listens.
+fn take(family: AddressFamily, address: &SocketAddr) -> Result<(), Errno> {
+    let socket = net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    net::sockopt::set_socket_reuseaddr(&socket, true)?;
+    net::bind(&socket, address)
 }
 
 /// The block that a launch wrote down before its session began, if it came that far.

@@ -13,10 +13,28 @@ use crate::engine::input::{Answer, Choice, Request};
 /// Sends a decision that was confirmed; its answer comes as news, because a supervisor may
 /// take its time.
 pub(super) fn decide(global: &Global, run: &str, (act, task): (Act, String), post: &Post) {
-    let (global, run, post) = (global.clone(), run.to_owned(), post.clone());
+    let (global, run) = (global.clone(), run.to_owned());
+    told(post, move || Ok(done(act, &task, send(&global, &run, act, &task)?)));
+}
+
+/// Sends what a person says to the worker of a task that asked; the same way.
+pub(super) fn reply(global: &Global, run: &str, (task, text): (String, String), post: &Post) {
+    let (global, run) = (global.clone(), run.to_owned());
+    told(post, move || {
+        answer::outside_of_workers("answer", &format!("`{task}`"))?;
+        let (place, run) = act::target(&global, Some(&run))?;
+        let request = Request::Respond { task: task.clone(), text, who: answer::login() };
+        let supervised = request::send(&place, &run, &request)?.supervised;
+        Ok(finished(&task, "is answered, and goes on", supervised))
+    });
+}
+
+/// Does it beside the screen, and tells what came of it.
+fn told(post: &Post, done: impl FnOnce() -> Result<String, CliError> + Send + 'static) {
+    let post = post.clone();
     std::thread::spawn(move || {
-        let (words, granted) = match send(&global, &run, act, &task) {
-            Ok(supervised) => (done(act, &task, supervised), true),
+        let (words, granted) = match done() {
+            Ok(words) => (words, true),
             Err(error) => {
                 let message = error.message.trim_end_matches('.');
                 (format!("Failed to {message}. {}", error.hint), false)
@@ -58,6 +76,10 @@ fn done(act: Act, task: &str, supervised: bool) -> String {
         Act::Skip => "is left out",
         Act::Accept => "is checked as if it had reported done",
     };
+    finished(task, what, supervised)
+}
+
+fn finished(task: &str, what: &str, supervised: bool) -> String {
     let next = if supervised { "" } else { " No supervisor works: `ilchul up` goes on." };
     format!("`{task}` {what}.{next}")
 }

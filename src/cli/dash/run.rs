@@ -240,6 +240,10 @@ impl Loop {
                 let run = self.dash.run().to_owned();
                 away::decide(&self.global, &run, (act, task), &self.post);
             }
+            Wish::Reply(task, text) => {
+                let run = self.dash.run().to_owned();
+                away::reply(&self.global, &run, (task, text), &self.post);
+            }
             Wish::Attach(worker) => match away::attach(&self.feed.read, &worker, &mut self.terminal) {
                 Ok(words) => self.dash.say(&words, Tone::Plain),
                 Err(error) if error.code == "terminal" => return Err(error),

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::dash::{Act, Kind, Topic, Wish};
+use crate::engine::question::Question;
 use crate::engine::worker_table::WorkerPhase;
 
 fn selected(dash: &Dash) -> &str {
@@ -245,4 +246,50 @@ fn a_lost_worker_of_an_attempt_that_is_over_asks_nobody() {
     view.workers[1].lost = true;
     view.workers[1].phase = WorkerPhase::Closed;
     assert!(dash(of(view)).waiting.is_empty());
+}
+
+#[test]
+fn an_answer_is_typed_sent_by_enter_and_kept_by_nothing_else() {
+    let asking = |n: u32| {
+        let mut view = sample::view();
+        let task = &mut view.tasks[0];
+        task.phase = TaskPhase::Blocked;
+        task.question = Some(Question {
+            status: "needs_input".to_owned(),
+            text: "which one?".to_owned(),
+            n,
+            since: view.started_at,
+            worker: "build.1".to_owned(),
+        });
+        of(view)
+    };
+    let mut dash = dash(asking(1));
+    press(&mut dash, "ablue qc");
+    let shown = picture(&mut dash, (80, 24));
+    assert!(shown.contains("`build` asks: which one?") && shown.contains("> blue qc_"), "{shown}");
+    dash.key(Key::Backspace);
+    assert_eq!(dash.key(Key::Enter), Some(Wish::Reply("build".to_owned(), "blue q".to_owned())));
+    // Nothing typed is no answer, and neither is what was left.
+    press(&mut dash, "a ");
+    assert_eq!(dash.key(Key::Enter), None);
+    press(&mut dash, "ayes");
+    assert_eq!(dash.key(Key::Esc), None);
+    assert!(picture(&mut dash, (80, 24)).contains("Nothing was sent."));
+    // The next question isn't what these words were meant for.
+    press(&mut dash, "ayes");
+    dash.observe(asking(2));
+    assert!(picture(&mut dash, (80, 24)).contains("`build` asks that no more: nothing was sent."));
+    assert_eq!(dash.key(Key::Enter), Some(Wish::Attach("build.1".to_owned())));
+}
+
+#[test]
+fn a_long_answer_shows_its_end() {
+    let mut view = sample::view();
+    view.tasks[0].phase = TaskPhase::Blocked;
+    let mut dash = dash(of(view));
+    press(&mut dash, &format!("a{}end", "x".repeat(2_000)));
+    for size in [(80, 24), (20, 6), (3, 3)] {
+        picture(&mut dash, size);
+    }
+    assert!(picture(&mut dash, (80, 24)).contains("xx_"), "what is past the bound isn't taken");
 }
