@@ -220,12 +220,24 @@ pub fn plan() -> Value {
         ("branches", json!({"type": "object", "additionalProperties": list(text())})),
         ("submit", told(or_null(list(text())), "The line that would submit its job to a cluster.")),
     ];
+    let agent = vec![
+        ("name", text()),
+        ("adapter", text()),
+        ("version", or_null(text())),
+        ("tried", flag()),
+        ("mode", words(&["headless", "terminal"])),
+        ("access", words(&["read-only", "worktree", "full"])),
+        ("model", or_null(text())),
+    ];
+    let prompt = vec![("task", text()), ("agent", text()), ("adapter", text()), ("text", text())];
     let data = object(vec![
         ("workflow", text()),
         ("file", text()),
         ("base", object(vec![("commit", text()), ("written", text()), ("uncommitted", list(text()))])),
         ("session", object(vec![("kind", text()), ("reason", text()), ("notice", or_null(text()))])),
         ("workers", whole()),
+        ("agents", list(object(agent))),
+        ("prompts", told(or_null(list(object(prompt))), "With `--prompts`.")),
         ("limits", told(json!({"type": "object"}), "As the workflow's `limits`; times in milliseconds.")),
         ("order", words(&["critical", "fifo"])),
         ("home", text()),

@@ -321,7 +321,7 @@ fn a_plan_has_the_same_for_scripts() {
         json!({"id": id, "step": step, "kind": "run", "what": what, "needs": needs, "when": "completed",
             "base": base, "workspace": "worktree", "evidence": exit, "waived": null,
             "timeout_ms": 1_800_000, "attempts": 1, "retain": true, "branches": {}, "makes": [],
-            "budget": {"tokens": null, "usd": null}})
+            "budget": {"tokens": null, "usd": null}, "submit": null})
     };
     let expected = json!({
         "workflow": "ilchul",
