@@ -550,3 +550,34 @@ fn two_thousand_tasks_make_a_page_that_can_be_opened() {
     // Nothing is in the way of a keyboard that isn't worth a stop.
     assert!(document.descendants().filter(|node| node.attribute("tabindex").is_some()).count() < 2_100);
 }
+
+#[test]
+fn a_match_waited_for_the_one_that_sent_its_entrant_on() {
+    let mut view = sample::view();
+    let child = |id: &str, needs: &[&str]| TaskView {
+        parent: Some("cup".into()),
+        ..sample::task(id, TaskPhase::Completed, "", needs)
+    };
+    let cup = TaskView { kind: "tournament", ..sample::task("cup", TaskPhase::Completed, "", &[]) };
+    view.tasks = vec![
+        cup,
+        child("cup-e1", &[]),
+        child("cup-e2", &[]),
+        child("cup-e3", &[]),
+        child("cup-j1", &["cup-e1", "cup-e2"]),
+        child("cup-j2", &["cup-e2", "cup-e3"]),
+    ];
+    let work = |from, to| lane(&[(Stage::Working, 1, from, to)], Some(to));
+    let lanes = [
+        ("cup", work(0, 20)),
+        ("cup-e1", work(0, 4)),
+        ("cup-e2", work(0, 5)),
+        ("cup-e3", work(0, 6)),
+        ("cup-j1", work(5, 15)),
+        ("cup-j2", work(15, 20)),
+    ];
+    let mut line = Timeline { to: Moment(20_000), ..Timeline::default() };
+    line.lanes = lanes.into_iter().map(|(id, lane)| (id.to_owned(), lane)).collect();
+    let path: Vec<&str> = line.critical(&view).iter().map(|task| task.id.as_str()).collect();
+    assert_eq!(path, ["cup-e2", "cup-j1", "cup-j2", "cup"]);
+}

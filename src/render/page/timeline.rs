@@ -244,7 +244,8 @@ impl Timeline {
                 (Some(lane), Some(own)) => last(&mut own.iter().copied(), lane.to().unwrap_or(self.to)),
                 (Some(lane), None) => {
                     let needs = task.needs.iter().chain(&task.reviews).map(String::as_str);
-                    last(&mut { needs }, lane.from().unwrap_or(self.from))
+                    let matches = earlier_matches(task, &children);
+                    last(&mut needs.chain(matches), lane.from().unwrap_or(self.from))
                 }
                 (None, _) => None,
             };
@@ -252,6 +253,27 @@ impl Timeline {
         path.reverse();
         path
     }
+}
+
+/// The matches of a tournament that were made before this one: it names the two whom it judges,
+/// and waited for the match that sent one of them on.
+fn earlier_matches<'v>(
+    task: &'v TaskView,
+    children: &BTreeMap<&'v str, Vec<&'v str>>,
+) -> impl Iterator<Item = &'v str> {
+    let family = task.parent.as_deref().and_then(|parent| Some((parent, children.get(parent)?)));
+    let is_match = |parent: &str, id: &str| {
+        id.strip_prefix(parent).is_some_and(|rest| rest.strip_prefix("-j").is_some_and(is_number))
+    };
+    let family = family.filter(|(parent, _)| is_match(parent, &task.id));
+    let matches = family.map_or_else(Vec::new, |(parent, all)| {
+        all.iter().copied().take_while(|id| *id != task.id).filter(|id| is_match(parent, id)).collect()
+    });
+    matches.into_iter()
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Between two moments.
