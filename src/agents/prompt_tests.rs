@@ -29,7 +29,10 @@ fn a_prompt_says_the_task_first_and_then_what_is_checked_and_where_the_report_go
         timeout: std::time::Duration::from_secs(60),
     };
     let text = render(&task(vec![command]), &told());
-    assert!(text.starts_with("Fix it.\n\n--- how this is done here (ilchul.prompt/1) ---\n"), "{text}");
+    assert!(
+        text.starts_with("Your task:\nFix it.\n\n--- how this is done here (ilchul.prompt/1) ---\n"),
+        "{text}"
+    );
     for part in [
         "You are worker fix.2: task `fix`, attempt 2, the last one. Work only below /t\n",
         "- this command ends with 0 and prints /ok/ within 60 s: cargo test -p parser\n",
@@ -95,5 +98,5 @@ fn s20_words_of_other_workers_are_quoted_capped_and_cannot_end_their_quotation()
 fn braces_in_a_task_are_not_a_template_twice() {
     let mut told = told();
     told.task = "Write {{ this }} and {% that %}.".to_owned();
-    assert!(render(&task(Vec::new()), &told).starts_with("Write {{ this }} and {% that %}.\n"));
+    assert!(render(&task(Vec::new()), &told).starts_with("Your task:\nWrite {{ this }} and {% that %}.\n"));
 }

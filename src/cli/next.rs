@@ -72,7 +72,10 @@ fn waiting(read: &Read) -> Vec<Waiting<'_>> {
 
 /// That no worker waits, and which approvals do.
 fn nobody(read: &Read, of_run: &str) -> String {
-    let mut text = "No worker waits for you.\n".to_owned();
+    let approvals = read.view.tasks.iter().any(|task| task.asks.is_some());
+    let first =
+        if approvals { "No worker asks, but an approval waits:\n" } else { "No worker waits for you.\n" };
+    let mut text = first.to_owned();
     for task in read.view.tasks.iter().filter(|task| task.asks.is_some()) {
         let (id, asks) = (&task.id, line(task.asks.as_deref().unwrap_or_default()));
         text.push_str(&format!("`{id}` waits for your approval: {asks}\n  {}\n", answers(id, of_run)));

@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::error::CliError;
 use super::exit_code::Exit;
-use super::worker_side::WorkerSide;
-use crate::protocol::{self, Answer, Assignment, MAX_ANSWERS, REPORT, Report, STOP, Stop, answer_name};
+use super::worker_side::{Replace, WorkerSide};
+use crate::protocol::{
+    self, Answer, Assignment, MAX_ANSWERS, REPORT, Report, STOP, Stop, answer_name, taken_name,
+};
 
 /// How often the answer is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -55,6 +57,8 @@ pub fn wait(
     let deadline = Instant::now() + patience;
     loop {
         if let Some(text) = answer(side, assignment, n) {
+            // So that its shim doesn't hand it over once more; where this can't be said, it does.
+            let _ = side.write(&taken_name(n), b"{}", Replace::Yes);
             return Ok(text);
         }
         let stop = side.read(STOP).and_then(|bytes| protocol::parse::<Stop>(&bytes).ok());

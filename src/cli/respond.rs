@@ -62,6 +62,10 @@ fn checked(task: &str, text: &str) -> Result<(), CliError> {
         return Err(CliError::new("no_answer", format!("answer `{task}`: the answer is empty"))
             .hint(format!("Say it in quotes, as in: {}", crate::render::words::respond(task, ""))));
     }
+    if text.contains('\0') {
+        return Err(CliError::new("bad_answer", format!("answer `{task}`: it holds a NUL character"))
+            .hint("Say it in text."));
+    }
     if text.len() > MAX_ANSWER_BYTES {
         let message = format!("answer `{task}`: more than {MAX_ANSWER_BYTES} bytes");
         return Err(CliError::new("too_long", message)
@@ -79,6 +83,7 @@ mod tests {
         assert!(checked("a", "yes").is_ok());
         assert!(checked("a", &"x".repeat(MAX_ANSWER_BYTES)).is_ok());
         assert_eq!(checked("a", " \n").unwrap_err().code, "no_answer");
+        assert_eq!(checked("a", "yes\0").unwrap_err().code, "bad_answer");
         assert_eq!(checked("a", &"x".repeat(MAX_ANSWER_BYTES + 1)).unwrap_err().code, "too_long");
     }
 }

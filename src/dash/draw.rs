@@ -9,6 +9,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
 
 use super::columns::Columns;
+use super::decide;
 use super::model::{Dash, Mode};
 use super::pane::{Kind, Topic};
 use crate::engine::budget::Channel;
@@ -250,6 +251,13 @@ impl Dash {
     /// As many keys as there is room for, those first that one looks for first.
     fn keys(&self, columns: usize) -> String {
         let zoomed = self.is_zoomed();
+        // What the selected task needs of a person comes first, where there is always room for it.
+        let task = self.task().filter(|_| !zoomed);
+        let first: &[&str] = match task {
+            Some(task) if decide::waits(task, self.worker(task)) => &["a answer"],
+            Some(task) if task.phase == TaskPhase::Failed => &["r retry"],
+            Some(_) | None => &[],
+        };
         let keys: &[&str] = if zoomed {
             &["j k scroll", "g G ends", "Esc back", "? keys", "q quit"]
         } else {
@@ -272,7 +280,8 @@ impl Dash {
         if self.pane.as_ref().is_some_and(|pane| pane.kind == Kind::Help) {
             return "j k scroll  any other key goes back".to_owned();
         }
-        keys.iter().fold(String::new(), |mut text, key| {
+        let rest = keys.iter().filter(|key| !first.contains(key));
+        first.iter().chain(rest).fold(String::new(), |mut text, key| {
             let gap = if text.is_empty() { "" } else { "  " };
             if width(&text) + gap.len() + key.len() <= columns {
                 text.push_str(gap);

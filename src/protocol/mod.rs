@@ -83,6 +83,12 @@ pub fn answer_name(n: u32) -> String {
     format!("answer-{n}.json")
 }
 
+/// What says that a worker took its `n`th answer itself, while it waited for it.
+#[must_use]
+pub fn taken_name(n: u32) -> String {
+    format!("answer-{n}.taken")
+}
+
 /// The name of a worker's `n`th submission.
 #[must_use]
 pub fn submit_name(n: u32) -> String {

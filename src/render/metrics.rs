@@ -80,10 +80,10 @@ impl Page {
 
     fn tasks(&mut self, state: &RunState) {
         self.family("ilchul_tasks", "gauge", "Tasks of the run by state.");
-        let mut attempts = 0_u64;
+        // Of those that an edit took out as well: what only grows must not shrink.
+        let attempts: u64 = state.tasks.iter().map(|task| u64::from(task.attempt)).sum();
         let mut count = std::collections::BTreeMap::new();
         for task in state.tasks.iter().filter(|task| !task.removed) {
-            attempts += u64::from(task.attempt);
             *count.entry(task.phase).or_insert(0_u64) += 1;
         }
         for phase in TaskPhase::ALL {

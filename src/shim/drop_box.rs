@@ -32,6 +32,11 @@ impl DropBox {
         Self { dir: tree.join(DROP_BOX), mail: mail.to_owned(), seen: None, next: 1 }
     }
 
+    /// Whether the worker left a file of this name, here or in mail; its content is nobody's to read.
+    pub(super) fn has(&self, name: &str) -> bool {
+        [&self.mail, &self.dir].into_iter().any(|folder| std::fs::symlink_metadata(folder.join(name)).is_ok())
+    }
+
     /// Relays what was submitted, and then a valid report, if there is a new one.
     pub(super) fn look(&mut self, assignment: &Assignment) {
         while self.relay_submission(assignment) {}

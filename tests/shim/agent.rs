@@ -231,6 +231,21 @@ fn a_question_that_was_answered_is_no_report_of_the_next_turn() {
 }
 
 #[test]
+fn an_answer_that_the_agent_took_itself_is_not_that_to_its_next_question() {
+    let script = "echo \"$*\" >> turns; if [ $1 = first ]; then until_there a; \
+        echo '{}' > $ILCHUL_MAIL/answer-1.taken; report needs_input 'and then?'; else report done x; fi";
+    let mut stage = agent(script, json!({}));
+    stage.beat("it works", |beat| !beat["child"].is_null());
+    answer(&stage, 1, 7, "the first words");
+    fs::write(stage.path("tree").join("a"), "").unwrap();
+    stage.beat("it waits", |beat| phase(beat) == "needs-input" && beat["child"].is_null());
+    answer(&stage, 2, 7, "the second words");
+    stage.exit();
+    let turns = stage.file("turns");
+    assert!(turns.contains("the second words") && !turns.contains("the first words"), "{turns}");
+}
+
+#[test]
 fn an_order_to_end_is_heard_while_it_waits_for_an_answer() {
     for by_file in [true, false] {
         let mut stage = agent("report needs_input q", json!({}));

@@ -11,7 +11,8 @@ use crate::engine::limit;
 use crate::engine::outstanding::asked;
 use crate::engine::state::WorkerState;
 use crate::engine::task_table::TaskPhase;
-use crate::protocol::{MAX_ANSWER_BYTES, MAX_ANSWERS, Report};
+use crate::protocol::{AgentMode, MAX_ANSWER_BYTES, MAX_ANSWERS, Report};
+use crate::workflow::TaskKind;
 
 /// A person's answer, to the attempt that asks and to no other.
 pub(super) fn respond(view: View<'_>, id: &str, (text, who): (&str, &str)) -> Result<Vec<Event>, Rejection> {
@@ -24,8 +25,18 @@ pub(super) fn respond(view: View<'_>, id: &str, (text, who): (&str, &str)) -> Re
     if !worker.token_live {
         return refused("not_asked", format!("`{worker_id}` is over: its claim isn't live any more"));
     }
+    if worker.report.as_ref().is_some_and(|report| report.by_shim) && is_on_a_terminal(view, task) {
+        let there = format!(
+            "`{worker_id}` asks on its own screen, where no words of ours arrive: `ilchul attach {id}`"
+        );
+        return refused("not_asked", there);
+    }
     if text.trim().is_empty() {
         return refused("no_answer", format!("the answer to `{id}` is empty"));
+    }
+    if text.contains('\0') {
+        // No file of the protocol may hold one, so nobody could read it.
+        return refused("no_answer", format!("the answer to `{id}` holds a NUL character"));
     }
     if text.len() > MAX_ANSWER_BYTES {
         let length = text.len();
@@ -42,6 +53,22 @@ pub(super) fn respond(view: View<'_>, id: &str, (text, who): (&str, &str)) -> Re
     }
     let step = TaskStep::Answered { n: worker.answer_count() + 1, by: who.to_owned(), text: text.to_owned() };
     Ok(vec![task_event(view, task, step, "")])
+}
+
+/// Whether its agent shows its own interface, with dialogs of its own.
+fn is_on_a_terminal(view: View<'_>, task: usize) -> bool {
+    let agents = &view.state.workflow().agents;
+    match &view.state.planned(task).kind {
+        TaskKind::Agent { agent, .. } => agents.get(agent).is_some_and(|one| one.mode == AgentMode::Terminal),
+        TaskKind::Run(_)
+        | TaskKind::Argv(_)
+        | TaskKind::Worker(_)
+        | TaskKind::Reduce(_)
+        | TaskKind::Approve(_)
+        | TaskKind::Loop(_)
+        | TaskKind::Map(_)
+        | TaskKind::Tournament(_) => false,
+    }
 }
 
 /// What a task does in place of asking, and what it would take instead of an answer.

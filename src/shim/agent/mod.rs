@@ -28,7 +28,7 @@ use super::launch::Session;
 use super::run::Attempt;
 use super::tree::End;
 use super::{ShimError, clock};
-use crate::protocol::{AgentSpec, Assignment};
+use crate::protocol::{AgentSpec, Assignment, MAX_ANSWERS, Report, taken_name};
 use meaning::last_line;
 use said::{Said, Voice};
 use turn::{Command, Reason};
@@ -109,6 +109,11 @@ enum Next {
     Nothing,
 }
 
+/// Whether a question is one to which the agent has its answer, when `next` is still to come.
+fn is_taken(question: &[u8], next: u32) -> bool {
+    Report::check(question).is_ok_and(|report| report.question.is_some_and(|n| n < next))
+}
+
 /// How far it has come.
 struct Course {
     /// Turns so far.
@@ -122,7 +127,14 @@ struct Course {
 impl Course {
     fn next<'a>(&mut self, voice: &Voice<'a>, lasting: &mut Lasting<'a>, turn: &Turn) -> Next {
         lasting.drop_box.look(voice.assignment);
-        let said = voice.said(self.answered.as_deref());
+        // Those that it took itself while its turn went on are no news to it.
+        while lasting.next_answer < MAX_ANSWERS && lasting.drop_box.has(&taken_name(lasting.next_answer)) {
+            lasting.next_answer += 1;
+        }
+        let said = match voice.said(self.answered.as_deref()) {
+            Said::Question(bytes) if is_taken(&bytes, lasting.next_answer) => Said::Nothing,
+            said => said,
+        };
         let Some(watch) = &mut lasting.watch else { return Next::Nothing };
         if turn.finished.stopped.is_some() || matches!(said, Said::Final) {
             return Next::Nothing;
@@ -137,7 +149,8 @@ impl Course {
         }
         let ended_badly = bad_end(turn);
         // What was only printed proves a limit where nothing else tells how the turn went.
-        let believed = voice.spec.stream.is_none() || ended_badly.is_some();
+        let nothing_tells = voice.spec.stream.is_none() && voice.spec.result.is_none();
+        let believed = nothing_tells || ended_badly.is_some() || watch.failure().is_some();
         if let Some(limit) = watch.limit(if believed { &turn.printed } else { "" }) {
             voice.limited(&limit);
             return Next::Nothing;
