@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// How the liar lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +114,9 @@ impl Substrate for Liar {
     }
 
     fn ensure(&self, mark: &Mark, spec: &Spec) -> Result<Handle, Error> {
+        // A lie about what is there is told one caller after the other: two at once would both
+        // find nothing to lie about.
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.world.state(mark);
         let live = matches!(known, Some(State::Live(_)));
         let foreign = live && self.world.spec(mark).is_none();
@@ -292,6 +296,9 @@ fn promises() -> BTreeMap<&'static str, Promise> {
         attach_agrees_with_the_capabilities
     })
 }
+
+/// Held by the liar that is asked to ensure.
+static TURN: Mutex<()> = Mutex::new(());
 
 /// Which promises each lie breaks.
 const LIES: [(Lie, &[&str]); 22] = [
