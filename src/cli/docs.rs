@@ -51,8 +51,14 @@ pub fn run(_global: &Global, args: &DocsArgs, output: Output) -> Result<Exit, Cl
         CliError::new("unknown_topic", format!("find the guide `{}`", topic.escape_debug()))
             .hint(format!("The guides are {}.", names.join(", ")))
     })?;
-    output.result(|| json!({"topic": name, "text": text}), || (*text).to_owned());
+    output.result(|| json!({"topic": name, "text": text}), || shown(text));
     Ok(Exit::Done)
+}
+
+/// Without what only a test or a page maker reads.
+fn shown(text: &str) -> String {
+    let lines = text.split_inclusive('\n').filter(|line| !line.starts_with("<!--"));
+    lines.collect()
 }
 
 fn list() -> String {

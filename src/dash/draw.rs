@@ -244,7 +244,17 @@ impl Dash {
                 let parts = wrap(words, columns, true).into_iter().take(QUESTION_MAX);
                 parts.map(|part| (words[part].to_owned(), tone)).collect()
             }
-            (Mode::Browse, None) => vec![(self.keys(columns), Style::new().add_modifier(Modifier::DIM))],
+            (Mode::Browse, None) => {
+                let dim = Style::new().add_modifier(Modifier::DIM);
+                let mut foot = vec![(self.keys(columns), dim)];
+                if !self.order.filter.is_empty() {
+                    // What is hidden is said for as long as it is.
+                    let (shown, all) = (self.rows.len(), count(self.look.view.tasks.len(), "task"));
+                    let words = format!("/{}: {shown} of {all}; Esc shows all", self.order.filter);
+                    foot.insert(0, (words, reversed));
+                }
+                foot
+            }
         }
     }
 

@@ -105,6 +105,10 @@ fn a_filter_is_kept_by_enter_and_taken_back_by_esc() {
     dash.key(Key::Backspace);
     dash.key(Key::Enter);
     assert_eq!((dash.rows.len(), dash.order.filter.as_str()), (1, "ski"));
+    assert!(
+        picture(&mut dash, (80, 24)).contains("/ski: 1 of 6 tasks; Esc shows all"),
+        "what is hidden is said"
+    );
     press(&mut dash, "/xx");
     assert_eq!(dash.rows.len(), 0);
     dash.key(Key::Esc);

@@ -45,8 +45,9 @@ impl GitWorktree {
         }
         here.head().and_then(|head| head.peel_to_commit()).map_err(|error| match error.code() {
             ErrorCode::UnbornBranch | ErrorCode::NotFound => {
+                // That is all there is to know: the library's own words would add nothing.
                 let detail = format!("`{}` has no commit yet", checkout.display());
-                Error::new(ErrorKind::Refused, OPEN, detail).with_source(error)
+                Error::new(ErrorKind::Refused, OPEN, detail)
             }
             _ => trouble(OPEN, format!("`{}`", repo.display()), error),
         })?;
