@@ -86,7 +86,7 @@ pub fn answer_name(n: u32) -> String {
 /// What says that a worker took its `n`th answer itself, while it waited for it.
 #[must_use]
 pub fn taken_name(n: u32) -> String {
-    format!("answer-{n}.taken")
+    format!("taken-{n}.json")
 }
 
 /// The name of a worker's `n`th submission.

@@ -233,7 +233,7 @@ fn a_question_that_was_answered_is_no_report_of_the_next_turn() {
 #[test]
 fn an_answer_that_the_agent_took_itself_is_not_that_to_its_next_question() {
     let script = "echo \"$*\" >> turns; if [ $1 = first ]; then until_there a; \
-        echo '{}' > $ILCHUL_MAIL/answer-1.taken; report needs_input 'and then?'; else report done x; fi";
+        echo '{}' > $ILCHUL_MAIL/taken-1.json; report needs_input 'and then?'; else report done x; fi";
     let mut stage = agent(script, json!({}));
     stage.beat("it works", |beat| !beat["child"].is_null());
     answer(&stage, 1, 7, "the first words");
