@@ -82,4 +82,12 @@ mod tests {
         assert_eq!(files, known);
         assert!(list().lines().all(|line| line.chars().count() <= 80), "{}", list());
     }
+
+    #[test]
+    fn what_only_a_test_reads_is_left_out_and_nothing_else() {
+        assert_eq!(
+            shown("a\n<!-- tested -->\n```sh\nilchul up  # <!--\n```"),
+            "a\n```sh\nilchul up  # <!--\n```"
+        );
+    }
 }

@@ -133,18 +133,27 @@ pub(super) static WORKFLOW: Table = Table {
     refused: &[],
 };
 
+// Of `defaults`, a workflow's and the user's own alike.
+const SESSION: Key = key(
+    "session",
+    "What hosts the processes. Default: tmux where there is a terminal.",
+    Shape::Word(SESSIONS),
+);
+const USUAL_WORKSPACE: Key =
+    key("workspace", "What hosts the files. Default: worktree.", Shape::Word(WORKSPACES));
+const USUAL_TIMEOUT: Key = key("timeout", "An attempt's time. Default: 30m.", Shape::Duration);
+const USUAL_RETRIES: Key = key("retries", "Attempts after the first. Default: 0.", Shape::Count(0, 100));
+const USUAL_ENV: Key =
+    key("env", "Variables for every worker; null passes ilchul's own value on.", Shape::Env);
+
 pub(super) static DEFAULTS: Table = Table {
     doc: "What holds for every task that doesn't say otherwise.",
     keys: &[
-        key(
-            "session",
-            "What hosts the processes. Default: tmux where there is a terminal.",
-            Shape::Word(SESSIONS),
-        ),
-        key("workspace", "What hosts the files. Default: worktree.", Shape::Word(WORKSPACES)),
-        key("timeout", "An attempt's time. Default: 30m.", Shape::Duration),
-        key("retries", "Attempts after the first. Default: 0.", Shape::Count(0, 100)),
-        key("env", "Variables for every worker; null passes ilchul's own value on.", Shape::Env),
+        SESSION,
+        USUAL_WORKSPACE,
+        USUAL_TIMEOUT,
+        USUAL_RETRIES,
+        USUAL_ENV,
         key("budget", "What an attempt of an agent or worker task may use at most.", Shape::Table(&BUDGET)),
     ],
     refused: &[],

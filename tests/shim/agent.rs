@@ -327,6 +327,19 @@ fn a_limit_that_the_agent_got_over_is_none() {
 }
 
 #[test]
+fn words_that_sound_like_a_limit_are_none_where_something_else_tells_how_it_went() {
+    let script = "echo 'mended: 429 lines, a rate limit helper' >&2; [ $1 = first ] || report done x";
+    let stream = json!({"stream": {"name": ["type"]}});
+    let result = "echo '{\"status\":\"ok\"}' > $ILCHUL_TREE/result.json; ";
+    let judged = json!({"result": {"file": "result.json", "path": "status", "ok": ["ok"]}});
+    for (script, more) in [(script.to_owned(), stream), (format!("{result}{script}"), judged)] {
+        let mut stage = agent(&script, more);
+        stage.exit();
+        assert_eq!(stage.mail("report.json")["status"], "done", "it was asked for its report: {script}");
+    }
+}
+
+#[test]
 fn an_agent_that_never_gets_ready_is_ended_and_says_why() {
     let script = "echo 'Trust this folder? [y/N]'; read answer < fifo";
     let stage = Stage::ready();

@@ -8,7 +8,8 @@ use crate::engine::input::{Beat, Request, Seen};
 use crate::engine::question::{self, Question};
 use crate::engine::state::{Given, RunPhase};
 use crate::engine::task_table::TaskPhase as T;
-use crate::protocol::{MAX_ANSWER_BYTES, MAX_ANSWERS, ReportBy, ReportStatus};
+use crate::protocol::{AgentMode, MAX_ANSWER_BYTES, MAX_ANSWERS, ReportBy, ReportStatus};
+use crate::workflow::{Agent, Task, TaskKind};
 
 fn respond(text: &str) -> Request {
     Request::Respond { task: "a".to_owned(), text: text.to_owned(), who: "ana".to_owned() }
@@ -57,6 +58,39 @@ fn an_answer_is_one_event_that_unblocks_and_is_owed_from_then_on() {
     assert_eq!((play.phase("a"), owed(&play)), (T::InProgress, vec![1]));
     play.finish("a.1");
     assert_eq!((play.phase("a"), owed(&play)), (T::Completed, vec![]));
+}
+
+#[test]
+fn an_answer_that_could_never_be_read_is_refused() {
+    let mut play = Play::busy(task("a"));
+    ask(&mut play, 1);
+    assert_eq!(refused(&mut play, "yes\0no").0, "no_answer");
+    play.ask(respond("yes")).expect("it still asks");
+}
+
+#[test]
+fn a_dialog_on_an_agents_own_screen_is_answered_there_and_nowhere_else() {
+    for (mode, by, goes) in [
+        (AgentMode::Terminal, Some(ReportBy::Shim), false),
+        (AgentMode::Terminal, None, true),
+        (AgentMode::Headless, Some(ReportBy::Shim), true),
+    ] {
+        let kind = TaskKind::Agent { agent: "x".to_owned(), prompt: "p".to_owned(), model: None };
+        let mut workflow = flow(vec![Task { kind, ..task("a") }]);
+        workflow.agents.insert("x".to_owned(), Agent { mode, ..Agent::command(vec!["x".to_owned()]) });
+        let mut play = Play::new(workflow);
+        play.start_work("a.1");
+        let mut report = play.report_of("a.1", ReportStatus::NeedsInput);
+        report.by = by;
+        play.see("a.1", Seen::Reported { report: Box::new(report), sha256: "x".to_owned() });
+        assert_eq!(play.phase("a"), T::Blocked);
+        if goes {
+            play.ask(respond("yes")).expect("it is asked");
+        } else {
+            let (code, why) = refused(&mut play, "yes");
+            assert!(code == "not_asked" && why.ends_with("`ilchul attach a`"), "{code}: {why}");
+        }
+    }
 }
 
 #[test]

@@ -15,6 +15,8 @@ mod words;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod timeline_tests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

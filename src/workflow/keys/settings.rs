@@ -2,7 +2,8 @@
 //!
 //! What a workflow has under the same name means the same there, and goes before it.
 
-use super::{ADAPTER, Key, SESSIONS, Shape, Table, WORKSPACES, key, required};
+use super::{ADAPTER, Key, Shape, Table, key, required};
+use super::{SESSION, USUAL_ENV, USUAL_RETRIES, USUAL_TIMEOUT, USUAL_WORKSPACE};
 
 /// What tells a person that something waits, by a word alone.
 pub(in crate::workflow) const BELLS: &[&str] = &["bell", "tmux", "desktop"];
@@ -35,17 +36,7 @@ pub(in crate::workflow) static SETTINGS: Table = Table {
 /// Like those of a workflow, but for what a workflow's own limits bound.
 pub(in crate::workflow) static SETTINGS_DEFAULTS: Table = Table {
     doc: "What holds for every task that doesn't say otherwise.",
-    keys: &[
-        key(
-            "session",
-            "What hosts the processes. Default: tmux where there is a terminal.",
-            Shape::Word(SESSIONS),
-        ),
-        key("workspace", "What hosts the files. Default: worktree.", Shape::Word(WORKSPACES)),
-        key("timeout", "An attempt's time. Default: 30m.", Shape::Duration),
-        key("retries", "Attempts after the first. Default: 0.", Shape::Count(0, 100)),
-        key("env", "Variables for every worker; null passes ilchul's own value on.", Shape::Env),
-    ],
+    keys: &[SESSION, USUAL_WORKSPACE, USUAL_TIMEOUT, USUAL_RETRIES, USUAL_ENV],
     refused: &[("budget", "belongs to a workflow, whose limits bound it")],
 };
 
