@@ -118,7 +118,14 @@ terminal() {
         sh "$script" pane "$folder" "$run" "$@" \; set-option -s exit-empty on 2> /dev/null
 }
 quoted() { printf "'"; printf %s "$1" | sed "s/'/'\\\\''/g; s/#/##/g"; printf "'"; }
-if command -v tmux > /dev/null; then
+# `-N` and `-D` came with 3.2. A version that can't be read is somebody's own build.
+modern() {
+    version=$(tmux -V 2> /dev/null) || return 1
+    case ${version#tmux } in
+        [0-2].* | 3.[01] | 3.[01][a-z]*) return 1 ;;
+    esac
+}
+if modern; then
     # Not a daemon: a child of this job, found where Slurm looks for its processes.
     tmux -D -S "$run/t.sock" -f /dev/null 9>&- &
     root=$!
@@ -134,6 +141,7 @@ if command -v tmux > /dev/null; then
         sleep 0.05
     done
 else
+    [ -z "$version" ] || printf '[ilchul: %s on this node is too old: there is no terminal]\n' "$version" >> "$log"
     sh "$script" pane "$folder" "$run" >> "$log" 2>&1 9>&- < /dev/null &
     root=$!
 fi
@@ -145,7 +153,8 @@ lives() {
 }
 words= timer=
 while lives; do
-    wait "$root"
+    # What was asked before there was anybody to wait for isn't waited over.
+    [ -n "$asked" ] || wait "$root"
     program=$(cat "$run/pid" 2> /dev/null)
     # Between the terminal's start and the program's there is nobody to ask yet.
     [ -z "$asked" ] || [ -n "$program" ] || { sleep 0.05; continue; }
