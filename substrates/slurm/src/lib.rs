@@ -7,6 +7,7 @@ mod record;
 mod release;
 mod site;
 mod submit;
+mod turn;
 mod words;
 
 use std::collections::HashMap;
@@ -52,7 +53,12 @@ pub struct Pace {
     pub hopeless: Duration,
     /// Between TERM and KILL.
     pub grace: Duration,
+    /// Between two submits, after the first [`BURST`].
+    pub submit_every: Duration,
 }
+
+/// Submits that go out at once after a quiet time.
+pub const BURST: u32 = 20;
 
 impl Default for Pace {
     fn default() -> Self {
@@ -64,6 +70,8 @@ impl Default for Pace {
             forget: Duration::from_secs(60),
             hopeless: Duration::from_secs(20),
             grace: Duration::from_secs(10),
+            // Two a second is what sites ask of their users.
+            submit_every: Duration::from_millis(500),
         }
     }
 }
@@ -93,8 +101,8 @@ impl Slurm {
         Self {
             root: root.into(),
             queue: Queue::new(pace.interval, pace.limit),
+            submits: submit::Submits::new(pace.submit_every),
             pace,
-            submits: submit::Submits::default(),
             memories: Memories::default(),
             site: OnceLock::new(),
             marks: Mutex::default(),

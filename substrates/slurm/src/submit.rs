@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 
 use ilchul_substrate::{Error, ErrorKind, Mark, Request};
 
-use crate::Pace;
 use crate::client::{Answer, Silence, gist, run};
 use crate::queue::Queue;
 use crate::record::{Record, quote};
+use crate::turn::Turns;
+use crate::{BURST, Pace};
 
 const ACTION: &str = "submit job";
 
@@ -163,13 +164,19 @@ fn outcome(answer: &Result<Answer, Silence>) -> Outcome {
 }
 
 /// Submits, and what was asked of Slurm about requests before.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Submits {
+    turns: Turns,
     /// Requests that Slurm was asked about, and why it refuses them.
     tested: Mutex<BTreeMap<Vec<String>, Option<String>>>,
 }
 
 impl Submits {
+    /// Submits at this pace.
+    pub(crate) fn new(every: Duration) -> Self {
+        Self { turns: Turns::new(every, BURST), tested: Mutex::default() }
+    }
+
     /// The job of `record`, submitted now.
     pub(crate) fn submit(
         &self,
@@ -182,6 +189,7 @@ impl Submits {
         let command = line(mark, &record.nonce, &record.folder, request);
         let mut last = String::new();
         for _ in 0..SUBMITS {
+            self.turns.wait();
             match outcome(&run(&command, script, pace.limit)) {
                 Outcome::Made(id) => return Ok(id),
                 Outcome::Refused(kind, why) => {
