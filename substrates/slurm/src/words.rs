@@ -61,7 +61,6 @@ const HOPELESS: &[&str] = &[
     "InvalidQOS",
     "BadConstraints",
     "DependencyNeverSatisfied",
-    "JobHeldAdmin",
     "QOSTimeLimit",
     "AssocMaxWallDurationPerJobLimit",
     "QOSMaxWallDurationPerJobLimit",
@@ -101,8 +100,15 @@ mod tests {
 
     #[test]
     fn waiting_for_others_is_hope() {
-        for reason in ["Priority", "Resources", "None", "BeginTime", "JobHeldUser", "QOSMaxJobsPerUserLimit"]
-        {
+        for reason in [
+            "Priority",
+            "Resources",
+            "None",
+            "BeginTime",
+            "JobHeldUser",
+            "JobHeldAdmin",
+            "QOSMaxJobsPerUserLimit",
+        ] {
             assert!(!is_hopeless(reason), "{reason}");
         }
         assert!(is_hopeless("PartitionTimeLimit"));

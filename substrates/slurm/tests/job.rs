@@ -34,7 +34,9 @@ impl Node {
         let spec =
             format!("cwd='{}'\nlog='{}'\ntitle='t'\ncapture=1\ngrace=1\n", cwd.display(), log.display());
         let command = format!("echo \"$$\" > \"$1\"\nexec sh -c '{program}'\n");
-        for (name, text) in [("intent", NONCE), ("exit", ""), ("spec", &spec), ("command", &command)] {
+        for (name, text) in
+            [("intent", NONCE), ("exit", ""), ("env", ""), ("spec", &spec), ("command", &command)]
+        {
             fs::write(node.path("s").join(name), format!("{text}\n")).unwrap();
         }
         node
@@ -52,13 +54,26 @@ impl Node {
     }
 
     fn start(&self) -> Child {
+        self.start_in("sh")
+    }
+
+    /// In another shell: with set-up lines it is bash.
+    fn start_in(&self, shell: &str) -> Child {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/job.sh");
         let usual = std::env::var_os("PATH").unwrap();
         let path = std::iter::once(self.path("bin")).chain(std::env::split_paths(&usual));
-        let mut command = Command::new("sh");
-        command.arg(script).arg("job").arg(self.path("s"));
+        let mut command = Command::new(shell);
+        // As a login shell reads it, which is where set-up lines run.
+        command.arg("-c").arg("umask 027; script=$1; set -- job \"$2\"; . \"$script\"");
+        command.arg("sh").arg(script).arg(self.path("s"));
         command.env("PATH", std::env::join_paths(path).unwrap()).env("SLURM_JOB_ID", "7");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    /// Lines of the user's, before the program.
+    fn set_up(&self, lines: &[&str]) {
+        let steps: String = lines.iter().map(|line| format!("step '{line}'\n")).collect();
+        fs::write(self.path("s/env"), steps).unwrap();
     }
 
     fn end(&self) -> String {
@@ -124,4 +139,51 @@ fn a_second_job_of_one_attempt_ends_at_once_and_leaves_the_first_one_alone() {
     fs::write(node.path("go"), "").unwrap();
     assert_eq!(ended(first).code(), Some(0));
     assert_eq!(fs::read_to_string(node.path("ledger")).unwrap(), "once\n");
+}
+
+#[test]
+fn whatever_set_up_lines_name_or_set_only_the_environment_goes_on() {
+    for shell in ["sh", "bash"] {
+        let node = Node::with("echo \"$GIVEN $run\"; umask; exit 7");
+        node.program("tmux", "exit 1");
+        node.set_up(&[
+            "export GIVEN=module",
+            "run=x log=y folder=z mode=pane script=w nonce=v cwd=/u mask=0 title=t capture=0 grace=s",
+            "set -eu; IFS=/; cd /; umask 0; fail() { :; }; record() { :; }; false() { :; }",
+        ]);
+        assert_eq!(ended(node.start_in(shell)).code(), Some(7));
+        assert_eq!(node.end(), "7");
+        assert_eq!(node.log(), "module \n0027\n");
+    }
+}
+
+#[test]
+fn a_set_up_line_that_fails_or_leaves_says_so_and_nothing_begins() {
+    for (line, words) in [
+        ("exit 0", "the set-up line `exit 0` ended its shell"),
+        ("no-such-module load", "the set-up line `no-such-module load` failed"),
+        ("set -e; false", "the set-up line `set -e; false` failed"),
+    ] {
+        let node = Node::with("echo begun");
+        node.set_up(&[line]);
+        assert_eq!(ended(node.start_in("bash")).code(), Some(73), "{line}");
+        assert_eq!(node.end(), format!("73 {words}"));
+        assert_eq!(node.log(), format!("[ilchul: {words}]\n"));
+    }
+}
+
+#[test]
+fn a_file_of_variables_is_handed_on_and_a_line_of_it_that_is_none_is_named() {
+    let node = Node::with("echo \"$A\"");
+    let file = node.path("vars");
+    fs::write(&file, "# mine\nA=b c\n").unwrap();
+    fs::write(node.path("s/env"), format!("env_file '{}'\n", file.display())).unwrap();
+    node.program("tmux", "exit 1");
+    assert_eq!(ended(node.start()).code(), Some(0));
+    assert_eq!(node.log(), "b c\n");
+    let node = Node::with("echo begun");
+    fs::write(node.path("s/env"), format!("env_file '{}'\n", file.display())).unwrap();
+    fs::write(&file, "A=b\nrubbish\n").unwrap();
+    assert_eq!(ended(node.start()).code(), Some(73));
+    assert!(node.end().ends_with("isn't NAME=VALUE"), "{}", node.end());
 }
