@@ -65,7 +65,13 @@ const REFUSALS: &[&str] = &[
     "nvalid generic resource",
     "nvalid feature",
     "nvalid time",
-    "nvalid --time",
+    "nvalid --",
+    "nvalid numeric value",
+    "nvalid node name",
+    "nvalid license",
+    "is not a valid",
+    "eservation is invalid",
+    "specification\n",
     "equested node configuration is not available",
     "equested time limit is invalid",
     "Memory specification can not be satisfied",
@@ -82,6 +88,24 @@ const REFUSALS: &[&str] = &[
 /// And what says that there is no room now: it may be tried again, later.
 const FULL: &[&str] =
     &["job submit limit", "MaxSubmitJob", "temporarily unable", "system-wide limit", "rate limit"];
+
+/// What says that the controller, or the way to it, is to blame.
+const TROUBLE: &[&str] = &[
+    "ocket timed out",
+    "nable to contact",
+    "Zero Bytes were transmitted",
+    "onnection refused",
+    "onnection reset",
+    "onnect failure",
+    "ommunication",
+    "nexpected message",
+    "lurmctld",
+    "ontroller",
+    "rotocol",
+    "uthentication",
+    "munge",
+    "no answer within",
+];
 
 /// How often a submit is repeated that is proven not to have happened.
 const SUBMITS: u32 = 2;
@@ -187,7 +211,7 @@ impl Submits {
     ) -> Result<u64, Error> {
         self.test(mark, record, (script, request), pace)?;
         let command = line(mark, &record.nonce, &record.folder, request);
-        let mut last = String::new();
+        let (mut last, mut proven) = (String::new(), 0);
         for _ in 0..SUBMITS {
             self.turns.wait();
             match outcome(&run(&command, script, pace.limit)) {
@@ -201,7 +225,7 @@ impl Submits {
             }
             match adopt(mark, record, (queue, pace))? {
                 Adopted::Found(id) => return Ok(id),
-                Adopted::Nothing => {}
+                Adopted::Nothing => proven += 1,
                 Adopted::Unknown(why) => {
                     last = why;
                     break;
@@ -213,6 +237,9 @@ impl Submits {
             && let Some(id) = record.claim()?.and_then(|claim| claim.job)
         {
             return Ok(id);
+        }
+        if proven == SUBMITS && !is_trouble(&last) {
+            return Err(Error::new(ErrorKind::Refused, ACTION, format!("`{mark}`: {last}")));
         }
         let detail = format!("`{mark}`: nobody knows whether it was taken ({last}); it is called off");
         Err(Error::new(ErrorKind::Unavailable, ACTION, detail))
@@ -251,6 +278,12 @@ impl Submits {
             }
         }
     }
+}
+
+/// Whether what a submit said is about the controller. What isn't, and led to no job each time,
+/// is a no in words that aren't on the list: tried again it would be one for ever.
+fn is_trouble(why: &str) -> bool {
+    TROUBLE.iter().any(|words| why.contains(words)) || why.starts_with("sbatch answered")
 }
 
 /// What a look for a doubtful job found.
@@ -312,6 +345,25 @@ mod tests {
         }
         let late = outcome(&Err(Silence::TooLate(Duration::from_secs(30))));
         assert_eq!(late, Outcome::Doubtful("sbatch: no answer within 30 s".to_owned()));
+    }
+
+    #[test]
+    fn words_of_sbatchs_own_are_a_no_at_once_and_unknown_ones_are_no_trouble_of_the_controllers() {
+        // As 22.05 says them.
+        for no in [
+            "sbatch: error: Invalid --mem specification\n",
+            "sbatch: error: \"abc\" is not a valid node count\n",
+            "sbatch: error: Invalid numeric value \"x\" for --cpus-per-task.\n",
+            "sbatch: error: Batch job submission failed: Invalid feature specification\n",
+            "sbatch: unrecognized option '--foo=bar'\nTry \"sbatch --help\" for more information\n",
+        ] {
+            let Outcome::Refused(ErrorKind::Refused, why) = says(no) else { panic!("{no}") };
+            assert!(!why.starts_with("Try"), "{why}");
+        }
+        assert!(!is_trouble("Unspecified error"), "as a plugin of a site says it");
+        assert!(is_trouble("Socket timed out on send/recv operation"));
+        assert!(is_trouble("sbatch answered ``"));
+        assert!(is_trouble("sbatch: no answer within 30 s"));
     }
 
     #[test]
