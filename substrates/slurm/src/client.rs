@@ -99,6 +99,12 @@ fn drain(pipe: Option<impl Read + Send + 'static>) -> Receiver<String> {
     receive
 }
 
+/// Whether a program of this name is on our `PATH`.
+pub(crate) fn is_there(program: &str) -> bool {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&folders).any(|folder| folder.join(program).is_file())
+}
+
 /// An argument list from words.
 pub(crate) fn argv(words: &[&str]) -> Vec<OsString> {
     words.iter().map(|word| OsStr::new(word).to_owned()).collect()

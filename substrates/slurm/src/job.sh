@@ -175,6 +175,20 @@ lives() {
     pane=$(cat "$run/pane" 2> /dev/null)
     [ -n "$pane" ] && kill -0 "$pane" 2> /dev/null
 }
+# Whoever can't reach this job through Slurm writes into its folder: a controller may have
+# forgotten a job that runs on.
+watch() {
+    trap '' HUP INT QUIT TERM USR1 USR2
+    told=
+    while sleep "${watch:-5}" && kill -0 "$$" 2> /dev/null; do
+        { read -r whose how < "$folder/stop"; } 2> /dev/null || continue
+        [ "$whose" = "$nonce" ] && [ "$how" != "$told" ] || continue
+        told=$how
+        if [ "$how" = kill ]; then kill -USR2 "$$"; else kill -TERM "$$"; fi
+    done
+}
+watch > /dev/null 2>&1 9>&- < /dev/null &
+watcher=$!
 words= timer=
 while lives; do
     # What was asked before there was anybody to wait for isn't waited over.
@@ -201,6 +215,7 @@ while lives; do
     esac
 done
 [ -z "$timer" ] || kill "$timer" 2> /dev/null
+kill -KILL "$watcher" 2> /dev/null
 [ -s "$folder/exit" ] || record 137 'its whole tree was killed'
 read -r _ code _ < "$folder/exit"
 [ -z "$words" ] || record "$code" "$words"

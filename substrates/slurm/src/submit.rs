@@ -308,7 +308,7 @@ pub(crate) fn adopt(mark: &Mark, record: &Record, (queue, pace): (&Queue, &Pace)
         let looked = queue.fresh();
         if let Ok(snapshot) = &looked {
             answered += 1;
-            if let Some(job) = snapshot.find(&name, &record.nonce) {
+            if let Some(job) = snapshot.find(&name, &record.nonce, None) {
                 return Ok(Adopted::Found(job.id));
             }
         }
