@@ -31,6 +31,7 @@ use queue::Queue;
 use record::Record;
 pub use site::Site;
 pub use submit::{OWNED, line, margin, owned};
+use turn::Turns;
 
 /// The kind in handles.
 pub const KIND: &str = "slurm";
@@ -97,7 +98,7 @@ pub struct Slurm {
     pace: Pace,
     queue: Queue,
     accounts: Accounts,
-    submits: submit::Submits,
+    turns: Turns,
     memories: Memories,
     /// Whether there is accounting to ask, once that is known.
     accounting: OnceLock<bool>,
@@ -118,7 +119,7 @@ impl Slurm {
         Self {
             root: root.into(),
             queue: Queue::new(pace.interval, pace.limit),
-            submits: submit::Submits::new(pace.submit_every),
+            turns: Turns::new(pace.submit_every, BURST),
             accounts: Accounts::new(pace.interval, pace.limit),
             pace,
             memories: Memories::default(),
@@ -197,7 +198,7 @@ impl Slurm {
     ) -> Result<Handle, Error> {
         let script = submit::script(script, &record.folder, &spec.request)?;
         let order = (script.as_str(), &spec.request);
-        let job = self.submits.submit(mark, record, order, (&self.queue, &self.pace))?;
+        let job = submit::submit(&self.turns, mark, record, order, (&self.queue, &self.pace))?;
         self.memories.submitted(mark);
         record.set_job(job)?;
         Ok(Self::handle(mark, record, job))

@@ -4,20 +4,18 @@
 //! anything else; and because a look may come too early, whoever begins second finds the
 //! attempt claimed. It leaves out which sessions are wanted.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ilchul_substrate::{Error, ErrorKind, Mark, Request};
 
+use crate::Pace;
 use crate::client::{Answer, Silence, gist, run};
 use crate::queue::Queue;
 use crate::record::{Record, quote};
 use crate::turn::Turns;
-use crate::{BURST, Pace};
 
 const ACTION: &str = "submit job";
 
@@ -187,97 +185,47 @@ fn outcome(answer: &Result<Answer, Silence>) -> Outcome {
     }
 }
 
-/// Submits, and what was asked of Slurm about requests before.
-#[derive(Debug)]
-pub(crate) struct Submits {
-    turns: Turns,
-    /// Requests that Slurm was asked about, and why it refuses them.
-    tested: Mutex<BTreeMap<Vec<String>, Option<String>>>,
-}
-
-impl Submits {
-    /// Submits at this pace.
-    pub(crate) fn new(every: Duration) -> Self {
-        Self { turns: Turns::new(every, BURST), tested: Mutex::default() }
-    }
-
-    /// The job of `record`, submitted now.
-    pub(crate) fn submit(
-        &self,
-        mark: &Mark,
-        record: &Record,
-        (script, request): (&str, &Request),
-        (queue, pace): (&Queue, &Pace),
-    ) -> Result<u64, Error> {
-        self.test(mark, record, (script, request), pace)?;
-        let command = line(mark, &record.nonce, &record.folder, request);
-        let (mut last, mut proven) = (String::new(), 0);
-        for _ in 0..SUBMITS {
-            self.turns.wait();
-            match outcome(&run(&command, script, pace.limit)) {
-                Outcome::Made(id) => return Ok(id),
-                Outcome::Refused(kind, why) => {
-                    // Nothing of it may ever begin, whatever else is still on its way.
-                    record.call_off()?;
-                    return Err(Error::new(kind, ACTION, format!("`{mark}`: {why}")));
-                }
-                Outcome::Doubtful(why) => last = why,
-            }
-            match adopt(mark, record, (queue, pace))? {
-                Adopted::Found(id) => return Ok(id),
-                Adopted::Nothing => proven += 1,
-                Adopted::Unknown(why) => {
-                    last = why;
-                    break;
-                }
-            }
-        }
-        // From here on it is as if nothing had been made: a job that turns up finds itself called off.
-        if !record.call_off()?
-            && let Some(id) = record.claim()?.and_then(|claim| claim.job)
-        {
-            return Ok(id);
-        }
-        if proven == SUBMITS && !is_trouble(&last) {
-            return Err(Error::new(ErrorKind::Refused, ACTION, format!("`{mark}`: {last}")));
-        }
-        let detail = format!("`{mark}`: nobody knows whether it was taken ({last}); it is called off");
-        Err(Error::new(ErrorKind::Unavailable, ACTION, detail))
-    }
-
-    /// Asks whether any node could ever serve such a request: Slurm queues some that none can.
-    fn test(
-        &self,
-        mark: &Mark,
-        record: &Record,
-        (script, request): (&str, &Request),
-        pace: &Pace,
-    ) -> Result<(), Error> {
-        let mut key = request.options.clone();
-        key.extend(request.wall.map(|wall| wall.as_secs().to_string()));
-        let mut tested = self.tested.lock().unwrap_or_else(PoisonError::into_inner);
-        let refused = match tested.get(&key) {
-            Some(refused) => refused.clone(),
-            None => {
-                let mut command = line(mark, &record.nonce, &record.folder, request);
-                command.push("--test-only".into());
-                let refused = match outcome(&run(&command, script, pace.limit)) {
-                    Outcome::Refused(ErrorKind::Refused, why) => Some(why),
-                    // What isn't a plain no is for the submit itself to find out, and isn't kept.
-                    Outcome::Refused(..) | Outcome::Doubtful(_) | Outcome::Made(_) => None,
-                };
-                tested.insert(key, refused.clone());
-                refused
-            }
-        };
-        match refused {
-            None => Ok(()),
-            Some(why) => {
+/// The job of `record`, submitted now.
+pub(crate) fn submit(
+    turns: &Turns,
+    mark: &Mark,
+    record: &Record,
+    (script, request): (&str, &Request),
+    (queue, pace): (&Queue, &Pace),
+) -> Result<u64, Error> {
+    let command = line(mark, &record.nonce, &record.folder, request);
+    let (mut last, mut proven) = (String::new(), 0);
+    for _ in 0..SUBMITS {
+        turns.wait();
+        match outcome(&run(&command, script, pace.limit)) {
+            Outcome::Made(id) => return Ok(id),
+            Outcome::Refused(kind, why) => {
+                // Nothing of it may ever begin, whatever else is still on its way.
                 record.call_off()?;
-                Err(Error::new(ErrorKind::Refused, ACTION, format!("`{mark}`: {why}")))
+                return Err(Error::new(kind, ACTION, format!("`{mark}`: {why}")));
+            }
+            Outcome::Doubtful(why) => last = why,
+        }
+        match adopt(mark, record, (queue, pace))? {
+            Adopted::Found(id) => return Ok(id),
+            Adopted::Nothing => proven += 1,
+            Adopted::Unknown(why) => {
+                last = why;
+                break;
             }
         }
     }
+    // From here on it is as if nothing had been made: a job that turns up finds itself called off.
+    if !record.call_off()?
+        && let Some(id) = record.claim()?.and_then(|claim| claim.job)
+    {
+        return Ok(id);
+    }
+    if proven == SUBMITS && !is_trouble(&last) {
+        return Err(Error::new(ErrorKind::Refused, ACTION, format!("`{mark}`: {last}")));
+    }
+    let detail = format!("`{mark}`: nobody knows whether it was taken ({last}); it is called off");
+    Err(Error::new(ErrorKind::Unavailable, ACTION, detail))
 }
 
 /// Whether what a submit said is about the controller. What isn't, and led to no job each time,
