@@ -52,8 +52,7 @@ struct Kept {
 impl Accounts {
     /// Asks at most once in `interval`, and waits `limit` for an answer.
     pub(crate) fn new(interval: Duration, limit: Duration) -> Self {
-        let kept =
-            Kept { turns: Backoff::new(interval), known: BTreeMap::new(), wanted: BTreeSet::new() };
+        let kept = Kept { turns: Backoff::new(interval), known: BTreeMap::new(), wanted: BTreeSet::new() };
         Self { limit, kept: Mutex::new(kept) }
     }
 

@@ -117,7 +117,7 @@ terminal() {
     tmux -N -S "$run/t.sock" new-session -d -s worker -n "$title" -x 200 -y 50 \
         sh "$script" pane "$folder" "$run" "$@" \; set-option -s exit-empty on 2> /dev/null
 }
-quoted() { printf "'"; printf %s "$1" | sed "s/'/'\\\\''/g; s/#/##/g"; printf "'"; }
+quoted() { printf "'"; printf %s "$1" | sed "s/'/'\\\\''/g; s/#/##/g; s/%/%%/g"; printf "'"; }
 if command -v tmux > /dev/null; then
     # Not a daemon: a child of this job, found where Slurm looks for its processes.
     tmux -D -S "$run/t.sock" -f /dev/null 9>&- &

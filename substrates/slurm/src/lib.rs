@@ -21,10 +21,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use account::Accounts;
 use ilchul_substrate::{
     Capabilities, Error, ErrorKind, Handle, Mark, Observation, SessionSpec, Substrate, Urgency,
 };
-use account::Accounts;
 use look::Memories;
 use queue::Queue;
 use record::Record;
@@ -51,7 +51,7 @@ pub struct Pace {
     pub doubt: Duration,
     /// How long the files of a job may arrive after the controller called it over.
     pub settle: Duration,
-    /// How long answers must lack a job before it is gone.
+    /// How long answers must lack a job before it is gone, and how long a refusal is kept.
     pub forget: Duration,
     /// How long a hopeless reason must last.
     pub hopeless: Duration,

@@ -147,12 +147,7 @@ pub(crate) fn by_queue(
 /// It has begun, and Slurm says that it waits: an older answer, or it was put back into the
 /// queue, by a person or by a controller that crashed. Its second start will find the attempt
 /// begun and do nothing, so Slurm knows nothing of the first one any more.
-fn waits_again(
-    memory: &mut Memory,
-    (job, claim): (&Job, &Claim),
-    snapshot: &Snapshot,
-    pace: &Pace,
-) -> State {
+fn waits_again(memory: &mut Memory, (job, claim): (&Job, &Claim), snapshot: &Snapshot, pace: &Pace) -> State {
     if snapshot.asked_at <= memory.begun_at {
         return live(claim);
     }
@@ -345,8 +340,7 @@ mod tests {
         let snapshot = Snapshot { asked_at, number: 1, ..Snapshot::default() };
         let written = Written { claim: None, end: None };
         let found = by_queue((&mark(), &written), (&snapshot, None), &memories, &pace(0));
-        let queued =
-            matches!(&found, Looked::Seen(Observation { state: State::Queued(_), .. }));
+        let queued = matches!(&found, Looked::Seen(Observation { state: State::Queued(_), .. }));
         assert!(queued, "{found:?}");
     }
 }

@@ -141,11 +141,12 @@ enum Outcome {
 
 fn outcome(answer: &Result<Answer, Silence>) -> Outcome {
     match answer {
-        // `id`, or `id;cluster`.
-        Ok(answer) if answer.good => match answer.out.trim().split(';').next().map(str::parse) {
-            Some(Ok(id)) => Outcome::Made(id),
-            Some(Err(_)) | None => Outcome::Doubtful(format!("sbatch answered `{}`", gist(&answer.out))),
-        },
+        // `id`, or `id;cluster`; a site's wrapper may have said something before.
+        Ok(answer) if answer.good => {
+            let id = |line: &str| line.trim().split(';').next()?.parse().ok();
+            let made = answer.out.lines().rev().find_map(id).map(Outcome::Made);
+            made.unwrap_or_else(|| Outcome::Doubtful(format!("sbatch answered `{}`", gist(&answer.out))))
+        }
         Ok(answer) => {
             let why = gist(&answer.err);
             let says = |list: &[&str]| list.iter().any(|words| answer.err.contains(words));
@@ -165,8 +166,8 @@ fn outcome(answer: &Result<Answer, Silence>) -> Outcome {
 /// Submits, and what was asked of Slurm about requests before.
 #[derive(Debug, Default)]
 pub(crate) struct Submits {
-    /// Requests that Slurm was asked about, and why it refuses them.
-    tested: Mutex<BTreeMap<Vec<String>, Option<String>>>,
+    /// Requests that Slurm was asked about, when, and why it refuses them.
+    tested: Mutex<BTreeMap<Vec<String>, (Instant, Option<String>)>>,
 }
 
 impl Submits {
@@ -221,17 +222,20 @@ impl Submits {
         let mut key = request.options.clone();
         key.extend(request.wall.map(|wall| wall.as_secs().to_string()));
         let mut tested = self.tested.lock().unwrap_or_else(PoisonError::into_inner);
+        // What was possible stays the submit's to find out; what wasn't may be so by now, because
+        // somebody brought a partition up.
+        let good = |at: &Instant, why: &Option<String>| why.is_none() || at.elapsed() < pace.forget;
         let refused = match tested.get(&key) {
-            Some(refused) => refused.clone(),
-            None => {
+            Some((at, refused)) if good(at, refused) => refused.clone(),
+            Some(_) | None => {
                 let mut command = line(mark, &record.nonce, &record.folder, request);
                 command.push("--test-only".into());
                 let refused = match outcome(&run(&command, script, pace.limit)) {
                     Outcome::Refused(ErrorKind::Refused, why) => Some(why),
-                    // What isn't a plain no is for the submit itself to find out, and isn't kept.
+                    // What isn't a plain no is for the submit itself to find out.
                     Outcome::Refused(..) | Outcome::Doubtful(_) | Outcome::Made(_) => None,
                 };
-                tested.insert(key, refused.clone());
+                tested.insert(key, (Instant::now(), refused.clone()));
                 refused
             }
         };
@@ -311,6 +315,7 @@ mod tests {
         let good = |out: &str| outcome(&Ok(Answer { good: true, out: out.to_owned(), err: String::new() }));
         assert_eq!(good("42\n"), Outcome::Made(42));
         assert_eq!(good("42;west\n"), Outcome::Made(42));
+        assert_eq!(good("Welcome to west!\nYou have 7 hours left\n42\n"), Outcome::Made(42));
         assert!(matches!(good("Submitted"), Outcome::Doubtful(_)));
     }
 
