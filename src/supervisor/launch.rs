@@ -11,7 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ilchul_git_worktree::WorktreeSpec;
+use ilchul_git_worktree::{Filling, WorktreeSpec};
 use ilchul_substrate::{ErrorKind, Mark, Request, SessionSpec, Substrate};
 
 use super::graft::graft;
@@ -160,6 +160,7 @@ fn make_tree(
         branch: Some(format!("ilchul/{}/{}", world.run, job.worker)),
         base: start.clone(),
         reason: format!("ilchul: run {}, worker {}", world.run, job.worker),
+        filling: Filling::AtOnce,
     };
     let handle = repository.ensure(mark, &spec).map_err(|error| {
         let host = error.kind() == ErrorKind::Unavailable;
