@@ -7,6 +7,8 @@
 
 #[path = "shim/agent.rs"]
 mod agent;
+#[path = "shim/checkout.rs"]
+mod checkout;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;

@@ -10,6 +10,7 @@
 mod agent;
 mod beat;
 mod check;
+mod checkout;
 mod clock;
 mod drop_box;
 mod exec;

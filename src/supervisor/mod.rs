@@ -29,6 +29,7 @@ pub mod request;
 mod restore;
 mod resume;
 mod run;
+mod setting_up;
 pub mod signals;
 mod stop;
 pub mod suspend;

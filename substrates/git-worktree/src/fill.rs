@@ -6,7 +6,7 @@
 
 use crate::GitWorktree;
 use crate::admin::{Entry, Files, READY, Record};
-use crate::git::{Call, variables, words};
+use crate::git::{Call, HOST_SIGNS, variables, words};
 use crate::head::commit_of;
 use crate::look::GITFILE;
 use crate::provision::CHECK_OUT;
@@ -47,7 +47,8 @@ impl Filled {
 /// somebody began before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fill {
-    /// Program and arguments; it stands in `/`.
+    /// Program and arguments, which mean the same wherever it stands; only whole paths of `PATH`
+    /// may be looked through for it.
     pub argv: Vec<OsString>,
     /// For its environment, in which nothing else begins with `GIT_`.
     pub env: Vec<(OsString, OsString)>,
@@ -61,6 +62,8 @@ pub struct Fill {
     pub owed: String,
     /// What replaces it, durably and whole, once the program has ended well.
     pub done: String,
+    /// Words of the program's by which the host is to blame and not the repository.
+    pub host_signs: &'static [&'static str],
 }
 
 impl GitWorktree {
@@ -88,7 +91,7 @@ impl GitWorktree {
             settings: &self.filters_off(&self.repository()?)?,
             limit: self.limits.checkout,
         };
-        let mut argv = vec![self.program.clone().into_os_string()];
+        let mut argv = vec![self.program.clone().into_os_string(), "-C".into(), "/".into()];
         argv.extend(words(&call));
         Ok(Some(Fill {
             argv,
@@ -98,6 +101,7 @@ impl GitWorktree {
             record: bound.entry.join(READY),
             owed: record.to_text(),
             done: Record { files: Files::Done, ..record }.to_text(),
+            host_signs: &HOST_SIGNS,
         }))
     }
 

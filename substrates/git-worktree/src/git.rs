@@ -47,6 +47,10 @@ const ENVIRONMENT: [(&str, &str); 6] = [
     ("LC_ALL", "C"),
 ];
 
+/// Words of git's by which the host is to blame and not the repository.
+pub(crate) const HOST_SIGNS: [&str; 4] =
+    ["No space left", "Disk quota exceeded", "Cannot allocate memory", "fork"];
+
 /// How much of what git said is kept, in bytes.
 const WORDS_MAX: usize = 4096;
 
@@ -86,9 +90,7 @@ impl Failure {
     pub(crate) fn is_the_hosts(&self) -> bool {
         match self {
             Self::Start(_) | Self::Hung(_) => true,
-            Self::Exit(words) => ["No space left", "Disk quota exceeded", "Cannot allocate memory", "fork"]
-                .iter()
-                .any(|sign| words.contains(sign)),
+            Self::Exit(words) => HOST_SIGNS.iter().any(|sign| words.contains(sign)),
         }
     }
 }

@@ -21,7 +21,7 @@ fn made(world: &World, substrate: &GitWorktree, mark: &Mark) -> (Handle, Fill) {
 /// What the program of `fill` does, in a world whose variables lead elsewhere.
 fn check_out(fill: &Fill) {
     let mut command = Command::new(&fill.argv[0]);
-    command.args(&fill.argv[1..]).current_dir("/").envs(fill.env.iter().cloned());
+    command.args(&fill.argv[1..]).envs(fill.env.iter().cloned());
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
