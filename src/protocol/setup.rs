@@ -19,6 +19,9 @@ pub const CHECKOUT_FAILED: &str = "launch_checkout: ";
 /// The same where its host is to blame: no room, no time.
 pub const CHECKOUT_HOST: &str = "launch_checkout by its host: ";
 
+/// Why a shim ended its work before its host would have ended both.
+pub const WALL_TIME: &str = "wall_time: its wall time is nearly over, so it was told to end";
+
 /// How the files come into a tree that was made without them: once, before anything else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckoutSpec {

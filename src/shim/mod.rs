@@ -27,6 +27,7 @@ mod spawn;
 mod terminal;
 mod tree;
 mod wait;
+mod wall;
 
 use crate::mail::MailError;
 use crate::protocol::Problem;

@@ -14,7 +14,7 @@ use super::terminal::{Pair, Pane};
 use super::tree::{End, Tree};
 use super::{ShimError, beat, checkout, clock, process, system};
 use crate::mail;
-use crate::protocol::{ChildFacts, Problem, SETUP_FAILED, STOP, SetupSpec, Stop, parse};
+use crate::protocol::{ChildFacts, Problem, SETUP_FAILED, STOP, SetupSpec, Stop, WALL_TIME, parse};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::ffi::OsString;
@@ -171,6 +171,9 @@ impl Phase<'_> {
             }
             if now >= look_at {
                 look_at = now + LOOK_EVERY;
+                if self.session.wall.is_over(now) {
+                    self.end(Why::Stopped(WALL_TIME), grace, now);
+                }
                 if let Some(order) = stop_order(self.session) {
                     self.end(Why::Stopped(order.why), order.grace.unwrap_or(grace), now);
                 }

@@ -16,7 +16,7 @@ use crate::engine::state::WorkerState;
 use crate::engine::task_table::TaskPhase;
 use crate::engine::timer;
 use crate::engine::worker_table::WorkerPhase;
-use crate::protocol::{CHECKOUT_FAILED, CHECKOUT_HOST, Report, SETUP_FAILED};
+use crate::protocol::{CHECKOUT_FAILED, CHECKOUT_HOST, Report, SETUP_FAILED, WALL_TIME};
 use crate::workflow::{Asked, Item};
 
 /// It took the assignment.
@@ -164,7 +164,7 @@ fn of_setup(error: &str) -> Option<(String, bool)> {
     if let Some(detail) = error.strip_prefix(CHECKOUT_HOST) {
         return Some((format!("{CHECKOUT_FAILED}{detail}"), true));
     }
-    let known = [SETUP_FAILED, CHECKOUT_FAILED].iter().any(|known| error.starts_with(known));
+    let known = [SETUP_FAILED, CHECKOUT_FAILED, WALL_TIME].iter().any(|known| error.starts_with(known));
     known.then(|| (error.to_owned(), false))
 }
 
@@ -274,6 +274,8 @@ pub(super) fn settle(view: View<'_>, id: &str, worker: &WorkerState, exit: Child
         }
         "failed" => match report.retry_after {
             Some(seconds) => question::rate_limited(view, (id, worker), seconds, &said),
+            // Its host's doing, told by its shim.
+            None if said == WALL_TIME => attempt_failed(view, id, worker, said),
             None => attempt_failed(view, id, worker, format!("reported_failed: {said}")),
         },
         other => attempt_failed(view, id, worker, format!("ended_{other}: {said}")),

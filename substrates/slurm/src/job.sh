@@ -89,6 +89,8 @@ if ! ln "$mine" "$folder/claim" 2> /dev/null && ! [ "$mine" -ef "$folder/claim" 
     exit 79
 fi
 rm -f "$mine"
+# Whoever ends the work in time counts from here, and not by a clock that may be set.
+read -r ILCHUL_JOB_BEGAN _ < /proc/uptime && export ILCHUL_JOB_BEGAN
 
 step() { # LINE: one of the set-up lines
     eval "$1" || fail 73 "the set-up line \`$1\` failed"
@@ -152,7 +154,6 @@ while lives; do
     case $asked in
         term | wall)
             [ "$asked" = term ] || words="its wall time is nearly over, so it was told to end"
-            [ -z "$words" ] || printf '[ilchul: %s]\n' "$words" >> "$log"
             asked=
             kill -TERM "$program" 2> /dev/null
             [ -n "$timer" ] || { { sleep "$grace"; kill -USR2 "$$"; } > /dev/null 2>&1 9>&- & timer=$!; }
@@ -170,7 +171,11 @@ done
 [ -z "$timer" ] || kill "$timer" 2> /dev/null
 [ -s "$folder/exit" ] || record 137 'its whole tree was killed'
 read -r _ code _ < "$folder/exit"
-[ -z "$words" ] || record "$code" "$words"
+if [ -n "$words" ]; then
+    # Once, whoever of us told it to end.
+    tail -c 4096 "$log" 2> /dev/null | grep -qF "$words" || printf '[ilchul: %s]\n' "$words" >> "$log"
+    record "$code" "$words"
+fi
 rm -f "$run/t.sock" "$run/life" "$run/pid" "$run/pane"
 rmdir "$run" 2> /dev/null
 exit "$code"
