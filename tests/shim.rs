@@ -758,6 +758,7 @@ fn walled(allowed: u64, ago: u64) -> Stage {
     let uptime: u64 = uptime.split('.').next().unwrap().parse().unwrap();
     let mut command = stage.command();
     command.env("ILCHUL_WALL", allowed.to_string()).env("ILCHUL_JOB_BEGAN", format!("{}.25", uptime - ago));
+    command.env("ILCHUL_WALL_SIGN", stage.path("sign"));
     stage.shim = Some(command.spawn().unwrap());
     stage.mail("ready.json");
     stage
@@ -774,20 +775,22 @@ fn work_is_told_to_end_before_its_wall_time_and_why_is_told_once() {
     assert_eq!(stage.exit()["code"], 4);
     let report = stage.mail("report.json");
     assert_eq!((&report["status"], &report["reason"]), (&json!("failed"), &json!(WALL_TIME)));
-    assert_eq!(stage.log(), "bye\n[ilchul] its wall time is nearly over, so it was told to end\n");
+    assert_eq!(stage.log(), "[ilchul: its wall time is nearly over, so it was told to end]\nbye\n");
 }
 
 #[test]
-fn a_warning_of_the_host_that_comes_early_is_its_wall_time_and_one_long_before_is_not() {
-    for (allowed, reason) in [(120, WALL_TIME), (1_000, "its shim was told to end (SIGTERM)")] {
-        let mut stage = walled(allowed, 100);
+fn a_warning_of_the_host_that_comes_first_is_its_wall_time_too() {
+    for (announced, reason) in [(true, WALL_TIME), (false, "its shim was told to end (SIGTERM)")] {
+        let mut stage = walled(1_000, 100);
         stage.assign(&["sh", "-c", "trap 'exit 4' TERM; echo > on; sleep 600 & wait"], json!({}));
         stage.file("on");
-        stage.signal(Signal::SIGTERM);
+        if announced {
+            fs::write(stage.path("sign"), "").unwrap();
+        }
         stage.signal(Signal::SIGTERM);
         assert_eq!(stage.exit()["code"], 4);
         assert_eq!(stage.mail("report.json")["reason"], reason);
-        assert_eq!(stage.log().lines().count(), usize::from(reason == WALL_TIME), "{}", stage.log());
+        assert_eq!(stage.log(), "", "whoever warned has told it");
     }
 }
 

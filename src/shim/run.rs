@@ -148,6 +148,9 @@ impl<'a, 'b> Attempt<'a, 'b> {
             self.write_what_is_due(now);
             let wall = self.session.wall.at().filter(|_| self.stopped.is_none() && self.tree.is_running());
             if wall.is_some_and(|at| now >= at) {
+                // Before the child's last words, where the host's own warning would stand as well.
+                let words = WALL_TIME.rsplit(": ").next().unwrap_or_default();
+                self.relay.say(format!("[ilchul: {words}]\n").as_bytes());
                 self.end(WALL_TIME, self.grace, now);
             }
             // Orders are looked for even where nothing else is due: no watch is held meanwhile.
@@ -255,9 +258,8 @@ impl<'a, 'b> Attempt<'a, 'b> {
         match signal {
             Signal::SIGTERM => {
                 let now = clock::now();
-                // The host's own warning may come before our own time is up.
-                let near = self.session.wall.is_near(now);
-                let why = if near { WALL_TIME } else { "its shim was told to end (SIGTERM)" };
+                let announced = self.session.wall.is_announced();
+                let why = if announced { WALL_TIME } else { "its shim was told to end (SIGTERM)" };
                 self.end(why, self.grace, now);
             }
             Signal::SIGWINCH => self.relay.resize(),
@@ -290,16 +292,8 @@ impl<'a, 'b> Attempt<'a, 'b> {
         };
         let tail = self.relay.lens().map(|lens| lens.tail()).unwrap_or_default();
         self.lasting.log = Some(self.relay.into_log());
-        if let Some((_, words)) = finished.stopped.filter(|why| *why == WALL_TIME).and_then(split) {
-            self.lasting.say(words);
-        }
         (finished, self.verdict, tail)
     }
-}
-
-/// The code of a reason, and its words.
-fn split(reason: &str) -> Option<(&str, &str)> {
-    reason.split_once(": ")
 }
 
 /// Says that the assignment was taken; false when it couldn't be said yet.

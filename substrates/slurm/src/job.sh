@@ -89,8 +89,10 @@ if ! ln "$mine" "$folder/claim" 2> /dev/null && ! [ "$mine" -ef "$folder/claim" 
     exit 79
 fi
 rm -f "$mine"
-# Whoever ends the work in time counts from here, and not by a clock that may be set.
-read -r ILCHUL_JOB_BEGAN _ < /proc/uptime && export ILCHUL_JOB_BEGAN
+# Whoever ends the work in time counts from here, and not by a clock that may be set. Slurm's own
+# warning is announced by a file, because a TERM alone doesn't say what it is for.
+read -r ILCHUL_JOB_BEGAN _ < /proc/uptime
+export ILCHUL_JOB_BEGAN ILCHUL_WALL_SIGN="$run/wall"
 
 step() { # LINE: one of the set-up lines
     eval "$1" || fail 73 "the set-up line \`$1\` failed"
@@ -153,7 +155,13 @@ while lives; do
     [ -z "$asked" ] || [ -n "$program" ] || { sleep 0.05; continue; }
     case $asked in
         term | wall)
-            [ "$asked" = term ] || words="its wall time is nearly over, so it was told to end"
+            [ "$asked" = term ] || {
+                words="its wall time is nearly over, so it was told to end"
+                # Once, whoever of us tells it to end.
+                [ -e "$run/wall" ] || tail -c 4096 "$log" 2> /dev/null | grep -qF "$words" ||
+                    printf '[ilchul: %s]\n' "$words" >> "$log"
+                : > "$run/wall"
+            }
             asked=
             kill -TERM "$program" 2> /dev/null
             [ -n "$timer" ] || { { sleep "$grace"; kill -USR2 "$$"; } > /dev/null 2>&1 9>&- & timer=$!; }
@@ -171,11 +179,7 @@ done
 [ -z "$timer" ] || kill "$timer" 2> /dev/null
 [ -s "$folder/exit" ] || record 137 'its whole tree was killed'
 read -r _ code _ < "$folder/exit"
-if [ -n "$words" ]; then
-    # Once, whoever of us told it to end.
-    tail -c 4096 "$log" 2> /dev/null | grep -qF "$words" || printf '[ilchul: %s]\n' "$words" >> "$log"
-    record "$code" "$words"
-fi
-rm -f "$run/t.sock" "$run/life" "$run/pid" "$run/pane"
+[ -z "$words" ] || record "$code" "$words"
+rm -f "$run/t.sock" "$run/life" "$run/pid" "$run/pane" "$run/wall"
 rmdir "$run" 2> /dev/null
 exit "$code"
