@@ -8,6 +8,9 @@ use ilchul_substrate::{ErrorKind, Handle, Mark, State, Substrate, Urgency};
 use std::fs;
 use std::process::Command;
 
+/// How far somebody came.
+type Halfway = dyn Fn(&World, &Mark, &Fill);
+
 fn spec(world: &World, mark: &Mark) -> WorktreeSpec {
     WorktreeSpec { filling: Filling::Deferred, ..world.spec(mark) }
 }
@@ -76,7 +79,7 @@ fn r4b_a_checkout_that_ended_anywhere_is_recognised_and_never_begun_again_by_ens
     let world = World::new();
     let substrate = world.open();
     // Each way to stop: after its lock, among its files, before the word that it's done.
-    let halfway: [&dyn Fn(&World, &Mark, &Fill); 3] = [
+    let halfway: [&Halfway; 3] = [
         &|world, mark, _| fs::write(world.entry(mark).join("index.lock"), "").unwrap(),
         &|world, mark, _| fs::write(world.tree(mark).join("README"), "hel").unwrap(),
         &|_, _, fill| check_out(fill),
