@@ -19,6 +19,7 @@ mod leftover;
 mod living;
 mod mailbox;
 mod marks;
+mod peek;
 mod perform;
 pub mod ports;
 mod probe;
