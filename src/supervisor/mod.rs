@@ -31,6 +31,7 @@ pub mod request;
 mod restore;
 mod resume;
 mod run;
+mod setting_up;
 pub mod signals;
 mod stop;
 pub mod suspend;

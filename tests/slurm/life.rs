@@ -82,9 +82,28 @@ fn a_worker_is_told_to_end_before_its_wall_time_is_over() {
     site.up().exits(3);
     assert!(site.world.root().join("told").exists());
     let log = site.run(&["logs", "a"]).stdout;
-    assert!(log.contains("wall time is nearly over"), "{log}");
+    assert_eq!(log.matches("wall time is nearly over").count(), 1, "{log}");
+    assert_eq!(
+        site.world.told("a"),
+        "failed (wall_time: its wall time is nearly over, so it was told to end)"
+    );
+    let why = site.run(&["why", "a"]).stdout;
+    assert!(why.contains("Its wall time is nearly over, so it was told to end"), "{why}");
     // Slurm itself never had to end it.
     assert_eq!(site.jobs("TIMEOUT"), [""; 0]);
+}
+
+#[test]
+fn what_a_worker_commits_after_it_was_told_of_its_wall_time_is_kept() {
+    let site = Site::with(
+        "tasks: { a: { run: 'trap \"git add -A; git -c user.name=t -c user.email=t@localhost commit -qm done; exit 0\" TERM; echo work > work.txt; sleep 600 & wait', slurm: { time: 1m } } }",
+    );
+    site.up().exits(3);
+    let run = site.world.run_id().unwrap();
+    // It failed, because it ended when it was told to; its commit is there all the same.
+    let shown = site.world.git(&["log", "-1", "--format=%s", &format!("ilchul/{run}/a.1")]);
+    assert_eq!(shown.trim(), "done");
+    assert!(site.world.told("a").contains("wall_time: "), "{}", site.world.told("a"));
 }
 
 #[test]

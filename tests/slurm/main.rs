@@ -11,6 +11,7 @@ mod common;
 mod faults;
 mod life;
 mod same;
+mod tree;
 #[path = "../acceptance/world.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod world;

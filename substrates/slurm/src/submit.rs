@@ -115,6 +115,12 @@ pub fn margin(wall: Option<Duration>) -> u64 {
     (wall / 4).clamp(10, 120)
 }
 
+/// The seconds from a job's start after which a session that can count ends its work by itself:
+/// a little before Slurm's signal, so that one of the two ends it and tells why.
+pub(crate) fn allowed(wall: Duration) -> u64 {
+    wall.as_secs().saturating_sub(margin(Some(wall)) + 5)
+}
+
 /// The line that submits `mark`, whose script comes on standard input.
 #[must_use]
 pub fn line(mark: &Mark, nonce: &str, folder: &Path, request: &Request) -> Vec<OsString> {
@@ -359,5 +365,7 @@ mod tests {
         assert_eq!(margin(Some(Duration::from_secs(60))), 15);
         assert_eq!(margin(Some(Duration::from_secs(86_400))), 120);
         assert_eq!(margin(None), 60);
+        assert_eq!(allowed(Duration::from_secs(60)), 40);
+        assert_eq!(allowed(Duration::from_secs(86_400)), 86_275);
     }
 }
