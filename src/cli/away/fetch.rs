@@ -68,7 +68,7 @@ const BUNDLE: &str = r#"
 g() { git -c core.hooksPath=/dev/null -c core.fsmonitor=false -c gc.auto=0 "$@"; }
 [ -n "$(g for-each-ref --count=1 "$b")" ] || exit 0
 t=.git/ilchul-fetched.$$
-g bundle create -q "$t" --branches="${b#refs/heads/}/*" --not $(g rev-parse -q --verify "$k^1" 2> /dev/null) || {
+g bundle create -q "$t" $(g for-each-ref --format='%(refname)' "$b/") --not $(g rev-parse -q --verify "$k^1" 2> /dev/null) || {
   e=$?; unlink "$t" 2> /dev/null; exit "$e"; }
 cat "$t"; e=$?; unlink "$t"; exit "$e"
 "#;
