@@ -12,12 +12,10 @@ const ONE: &str = "tasks: { a: { run: 'true' } }\n";
 
 #[test]
 fn words_with_quotes_breaks_and_dollars_arrive_unharmed_and_so_does_standard_input() {
-    let remote = Remote::with(
-        "tasks: { ask: { run: '\"$ILCHUL\" report --status needs_input --question which --wait > $W/answer' } }\n",
-    );
+    let remote = Remote::with(ONE);
     let exe = env!("CARGO_BIN_EXE_ilchul");
     let text = format!(
-        "version: 1\ntasks: {{ ask: {{ run: '{exe} report --status needs_input --message which --wait > {}/answer', evidence: [{{ exit: 0 }}] }} }}\n",
+        "version: 1\ntasks: {{ ask: {{ run: '{exe} report --status needs_input --reason which --wait > {}/answer', evidence: [{{ exit: 0 }}] }} }}\n",
         remote.world.root().display()
     );
     remote.commit("ilchul.yaml", &text);
