@@ -215,6 +215,7 @@ const CLOCKS: &[(&str, &str)] = &[
     ("substrates/slurm/src/queue.rs", "the pause between two queries of the controller"),
     ("substrates/slurm/src/release.rs", "a blocking wait for a job to end"),
     ("substrates/slurm/src/submit.rs", "a blocking wait for a doubtful submit"),
+    ("substrates/slurm/src/turn.rs", "the pause between two submits"),
     ("substrates/git-worktree/src/deadline.rs", "a blocking wait for git and its locks"),
     ("substrates/conformance/src/wait.rs", "the suite's one wait"),
 ];

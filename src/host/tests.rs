@@ -148,7 +148,7 @@ fn what_ssh_says_is_told_apart_from_what_the_program_says() {
         let words = argv(&["true"]);
         match host.run(Call { argv: &words, input: Input::Nothing, limit: LIMIT }) {
             Err(HostError::Unreached(trouble, words)) => {
-                assert_eq!((trouble, words.as_str()), (expected, says))
+                assert_eq!((trouble, words.as_str()), (expected, says));
             }
             other => panic!("{other:?}"),
         }

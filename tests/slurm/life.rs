@@ -25,6 +25,20 @@ fn a_worker_that_waits_in_the_queue_says_why_and_is_never_late() {
 }
 
 #[test]
+fn nodes_that_are_drained_are_waited_for() {
+    let site = Site::with("tasks: { a: { run: 'true' } }");
+    slurm(&["scontrol", "update", "nodename=n[1-4]", "state=drain", "reason=maintenance"]);
+    let up = site.start_up();
+    until("the reason", || site.run(&["workers", "--json"]).stdout.contains("DOWN, DRAINED").then_some(()));
+    // As long as a hopeless reason would have to last.
+    let began = std::time::Instant::now();
+    until("some looks", || (began.elapsed().as_secs() >= 3).then_some(()));
+    slurm(&["scontrol", "update", "nodename=n[1-4]", "state=resume"]);
+    ended(up).exits(0);
+    assert_eq!(site.world.state().tasks[0].attempt, 1);
+}
+
+#[test]
 fn a_job_that_slurm_would_hold_for_ever_fails_with_its_reason_and_is_taken_back() {
     let site = Site::with("tasks: { a: { run: 'true', slurm: { partition: short, time: 24h } } }");
     site.up().exits(3);
@@ -33,10 +47,10 @@ fn a_job_that_slurm_would_hold_for_ever_fails_with_its_reason_and_is_taken_back(
 }
 
 #[test]
-fn a_request_that_nobody_could_serve_fails_at_once() {
+fn a_request_that_nobody_could_serve_fails_with_slurms_reason() {
     let site = Site::with("tasks: { a: { run: 'true', slurm: { cpus: 4000 } } }");
     site.up().exits(3);
-    assert!(site.world.told("a").contains("configuration is not available"), "{}", site.world.told("a"));
+    assert!(site.world.told("a").contains("PartitionConfig"), "{}", site.world.told("a"));
 }
 
 #[test]

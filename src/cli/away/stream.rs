@@ -4,7 +4,7 @@
 
 use std::io::{Read, Write};
 use std::process::{Child, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -77,8 +77,6 @@ fn copy(pipe: Option<impl Read + Send + 'static>, mut to: impl Write + Send + 's
 }
 
 fn taken(copied: &Receiver<Copied>, until: Instant) -> Copied {
-    match copied.recv_timeout(until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))) {
-        Ok(copied) => copied,
-        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Copied::default(),
-    }
+    let rest = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+    copied.recv_timeout(rest).unwrap_or_default()
 }

@@ -1,12 +1,17 @@
 #![doc = include_str!("../README.md")]
 
+mod account;
+mod backoff;
 mod client;
+mod discover;
 mod look;
+mod observe;
 mod queue;
 mod record;
 mod release;
 mod site;
 mod submit;
+mod turn;
 mod words;
 
 use std::collections::HashMap;
@@ -17,14 +22,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use account::Accounts;
 use ilchul_substrate::{
-    Capabilities, Error, ErrorKind, Handle, Mark, Observation, SessionSpec, State, Substrate, Urgency,
+    Capabilities, Error, ErrorKind, Handle, Mark, Observation, SessionSpec, Substrate, Urgency,
 };
-use look::{Memories, Written};
-use queue::{Queue, Snapshot};
+use look::Memories;
+use queue::Queue;
 use record::Record;
 pub use site::Site;
 pub use submit::{OWNED, line, margin, owned};
+use turn::Turns;
 
 /// The kind in handles.
 pub const KIND: &str = "slurm";
@@ -52,7 +59,12 @@ pub struct Pace {
     pub hopeless: Duration,
     /// Between TERM and KILL.
     pub grace: Duration,
+    /// Between two submits, after the first [`BURST`].
+    pub submit_every: Duration,
 }
+
+/// Submits that go out at once after a quiet time.
+pub const BURST: u32 = 20;
 
 impl Default for Pace {
     fn default() -> Self {
@@ -64,18 +76,32 @@ impl Default for Pace {
             forget: Duration::from_secs(60),
             hopeless: Duration::from_secs(20),
             grace: Duration::from_secs(10),
+            // Two a second is what sites ask of their users.
+            submit_every: Duration::from_millis(500),
         }
     }
 }
+
+impl Pace {
+    /// Between two looks of a job at what it was told: as often as whole seconds allow.
+    fn watch(&self) -> Duration {
+        Duration::from_secs(self.interval.as_secs().clamp(1, WATCH_MAX))
+    }
+}
+
+/// The longest between two looks of a job at its folder, in seconds.
+const WATCH_MAX: u64 = 5;
 
 /// The substrate. Dropping it ends nothing.
 pub struct Slurm {
     root: PathBuf,
     pace: Pace,
     queue: Queue,
-    submits: submit::Submits,
+    accounts: Accounts,
+    turns: Turns,
     memories: Memories,
-    site: OnceLock<Option<Site>>,
+    /// Whether there is accounting to ask, once that is known.
+    accounting: OnceLock<bool>,
     /// One lock for each mark, so that two threads never submit the same one.
     marks: Mutex<HashMap<Mark, Arc<Mutex<()>>>>,
 }
@@ -93,10 +119,11 @@ impl Slurm {
         Self {
             root: root.into(),
             queue: Queue::new(pace.interval, pace.limit),
+            turns: Turns::new(pace.submit_every, BURST),
+            accounts: Accounts::new(pace.interval, pace.limit),
             pace,
-            submits: submit::Submits::default(),
             memories: Memories::default(),
-            site: OnceLock::new(),
+            accounting: OnceLock::new(),
             marks: Mutex::default(),
         }
     }
@@ -158,7 +185,7 @@ impl Slurm {
             let detail = format!("`{mark}`: {} under this name, which isn't ours", job.said());
             return Err(Error::new(ErrorKind::Conflict, "start session", detail));
         }
-        record.set_spec(mark, spec, self.pace.grace.as_secs())?;
+        record.set_spec(mark, spec, &self.pace)?;
         self.submit(mark, &record, &script, spec)
     }
 
@@ -171,7 +198,7 @@ impl Slurm {
     ) -> Result<Handle, Error> {
         let script = submit::script(script, &record.folder, &spec.request)?;
         let order = (script.as_str(), &spec.request);
-        let job = self.submits.submit(mark, record, order, (&self.queue, &self.pace))?;
+        let job = submit::submit(&self.turns, mark, record, order, (&self.queue, &self.pace))?;
         self.memories.submitted(mark);
         record.set_job(job)?;
         Ok(Self::handle(mark, record, job))
@@ -192,7 +219,7 @@ impl Slurm {
         let job = match submit::adopt(mark, &record, (&self.queue, &self.pace))? {
             submit::Adopted::Found(job) => job,
             submit::Adopted::Nothing => {
-                record.set_spec(mark, spec, self.pace.grace.as_secs())?;
+                record.set_spec(mark, spec, &self.pace)?;
                 return self.submit(mark, &record, &self.script()?, spec);
             }
             submit::Adopted::Unknown(why) => {
@@ -204,100 +231,11 @@ impl Slurm {
         Ok(Self::handle(mark, &record, job))
     }
 
-    fn look(&self, handle: &Handle, snapshot: &mut Option<Known>) -> Result<Observation, Error> {
-        let named = Self::named(handle)?;
-        let record = match Record::open(&named.folder)? {
-            Some(record) if record.nonce == named.nonce => Some(record),
-            // Another life of the same name: the one that was named isn't there.
-            Some(_) => return Ok(Observation::now(State::Absent)),
-            None => None,
-        };
-        let mut written = Written { claim: None, end: None };
-        if let Some(record) = &record {
-            // The end is read after the claim: who ends has begun.
-            written.claim = record.claim()?;
-            written.end = record.end()?;
-            if let Some(seen) = look::by_record(&written, &self.memories, &handle.mark) {
-                return Ok(seen);
-            }
-        }
-        // Only now, so that what its files say costs the controller nothing.
-        let snapshot = match snapshot.get_or_insert_with(|| self.queue.known()) {
-            Ok(snapshot) => Arc::clone(snapshot),
-            Err(why) => return Ok(Observation::now(State::Unknown(why.clone()))),
-        };
-        let name = handle.mark.to_string();
-        let job = snapshot.find(&name, &named.nonce);
-        if record.is_none() {
-            let state = match job {
-                Some(job) => State::Unknown(format!("{}, but its folder is gone", job.said())),
-                None => State::Absent,
-            };
-            return Ok(Observation::now(state));
-        }
-        let id = written.claim.as_ref().and_then(|claim| claim.job).or_else(|| handle.id.parse().ok());
-        let account = || match (self.has_accounting()?, id) {
-            (true, Some(id)) => site::account(id, &name, self.pace.limit),
-            (true, None) | (false, _) => Ok(site::Account::Nothing),
-        };
-        Ok(look::by_queue((&handle.mark, &written), (&snapshot, job), &self.memories, &self.pace, account))
-    }
-
-    /// Whether there is an `sacct` to ask. Asked once; a failed look is asked again.
-    fn has_accounting(&self) -> Result<bool, String> {
-        if let Some(Some(site)) = self.site.get() {
-            return Ok(site.has_accounting());
-        }
-        let site = Site::ask(self.pace.limit)?;
-        let has = site.has_accounting();
-        let _ = self.site.set(Some(site));
-        Ok(has)
-    }
-
-    fn listed(&self, run: &str) -> Result<Vec<(Mark, Handle)>, Error> {
-        let failed = |error| Error::io("list", format!("`{}`", self.root.display()), error);
-        let snapshot = self.queue.fresh();
-        let snapshot = snapshot.map_err(|why| Error::new(ErrorKind::Unavailable, "list jobs", why))?;
-        let prefix = format!("ilchul.{run}.");
-        let mut found = Vec::new();
-        let entries = match fs::read_dir(&self.root) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(found),
-            Err(error) => return Err(failed(error)),
-        };
-        for entry in entries {
-            let name = entry.map_err(failed)?.file_name();
-            let Some(name) = name.to_str().filter(|name| name.starts_with(&prefix)) else { continue };
-            let Ok(mark) = name.parse::<Mark>() else { continue };
-            let Some(record) = Record::open(&self.root.join(name))? else { continue };
-            let claim = record.claim()?;
-            if record.end()?.is_some() || claim.as_ref().is_some_and(|claim| claim.job.is_none()) {
-                continue;
-            }
-            let listed = || snapshot.find(name, &record.nonce).map(|job| job.id);
-            // Half made and never taken by Slurm: there is nothing to find.
-            let Some(id) = record.job()?.or_else(|| claim?.job).or_else(listed) else { continue };
-            found.push((mark.clone(), Self::handle(&mark, &record, id)));
-        }
-        // Jobs whose folder somebody took away still run.
-        for (name, job) in snapshot.below(&prefix).filter(|(_, job)| job.word != words::Word::Over) {
-            let (Ok(mark), Some(nonce)) = (name.parse::<Mark>(), job.nonce.clone()) else { continue };
-            if !self.root.join(name).exists() {
-                let record = Record { folder: self.root.join(name), nonce };
-                found.push((mark.clone(), Self::handle(&mark, &record, job.id)));
-            }
-        }
-        found.sort_by(|one, other| one.0.cmp(&other.0));
-        Ok(found)
-    }
-
     fn lock_of(&self, mark: &Mark) -> Arc<Mutex<()>> {
         let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(marks.entry(mark.clone()).or_default())
     }
 }
-
-type Known = Result<Arc<Snapshot>, String>;
 
 /// What would be refused on the node is refused here, where somebody sees it.
 fn check(mark: &Mark, spec: &SessionSpec) -> Result<(), Error> {
@@ -348,10 +286,7 @@ impl Substrate for Slurm {
     }
 
     fn observe(&self, handles: &[Handle]) -> Vec<Observation> {
-        // Asked for once, and only if some file leaves a question.
-        let mut snapshot = None;
-        let unknown = |error: Error| Observation::now(State::Unknown(error.to_string()));
-        handles.iter().map(|handle| self.look(handle, &mut snapshot).unwrap_or_else(unknown)).collect()
+        self.looked_at(handles)
     }
 
     fn release(&self, handle: &Handle, urgency: Urgency) -> Result<(), Error> {

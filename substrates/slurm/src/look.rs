@@ -11,23 +11,28 @@ use std::time::{Duration, Instant};
 use ilchul_substrate::{Exit, Facts, Mark, Observation, State};
 
 use crate::Pace;
+use crate::account::Account;
 use crate::queue::{Job, Snapshot};
 use crate::record::{Claim, End};
-use crate::site::Account;
+
 use crate::words::{Word, is_hopeless};
 
 /// How many answers must lack a job before it is forgotten.
-const MISSED: u32 = 3;
+pub(crate) const MISSED: u32 = 3;
 
 /// What this object remembers of one session between looks.
 #[derive(Debug, Default, Clone, Copy)]
 struct Memory {
     /// When this object submitted it: an older answer can't know it.
     submitted_at: Option<Instant>,
+    /// When it was first seen to have begun.
+    begun_at: Option<Instant>,
     /// Since when answers lack it, how many did, and the number of the last one.
     missing: Option<(Instant, u32, u64)>,
     /// Since when the controller calls it over.
     over_since: Option<Instant>,
+    /// Since when it waits again, although it had begun.
+    again_since: Option<Instant>,
     /// Since when it is pending for a hopeless reason.
     hopeless_since: Option<Instant>,
 }
@@ -43,6 +48,12 @@ impl Memories {
 
     pub(crate) fn submitted(&self, mark: &Mark) {
         self.lock().entry(mark.clone()).or_default().submitted_at = Some(Instant::now());
+    }
+
+    /// Whether answers lack it for so long that one more is enough.
+    pub(crate) fn is_missing(&self, mark: &Mark, pace: &Pace) -> bool {
+        let missing = self.lock().get(mark).and_then(|memory| memory.missing);
+        missing.is_some_and(|(since, count, _)| is_long(since, count, pace))
     }
 
     /// Over and settled: nothing is asked of it any more.
@@ -73,36 +84,52 @@ pub(crate) fn by_record(written: &Written, memories: &Memories, mark: &Mark) -> 
     })
 }
 
+/// What a look at the queue comes to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Looked {
+    Seen(Observation),
+    /// Enough answers lacked it: accounting has the word. The age of the last one.
+    Forgotten(Duration),
+}
+
 /// The answer with the controller's, which is `job` or nothing.
 pub(crate) fn by_queue(
     (mark, written): (&Mark, &Written),
     (snapshot, job): (&Snapshot, Option<&Job>),
     memories: &Memories,
     pace: &Pace,
-    account: impl FnOnce() -> Result<Account, String>,
-) -> Observation {
+) -> Looked {
     let mut all = memories.lock();
     let memory = all.entry(mark.clone()).or_default();
     let age = snapshot.asked_at.map_or(Duration::ZERO, |at| at.elapsed());
-    let at_age = |state| Observation { state, age, note: None };
+    let seen = |state, note| Looked::Seen(Observation { state, age, note });
+    if written.claim.is_some() {
+        memory.begun_at.get_or_insert_with(Instant::now);
+    }
     let Some(job) = job else {
         if snapshot.asked_at <= memory.submitted_at {
-            return at_age(match &written.claim {
+            let state = match &written.claim {
                 Some(claim) => live(claim),
                 None => State::Queued("it was submitted, and Slurm wasn't asked since".to_owned()),
-            });
+            };
+            return seen(state, None);
         }
-        let long = missed_for_long(memory, snapshot, pace);
-        drop(all);
-        return at_age(long.map_or_else(State::Unknown, |()| forgotten(written, account)));
+        return match missed_for_long(memory, snapshot, pace) {
+            Ok(()) => Looked::Forgotten(age),
+            Err(why) => seen(State::Unknown(why), None),
+        };
     };
     memory.missing = None;
-    let said = Some(job.said());
     let state = match (job.word, &written.claim) {
-        // What has begun runs, even if an older answer says that it waits.
-        (Word::Active | Word::Pending, Some(claim)) => live(claim),
+        (Word::Active, claim) => {
+            memory.over_since = None;
+            claim.as_ref().map_or_else(|| State::Queued(format!("starting on {}", job.nodes)), live)
+        }
+        (Word::Pending, Some(claim)) => waits_again(memory, (job, claim), snapshot, pace),
         (Word::Pending, None) => waiting(memory, job, pace),
-        (Word::Active, None) => State::Queued(format!("starting on {}", job.nodes)),
+        // What ended is the second start, which found the attempt begun; the first was lost
+        // sight of when it was put back.
+        (Word::Over, Some(_)) if memory.again_since.is_some() => State::Absent,
         (Word::Over, _) => {
             let since = *memory.over_since.get_or_insert_with(Instant::now);
             // Nothing can arrive any more of what never had a node.
@@ -114,7 +141,22 @@ pub(crate) fn by_queue(
         }
         (Word::Strange, _) => State::Unknown(format!("{}, which isn't known here", job.said())),
     };
-    Observation { state, age, note: said }
+    seen(state, Some(job.said()))
+}
+
+/// It has begun, and Slurm says that it waits: an older answer, or it was put back into the
+/// queue, by a person or by a controller that crashed. Its second start will find the attempt
+/// begun and do nothing, so Slurm knows nothing of the first one any more.
+fn waits_again(memory: &mut Memory, (job, claim): (&Job, &Claim), snapshot: &Snapshot, pace: &Pace) -> State {
+    if snapshot.asked_at <= memory.begun_at {
+        return live(claim);
+    }
+    let since = *memory.again_since.get_or_insert_with(Instant::now);
+    if since.elapsed() >= pace.settle {
+        State::Absent
+    } else {
+        State::Unknown(format!("{}, although it had begun", job.said()))
+    }
 }
 
 fn live(claim: &Claim) -> State {
@@ -145,23 +187,30 @@ fn missed_for_long(memory: &mut Memory, snapshot: &Snapshot, pace: &Pace) -> Res
         *count += 1;
         *number = snapshot.number;
     }
-    if *count >= MISSED && since.elapsed() >= pace.forget {
+    if is_long(*since, *count, pace) {
         return Ok(());
     }
     Err(format!("Slurm doesn't list it; asked {count} times"))
 }
 
-/// What is said of a job that the controller has forgotten.
-fn forgotten(written: &Written, account: impl FnOnce() -> Result<Account, String>) -> State {
-    match account() {
-        Ok(Account::Over(_)) => State::Ended(None),
-        Ok(Account::Open) => State::Unknown("Slurm doesn't list it, and accounting knows no end".to_owned()),
+fn is_long(since: Instant, count: u32, pace: &Pace) -> bool {
+    count >= MISSED && since.elapsed() >= pace.forget
+}
+
+/// What is said of a job that the controller has forgotten. It is never called ended once it
+/// has begun: nobody who could know says so, and its own beats may say the opposite.
+pub(crate) fn forgotten(written: &Written, age: Duration, account: Result<Account, String>) -> Observation {
+    let (state, note) = match account {
+        Ok(Account::Over(words)) if written.claim.is_none() => (State::Ended(None), Some(words)),
+        Ok(Account::Over(words)) => (State::Absent, Some(words)),
+        Ok(Account::Open) => {
+            (State::Unknown("Slurm doesn't list it, and accounting knows no end".to_owned()), None)
+        }
         // A site's accounting may be down for hours: that is no news of the job.
-        Err(why) => State::Unknown(format!("Slurm doesn't list it, and {why}")),
-        // It has begun, so it was there; else it never was.
-        Ok(Account::Nothing) if written.claim.is_some() => State::Ended(None),
-        Ok(Account::Nothing) => State::Absent,
-    }
+        Err(why) => (State::Unknown(format!("Slurm doesn't list it, and {why}")), None),
+        Ok(Account::Nothing) => (State::Absent, None),
+    };
+    Observation { state, age, note }
 }
 
 #[cfg(test)]
@@ -174,7 +223,7 @@ mod tests {
 
     fn job(word: Word, reason: &str, nodes: &str) -> Job {
         let (state, reason, nodes) = (format!("{word:?}"), reason.to_owned(), nodes.to_owned());
-        Job { id: 7, word, state, reason, nodes, nonce: None }
+        Job { id: 7, name: mark().to_string(), word, state, reason, nodes, nonce: None }
     }
 
     fn claim() -> Claim {
@@ -189,8 +238,10 @@ mod tests {
     fn seen(memories: &Memories, claim: Option<Claim>, job: Option<&Job>, number: u64, settle: u64) -> State {
         let written = Written { claim, end: None };
         let snapshot = Snapshot { asked_at: Some(Instant::now()), number, ..Snapshot::default() };
-        let account = || Ok(Account::Nothing);
-        by_queue((&mark(), &written), (&snapshot, job), memories, &pace(settle), account).state
+        match by_queue((&mark(), &written), (&snapshot, job), memories, &pace(settle)) {
+            Looked::Seen(observation) => observation.state,
+            Looked::Forgotten(age) => forgotten(&written, age, Ok(Account::Nothing)).state,
+        }
     }
 
     #[test]
@@ -234,13 +285,39 @@ mod tests {
     }
 
     #[test]
-    fn l9_accounting_that_is_down_is_no_news_of_a_job() {
-        let written = Written { claim: Some(claim()), end: None };
+    fn l9_accounting_that_is_down_is_no_news_of_a_job_and_what_began_is_never_called_ended_by_it() {
+        let said = |claim: Option<Claim>, account| {
+            forgotten(&Written { claim, end: None }, Duration::ZERO, account).state
+        };
         let down = || Err("sacct: connection refused".to_owned());
-        assert!(matches!(forgotten(&written, down), State::Unknown(_)));
-        assert!(matches!(forgotten(&written, || Ok(Account::Open)), State::Unknown(_)));
-        assert_eq!(forgotten(&written, || Ok(Account::Over("x".to_owned()))), State::Ended(None));
-        assert_eq!(forgotten(&written, || Ok(Account::Nothing)), State::Ended(None));
+        assert!(matches!(said(Some(claim()), down()), State::Unknown(_)));
+        assert!(matches!(said(None, Ok(Account::Open)), State::Unknown(_)));
+        let over = || Ok(Account::Over("sacct says CANCELLED".to_owned()));
+        assert_eq!(said(None, over()), State::Ended(None));
+        // A controller that lost its memory has accounting say so of jobs that run.
+        assert_eq!(said(Some(claim()), over()), State::Absent);
+        assert_eq!(said(Some(claim()), Ok(Account::Nothing)), State::Absent);
+    }
+
+    #[test]
+    fn l10_what_was_put_back_into_the_queue_after_it_began_isnt_ended_by_its_second_start() {
+        let memories = Memories::default();
+        let waits = job(Word::Pending, "None", "");
+        let asked_at = Some(Instant::now());
+        let look = |asked_at, job: &Job, settle| {
+            let written = Written { claim: Some(claim()), end: None };
+            let snapshot = Snapshot { asked_at, number: 1, ..Snapshot::default() };
+            match by_queue((&mark(), &written), (&snapshot, Some(job)), &memories, &pace(settle)) {
+                Looked::Seen(observation) => observation.state,
+                Looked::Forgotten(_) => panic!("it is listed"),
+            }
+        };
+        assert!(matches!(look(asked_at, &waits, 0), State::Live(_)), "an older answer");
+        let later = || Some(Instant::now());
+        assert!(matches!(look(later(), &waits, 600), State::Unknown(_)));
+        assert_eq!(look(later(), &waits, 0), State::Absent);
+        let second = job(Word::Over, "NonZeroExitCode", "n1");
+        assert_eq!(look(later(), &second, 0), State::Absent, "and not ended");
     }
 
     #[test]
@@ -262,8 +339,8 @@ mod tests {
         memories.submitted(&mark());
         let snapshot = Snapshot { asked_at, number: 1, ..Snapshot::default() };
         let written = Written { claim: None, end: None };
-        let nothing = || Ok(Account::Nothing);
-        let found = by_queue((&mark(), &written), (&snapshot, None), &memories, &pace(0), nothing);
-        assert!(matches!(found.state, State::Queued(_)), "{found:?}");
+        let found = by_queue((&mark(), &written), (&snapshot, None), &memories, &pace(0));
+        let queued = matches!(&found, Looked::Seen(Observation { state: State::Queued(_), .. }));
+        assert!(queued, "{found:?}");
     }
 }

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::backoff::Backoff;
 use crate::client::{argv, gist, run};
+use crate::record::is_nonce;
 use crate::words::{self, Word};
 
-/// The longest pause after failures, however many.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Id, name, state, reason, nodes, comment. The comment is last: it may hold a `|`.
 const FORMAT: &str = "%A|%j|%T|%r|%N|%k";
 
@@ -20,6 +20,8 @@ const FORMAT: &str = "%A|%j|%T|%r|%N|%k";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Job {
     pub(crate) id: u64,
+    /// As Slurm knows it, which is the mark unless a plugin of the site renamed it.
+    pub(crate) name: String,
     pub(crate) word: Word,
     /// As Slurm says it, for people.
     pub(crate) state: String,
@@ -50,16 +52,27 @@ pub(crate) struct Snapshot {
 
 impl Snapshot {
     /// The job of this name and nonce; with a comment that isn't ours the name alone decides.
-    pub(crate) fn find(&self, name: &str, nonce: &str) -> Option<&Job> {
-        let jobs = self.jobs.get(name)?;
-        let exact = |job: &&Job| job.nonce.as_deref() == Some(nonce);
-        // Several are a submit that was doubtful and repeated: one that lives counts first.
-        let lives = |job: &&Job| job.word != Word::Over;
-        jobs.iter()
-            .rev()
-            .find(|job| exact(job) && lives(job))
-            .or_else(|| jobs.iter().rev().find(exact))
-            .or_else(|| jobs.iter().rev().find(|job| job.nonce.is_none()))
+    /// Where one of them has begun (`claimed`), it is that one or none: a submit that was
+    /// doubtful and repeated makes two, and the other one ends without having done anything.
+    pub(crate) fn find(&self, name: &str, nonce: &str, claimed: Option<u64>) -> Option<&Job> {
+        let mut ours = self.ours(name, nonce);
+        if let Some(id) = claimed {
+            return ours.into_iter().find(|job| job.id == id);
+        }
+        let lives = ours.iter().rposition(|job| job.word != Word::Over);
+        lives.map(|at| ours.remove(at)).or_else(|| ours.pop())
+    }
+
+    /// Every job of this name and nonce that isn't over.
+    pub(crate) fn unfinished(&self, name: &str, nonce: &str) -> Vec<&Job> {
+        self.ours(name, nonce).into_iter().filter(|job| job.word != Word::Over).collect()
+    }
+
+    /// Those of this nonce; without any, those whose comment a plugin of the site rewrote.
+    fn ours(&self, name: &str, nonce: &str) -> Vec<&Job> {
+        let jobs = self.jobs.get(name).map(Vec::as_slice).unwrap_or_default();
+        let exact: Vec<&Job> = jobs.iter().filter(|job| job.nonce.as_deref() == Some(nonce)).collect();
+        if exact.is_empty() { jobs.iter().filter(|job| job.nonce.is_none()).collect() } else { exact }
     }
 
     /// A job of this name under another nonce, or none: somebody else's.
@@ -83,18 +96,21 @@ impl Snapshot {
             let (id, name, state) = (next(), next(), next());
             let (reason, nodes, comment) = (next(), next(), next());
             let Ok(id) = id.parse() else { continue };
+            // The comment says it more surely than the name, and sites rewrite either.
+            let told = comment.split_once(' ').filter(|(_, nonce)| is_nonce(nonce));
+            let mark = told.map_or(name, |(mark, _)| mark);
             // Other jobs of the user's are none of our business.
-            if !name.starts_with("ilchul.") {
+            if !mark.starts_with("ilchul.") {
                 continue;
             }
-            let nonce = comment.strip_prefix(name).and_then(|rest| rest.strip_prefix(' '));
-            snapshot.jobs.entry(name.to_owned()).or_default().push(Job {
+            snapshot.jobs.entry(mark.to_owned()).or_default().push(Job {
                 id,
+                name: name.to_owned(),
                 word: words::read(state),
                 state: state.to_owned(),
                 reason: reason.to_owned(),
                 nodes: nodes.to_owned(),
-                nonce: nonce.map(str::to_owned),
+                nonce: told.map(|(_, nonce)| nonce.to_owned()),
             });
         }
         for jobs in snapshot.jobs.values_mut() {
@@ -107,43 +123,33 @@ impl Snapshot {
 /// The kept answer, and the pause after failures.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    interval: Duration,
     limit: Duration,
     kept: Mutex<Kept>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Kept {
+    turns: Backoff,
     snapshot: Option<Arc<Snapshot>>,
-    /// The last failure, when it was, and how many there were in a row.
-    failure: Option<(Instant, String, u32)>,
-    number: u64,
 }
 
 impl Queue {
     /// Asks at most once in `interval`, and waits `limit` for an answer.
     pub(crate) fn new(interval: Duration, limit: Duration) -> Self {
-        Self { interval, limit, kept: Mutex::default() }
+        let kept = Kept { turns: Backoff::new(interval), snapshot: None };
+        Self { limit, kept: Mutex::new(kept) }
     }
 
     /// What is known, not much older than the interval; the error says why nothing is.
     pub(crate) fn known(&self) -> Result<Arc<Snapshot>, String> {
         // Held while asking: whoever comes meanwhile takes the same answer.
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, why, count)) = &kept.failure {
-            let pause =
-                self.interval.saturating_mul(1 << (*count).min(6)).min(LONGEST_PAUSE.max(self.interval));
-            if at.elapsed() < jittered(pause, kept.number) {
-                return Err(why.clone());
-            }
+        if let Some(why) = kept.turns.held() {
+            return Err(why.to_owned());
         }
-        let fresh = kept.snapshot.as_ref().filter(|snapshot| {
-            let age = snapshot.asked_at.map(|at| at.elapsed());
-            age.is_some_and(|age| age < jittered(self.interval, snapshot.number))
-        });
-        match fresh {
-            Some(snapshot) => Ok(Arc::clone(snapshot)),
-            None => self.ask(&mut kept),
+        match &kept.snapshot {
+            Some(snapshot) if kept.turns.is_fresh() => Ok(Arc::clone(snapshot)),
+            Some(_) | None => self.ask(&mut kept),
         }
     }
 
@@ -163,69 +169,80 @@ impl Queue {
         let command = argv(&["squeue", "--me", "-h", "-t", "all", "-o", FORMAT]);
         let why = match run(&command, "", self.limit) {
             Ok(answer) if answer.good => {
-                kept.number += 1;
+                let number = kept.turns.answered(asked_at);
                 let parsed = Snapshot::parse(&answer.out);
-                let snapshot = Snapshot { asked_at: Some(asked_at), number: kept.number, ..parsed };
-                let snapshot = Arc::new(snapshot);
+                let snapshot = Arc::new(Snapshot { asked_at: Some(asked_at), number, ..parsed });
                 kept.snapshot = Some(Arc::clone(&snapshot));
-                kept.failure = None;
                 return Ok(snapshot);
             }
             Ok(answer) => format!("squeue: {}", gist(&answer.err)),
             Err(silence) => format!("squeue: {silence}"),
         };
-        let count = kept.failure.as_ref().map_or(0, |(_, _, count)| count + 1);
-        kept.failure = Some((Instant::now(), why.clone(), count));
+        kept.turns.failed(why.clone());
         Err(why)
     }
-}
-
-/// A tenth more or less, so that the supervisors of a site don't ask in step. Chance isn't
-/// needed for that: the process and the number of the query differ.
-fn jittered(pause: Duration, number: u64) -> Duration {
-    let mixed = (u64::from(std::process::id()) ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56;
-    let tenths = u32::try_from(mixed % 21).unwrap_or_default();
-    pause.mul_f64(0.9 + f64::from(tenths) / 100.0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const TEXT: &str = "\
-7|ilchul.r.a.1|RUNNING|None|n1|ilchul.r.a.1 abc\n\
-9|ilchul.r.a.1|PENDING|Resources||ilchul.r.a.1 abc\n\
-8|ilchul.r.a.1|FAILED|NonZeroExitCode|n2|ilchul.r.a.1 abc\n\
-10|wrap|RUNNING|None|n1|(null)\n\
-11|ilchul.r.b.1|EXPEDITING|None|n1|budget|42|x\n\
-12|ilchul.r0.a.1|RUNNING|None|n3|ilchul.r0.a.1 other\n\
-rubbish\n";
+    const ABC: &str = "abcabcabcabcabcabcabcabcabcabcab";
+    const XYZ: &str = "11111111111111111111111111111111";
+
+    fn text() -> String {
+        format!(
+            "7|ilchul.r.a.1|RUNNING|None|n1|ilchul.r.a.1 {ABC}\n\
+             9|ilchul.r.a.1|PENDING|Resources||ilchul.r.a.1 {ABC}\n\
+             8|ilchul.r.a.1|FAILED|NonZeroExitCode|n2|ilchul.r.a.1 {ABC}\n\
+             10|wrap|RUNNING|None|n1|(null)\n\
+             11|ilchul.r.b.1|EXPEDITING|None|n1|budget|42|x\n\
+             12|ilchul.r0.a.1|RUNNING|None|n3|ilchul.r0.a.1 {XYZ}\n\
+             13|lab_ilchul.r.c.1|RUNNING|None|n3|ilchul.r.c.1 {ABC}\n\
+             a site's word of the day\n"
+        )
+    }
 
     #[test]
     fn a_job_is_found_by_name_and_nonce_and_one_that_lives_counts_first() {
-        let snapshot = Snapshot::parse(TEXT);
-        let found = snapshot.find("ilchul.r.a.1", "abc").unwrap();
+        let snapshot = Snapshot::parse(&text());
+        let found = snapshot.find("ilchul.r.a.1", ABC, None).unwrap();
         assert_eq!((found.id, found.word), (9, Word::Pending));
-        assert_eq!(snapshot.find("ilchul.r.a.1", "xyz"), None, "another life of the same name");
-        assert_eq!(snapshot.foreign("ilchul.r.a.1", "xyz").map(|job| job.id), Some(7));
+        assert_eq!(snapshot.find("ilchul.r.a.1", XYZ, None), None, "another life of the same name");
+        assert_eq!(snapshot.foreign("ilchul.r.a.1", XYZ).map(|job| job.id), Some(7));
         // A plugin of the site rewrote the comment: the name is all there is.
-        let strange = snapshot.find("ilchul.r.b.1", "abc").unwrap();
+        let strange = snapshot.find("ilchul.r.b.1", ABC, None).unwrap();
         assert_eq!((strange.id, strange.word), (11, Word::Strange));
-        assert!(snapshot.find("wrap", "").is_none());
+        assert!(snapshot.find("wrap", "", None).is_none());
     }
 
     #[test]
     fn a_run_has_its_own_jobs_and_not_those_of_a_longer_name() {
-        let snapshot = Snapshot::parse(TEXT);
+        let snapshot = Snapshot::parse(&text());
         let names: Vec<_> = snapshot.below("ilchul.r.").map(|(name, job)| (name, job.id)).collect();
-        assert_eq!(names, [("ilchul.r.a.1", 9), ("ilchul.r.b.1", 11)]);
+        assert_eq!(names, [("ilchul.r.a.1", 9), ("ilchul.r.b.1", 11), ("ilchul.r.c.1", 13)]);
     }
 
     #[test]
-    fn a_pause_differs_by_a_tenth_at_most() {
-        let pause = Duration::from_secs(10);
-        let all: Vec<_> = (0..100).map(|number| jittered(pause, number)).collect();
-        assert!(all.iter().all(|one| *one >= pause.mul_f64(0.89) && *one <= pause.mul_f64(1.11)));
-        assert!(all.iter().any(|one| *one != all[0]));
+    fn of_two_jobs_of_one_attempt_the_one_that_began_it_counts_and_both_are_unfinished_business() {
+        let snapshot = Snapshot::parse(&text());
+        let claimed = |id| snapshot.find("ilchul.r.a.1", ABC, Some(id)).map(|job| (job.id, job.word));
+        assert_eq!(claimed(7), Some((7, Word::Active)));
+        assert_eq!(claimed(8), Some((8, Word::Over)));
+        assert_eq!(claimed(6), None, "its twins say nothing of it");
+        let unfinished = |nonce| {
+            let jobs = snapshot.unfinished("ilchul.r.a.1", nonce).into_iter();
+            jobs.map(|job| job.id).collect::<Vec<_>>()
+        };
+        assert_eq!(unfinished(ABC), [7, 9]);
+        assert_eq!(unfinished(XYZ), [0; 0]);
+        assert_eq!(snapshot.find("ilchul.r.b.1", ABC, Some(11)).map(|job| job.id), Some(11));
+    }
+
+    #[test]
+    fn a_job_that_the_site_renamed_is_known_by_its_comment_and_keeps_its_name_for_commands() {
+        let snapshot = Snapshot::parse(&text());
+        let found = snapshot.find("ilchul.r.c.1", ABC, None).unwrap();
+        assert_eq!((found.id, found.name.as_str()), (13, "lab_ilchul.r.c.1"));
     }
 }

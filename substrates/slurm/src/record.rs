@@ -14,7 +14,9 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ilchul_substrate::{Error, ErrorKind, Mark, SessionSpec};
+use ilchul_substrate::{Error, ErrorKind, Mark, SessionSpec, Urgency};
+
+use crate::Pace;
 
 const ACTION: &str = "keep a session's record";
 /// The most that is read of one file: each is a few lines.
@@ -61,6 +63,7 @@ impl Record {
         let record = Self { folder: folder.to_owned(), nonce: nonce()? };
         // There from the start: that a name is missing is what network file systems remember longest.
         record.write("exit", b"")?;
+        record.write("stop", b"")?;
         record.write("intent", format!("{}\n", record.nonce).as_bytes())?;
         Ok(Some(record))
     }
@@ -125,12 +128,21 @@ impl Record {
         self.write("exit", format!("{} - {words}\n", self.nonce).as_bytes())
     }
 
+    /// Tells a job to end that Slurm may not reach: it looks here by itself.
+    pub(crate) fn set_stop(&self, urgency: Urgency) -> Result<(), Error> {
+        let how = match urgency {
+            Urgency::Asked => "term",
+            Urgency::AtOnce => "kill",
+        };
+        self.write("stop", format!("{} {how}\n", self.nonce).as_bytes())
+    }
+
     /// Surroundings and program, for the job's script.
-    pub(crate) fn set_spec(&self, mark: &Mark, spec: &SessionSpec, grace: u64) -> Result<(), Error> {
+    pub(crate) fn set_spec(&self, mark: &Mark, spec: &SessionSpec, pace: &Pace) -> Result<(), Error> {
         let refused =
             |why: String| Error::new(ErrorKind::Refused, "start session", format!("`{mark}`: {why}"));
-        let mut text = OsString::new();
-        let mut line = |words: &[&OsStr]| {
+        let (mut env, mut own) = (OsString::new(), OsString::new());
+        let line = |text: &mut OsString, words: &[&OsStr]| {
             for word in words {
                 text.push(word);
             }
@@ -142,21 +154,23 @@ impl Record {
             let Some(name) = name.to_str().filter(|name| is_name(name)) else {
                 return Err(refused(format!("`{}` can't be a variable of a shell", name.display())));
             };
-            line(&["export ".as_ref(), name.as_ref(), "=".as_ref(), &quoted(value)?]);
+            line(&mut env, &["export ".as_ref(), name.as_ref(), "=".as_ref(), &quoted(value)?]);
         }
         for (name, value) in [("cwd", spec.cwd.as_os_str()), ("log", spec.log.as_os_str())] {
-            line(&[name.as_ref(), "=".as_ref(), &quoted(value)?]);
+            line(&mut own, &[name.as_ref(), "=".as_ref(), &quoted(value)?]);
         }
-        line(&["title=".as_ref(), &quoted(spec.title.as_ref())?]);
-        line(&["capture=".as_ref(), if spec.capture { "1" } else { "0" }.as_ref()]);
-        line(&["grace=".as_ref(), grace.to_string().as_ref()]);
+        line(&mut own, &["title=".as_ref(), &quoted(spec.title.as_ref())?]);
+        line(&mut own, &["capture=".as_ref(), if spec.capture { "1" } else { "0" }.as_ref()]);
+        line(&mut own, &["grace=".as_ref(), pace.grace.as_secs().to_string().as_ref()]);
+        line(&mut own, &["watch=".as_ref(), pace.watch().as_secs().to_string().as_ref()]);
         if let Some(file) = &spec.request.env_file {
-            line(&["env_file ".as_ref(), &quoted(file.as_os_str())?]);
+            line(&mut env, &["env_file ".as_ref(), &quoted(file.as_os_str())?]);
         }
         for step in &spec.request.setup {
-            line(&["step ".as_ref(), &quoted(step.as_ref())?]);
+            line(&mut env, &["step ".as_ref(), &quoted(step.as_ref())?]);
         }
-        self.write("spec", text.as_bytes())?;
+        self.write("env", env.as_bytes())?;
+        self.write("spec", own.as_bytes())?;
         let words: Option<Vec<OsString>> = spec.argv.iter().map(|word| quote(word)).collect();
         let words = words.filter(|words| !words.is_empty());
         let words = words
@@ -192,7 +206,16 @@ pub(crate) fn whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 fn read(path: &Path) -> io::Result<Option<String>> {
     let mut bytes = Vec::new();
-    match File::open(path).and_then(|file| file.take(FILE_MAX).read_to_end(&mut bytes)) {
+    let mut once = || {
+        bytes.clear();
+        File::open(path).and_then(|file| file.take(FILE_MAX).read_to_end(&mut bytes))
+    };
+    let mut found = once();
+    // Replaced on the server between open and read: the name has another file by now.
+    if found.as_ref().is_err_and(|error| error.kind() == Io::StaleNetworkFileHandle) {
+        found = once();
+    }
+    match found {
         Ok(_) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
         Err(error) if error.kind() == Io::NotFound => Ok(None),
         Err(error) => Err(error),

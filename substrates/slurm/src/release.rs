@@ -1,13 +1,14 @@
-//! Ending one session: asked, then ended, and believed only from the state.
+//! Ending one session: asked, then ended, and believed only from its own word or the state.
 //!
-//! `scancel` answers 0 for jobs that it never heard of, so its answer is no proof. It
-//! leaves out who is to be ended.
+//! `scancel` answers 0 for jobs that it never heard of, so its answer is no proof; and one
+//! list that lacks a job that has begun is none either. It leaves out who is to be ended.
 
 use std::time::{Duration, Instant};
 
 use ilchul_substrate::{Error, ErrorKind, Handle, Urgency};
 
 use crate::client::{argv, run};
+use crate::look::MISSED;
 use crate::record::Record;
 use crate::words::Word;
 use crate::{Site, Slurm};
@@ -23,102 +24,168 @@ const KILL_WAIT: u64 = 30;
 pub(crate) fn release(slurm: &Slurm, handle: &Handle, urgency: Urgency) -> Result<(), Error> {
     let named = Slurm::named(handle)?;
     let record = Record::open(&named.folder)?;
-    if let Some(record) = &record {
-        if record.nonce != named.nonce {
+    let begun = match &record {
+        Some(record) if record.nonce != named.nonce => {
             let detail = format!("`{}`: its folder is another session's by now", handle.mark);
             return Err(Error::new(ErrorKind::Conflict, ACTION, detail));
         }
         // A job that hasn't begun never will; one that has is ended below.
-        record.call_off()?;
-    }
-    let job = Running { slurm, name: handle.mark.to_string(), nonce: named.nonce };
-    if let Some(id) = job.look()? {
-        job.end(id, urgency)?;
-    }
+        Some(record) if record.call_off()? => None,
+        Some(record) => record.claim()?.and_then(|claim| claim.job),
+        // Nothing says any more whether it began.
+        None => handle.id.parse().ok(),
+    };
+    let ending = Ending { slurm, handle, nonce: named.nonce, record, begun };
+    let words = ending.run(urgency)?;
     // Whoever was killed outright wrote nothing.
-    if let Some(record) = record
-        && record.end()?.is_none()
-        && record.claim()?.is_some_and(|claim| claim.job.is_some())
-    {
-        record.set_end("it was ended by ilchul, and left no word")?;
+    if let (Some(record), Some(_), false) = (&ending.record, begun, ending.has_its_word()?) {
+        record.set_end(words)?;
     }
     Ok(())
 }
 
-struct Running<'a> {
+struct Ending<'a> {
     slurm: &'a Slurm,
-    name: String,
+    handle: &'a Handle,
     nonce: String,
+    record: Option<Record>,
+    /// The job that has begun.
+    begun: Option<u64>,
 }
 
-impl Running<'_> {
-    /// The job that isn't over yet, if there is one. A failed look is an error (law L9).
-    fn look(&self) -> Result<Option<u64>, Error> {
-        let unavailable = |why| Error::new(ErrorKind::Unavailable, ACTION, format!("`{}`: {why}", self.name));
-        let snapshot = self.slurm.queue.fresh().map_err(unavailable)?;
-        let job = snapshot.find(&self.name, &self.nonce).filter(|job| job.word != Word::Over);
-        Ok(job.map(|job| job.id))
-    }
+/// What one list says.
+enum Listed {
+    /// Jobs of ours that aren't over: id, and the name that Slurm knows.
+    Unfinished(Vec<(u64, String)>),
+    /// The one that had begun is over, or none had.
+    Over,
+    /// It lacks the one that had begun.
+    Missing,
+}
 
-    fn end(&self, id: u64, urgency: Urgency) -> Result<(), Error> {
+impl Ending<'_> {
+    /// Once it returns it is over; the words for that, where it wrote none itself.
+    fn run(&self, urgency: Urgency) -> Result<&'static str, Error> {
+        let killed = "it was ended by ilchul, and left no word";
         let grace = self.slurm.pace.grace;
         // The batch script ends its terminal in order; it can't be asked while it is pending.
         let (signal, patience) = match urgency {
             Urgency::Asked => ("TERM", grace + MARGIN),
             Urgency::AtOnce => ("USR2", MARGIN),
         };
-        if self.is_begun()? {
-            self.cancel(id, &["--batch", "--signal", signal]);
-            if self.is_over_within(patience)? {
-                return Ok(());
+        if let Listed::Unfinished(jobs) = self.look()? {
+            for (id, name) in &jobs {
+                // A twin, or one that waits, is nobody that could be asked.
+                let asked = ["--batch", "--signal", signal];
+                let how = if self.begun == Some(*id) { asked.as_slice() } else { &[] };
+                self.cancel((*id, name), how);
+            }
+            if self.begun.is_some() && self.is_over_within(patience)? {
+                return Ok(killed);
             }
         }
-        self.cancel(id, &[]);
+        // What Slurm can't reach looks into its folder.
+        if let (Some(record), Some(_)) = (&self.record, self.begun) {
+            record.set_stop(urgency)?;
+        }
+        self.cancel_all()?;
         // TERM, the site's own patience, KILL.
         let wait = Site::ask(self.slurm.pace.limit).ok().and_then(|site| site.seconds("KillWait"));
-        let patience = Duration::from_secs(wait.unwrap_or(KILL_WAIT)) + grace + MARGIN;
-        if self.is_over_within(patience)? {
-            return Ok(());
+        if self.is_over_within(Duration::from_secs(wait.unwrap_or(KILL_WAIT)) + grace + MARGIN)? {
+            return Ok(killed);
         }
-        let detail = format!(
-            "`{}`: Slurm still holds job {id} {} s after it was cancelled",
-            self.name,
-            patience.as_secs()
-        );
+        if matches!(self.look()?, Listed::Missing) && self.is_missing_for_long(patience)? {
+            return Ok("Slurm knows nothing of its job any more, and it left no word");
+        }
+        let detail = format!("`{}`: Slurm still holds it after it was cancelled", self.handle.mark);
         Err(Error::new(ErrorKind::Io, ACTION, detail))
     }
 
+    /// A failed look is an error (law L9).
+    fn look(&self) -> Result<Listed, Error> {
+        let name = self.handle.mark.to_string();
+        let unavailable = |why| Error::new(ErrorKind::Unavailable, ACTION, format!("`{name}`: {why}"));
+        let snapshot = self.slurm.queue.fresh().map_err(unavailable)?;
+        let jobs = snapshot.unfinished(&name, &self.nonce);
+        if !jobs.is_empty() {
+            return Ok(Listed::Unfinished(jobs.iter().map(|job| (job.id, job.name.clone())).collect()));
+        }
+        let over = |id| snapshot.find(&name, &self.nonce, Some(id)).is_some_and(|job| job.word == Word::Over);
+        let known = self.begun.is_none_or(over) || self.has_its_word()?;
+        Ok(if known { Listed::Over } else { Listed::Missing })
+    }
+
+    /// Whether its end was written down.
+    fn has_its_word(&self) -> Result<bool, Error> {
+        Ok(self.record.as_ref().map(Record::end).transpose()?.flatten().is_some())
+    }
+
     /// Only where id and name agree: an id alone may be another's by now.
-    fn cancel(&self, id: u64, how: &[&str]) {
-        let (id, name) = (id.to_string(), format!("--name={}", self.name));
+    fn cancel(&self, (id, name): (u64, &str), how: &[&str]) {
+        let (id, name) = (id.to_string(), format!("--name={name}"));
         let words: Vec<&str> =
             ["scancel"].into_iter().chain(how.iter().copied()).chain([name.as_str(), &id]).collect();
         // Its answer proves nothing; the state does.
         let _ = run(&argv(&words), "", self.slurm.pace.limit);
     }
 
-    fn is_begun(&self) -> Result<bool, Error> {
-        let record = Record::open(&self.slurm.root.join(&self.name))?;
-        Ok(record
-            .map(|record| record.claim())
-            .transpose()?
-            .flatten()
-            .is_some_and(|claim| claim.job.is_some()))
+    /// Whatever there is of it, and the one that had begun even if no list has it.
+    fn cancel_all(&self) -> Result<(), Error> {
+        match self.look()? {
+            Listed::Over => {}
+            Listed::Unfinished(jobs) => jobs.iter().for_each(|(id, name)| self.cancel((*id, name), &[])),
+            Listed::Missing => {
+                if let Some(id) = self.begun {
+                    self.cancel((id, &self.handle.mark.to_string()), &[]);
+                }
+            }
+        }
+        Ok(())
     }
 
+    /// Whether it is over within `patience`; false as well once a list lacks it.
     fn is_over_within(&self, patience: Duration) -> Result<bool, Error> {
         let deadline = Instant::now() + patience;
         let mut pause = PAUSE.0;
         loop {
             let late = Instant::now() >= deadline;
-            if self.look()?.is_none() {
+            match self.look()? {
+                Listed::Over => return Ok(true),
+                Listed::Missing => return Ok(false),
+                Listed::Unfinished(_) if late => return Ok(false),
+                Listed::Unfinished(_) => std::thread::sleep(pause),
+            }
+            pause = (pause * 3 / 2).min(PAUSE.1);
+        }
+    }
+
+    /// Whether it gave its word, or answers went on lacking it while it could have. Where looks
+    /// lacked it long before, all that is waited for is that it reads what it was told.
+    fn is_missing_for_long(&self, patience: Duration) -> Result<bool, Error> {
+        let pace = &self.slurm.pace;
+        let known = self.slurm.memories.is_missing(&self.handle.mark, pace);
+        let (answers, patience) = if known { (1, patience) } else { (MISSED, patience.max(pace.forget)) };
+        let (deadline, mut asked_at, mut count) =
+            (Instant::now() + patience + pace.watch(), Instant::now(), 0);
+        loop {
+            std::thread::sleep(PAUSE.0);
+            if self.has_its_word()? {
                 return Ok(true);
             }
-            if late {
-                return Ok(false);
+            let late = Instant::now() >= deadline;
+            if !late && asked_at.elapsed() < pace.interval {
+                continue;
             }
-            std::thread::sleep(pause);
-            pause = (pause * 3 / 2).min(PAUSE.1);
+            asked_at = Instant::now();
+            match self.look()? {
+                Listed::Over => return Ok(true),
+                // It was a hole in one list.
+                Listed::Unfinished(_) => return Ok(false),
+                Listed::Missing => count += 1,
+            }
+            if late && count >= answers {
+                return Ok(true);
+            }
         }
     }
 }

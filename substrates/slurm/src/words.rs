@@ -41,7 +41,8 @@ const LIST: &[(&str, Word)] = &[
     ("LAUNCH_FAILED", Word::Over),
     ("DEADLINE", Word::Over),
     ("PREEMPTED", Word::Over),
-    ("REVOKED", Word::Over),
+    // Another cluster of its federation has it, which isn't asked.
+    ("REVOKED", Word::Strange),
 ];
 
 /// What `word` says; `CANCELLED by 1000` is sacct's way of saying who.
@@ -50,7 +51,8 @@ pub(crate) fn read(word: &str) -> Word {
     LIST.iter().find(|(known, _)| *known == word).map_or(Word::Strange, |(_, said)| *said)
 }
 
-/// Reasons for which a pending job waits for ever, unless somebody changes job or cluster.
+/// Reasons for which a pending job waits for ever, unless somebody changes job or cluster. One
+/// that an administrator holds isn't among them: whoever holds it means to let it go.
 const HOPELESS: &[&str] = &[
     "PartitionConfig",
     "PartitionTimeLimit",
@@ -61,7 +63,6 @@ const HOPELESS: &[&str] = &[
     "InvalidQOS",
     "BadConstraints",
     "DependencyNeverSatisfied",
-    "JobHeldAdmin",
     "QOSTimeLimit",
     "AssocMaxWallDurationPerJobLimit",
     "QOSMaxWallDurationPerJobLimit",
@@ -86,9 +87,9 @@ mod tests {
             OUT_OF_MEMORY PENDING PREEMPTED RUNNING RESV_DEL_HOLD REQUEUE_FED REQUEUE_HOLD REQUEUED RESIZING \
             REVOKED SIGNALING SPECIAL_EXIT STAGE_OUT STOPPED SUSPENDED TIMEOUT LAUNCH_FAILED";
         for word in manual.split_whitespace() {
-            assert_ne!(read(word), Word::Strange, "{word}");
+            assert!(LIST.iter().any(|(known, _)| *known == word), "{word}");
         }
-        for word in ["", "running", "EXPEDITING", "RUNNINGS", "UNKNOWN"] {
+        for word in ["", "running", "EXPEDITING", "RUNNINGS", "UNKNOWN", "REVOKED"] {
             assert_eq!(read(word), Word::Strange, "{word}");
         }
     }
@@ -101,8 +102,8 @@ mod tests {
 
     #[test]
     fn waiting_for_others_is_hope() {
-        for reason in ["Priority", "Resources", "None", "BeginTime", "JobHeldUser", "QOSMaxJobsPerUserLimit"]
-        {
+        let hope = "Priority Resources None BeginTime JobHeldUser JobHeldAdmin QOSMaxJobsPerUserLimit";
+        for reason in hope.split_whitespace() {
             assert!(!is_hopeless(reason), "{reason}");
         }
         assert!(is_hopeless("PartitionTimeLimit"));
