@@ -100,3 +100,25 @@ fn a_run_under_way_is_left_alone_by_a_detached_up() {
     remote.world.touch("go");
     remote.run(&["wait"]).exits(0);
 }
+
+#[test]
+fn supervisors_that_die_one_after_the_other_are_an_end_and_no_loop() {
+    let remote = Remote::with(WAITS);
+    let mut up = begun(&remote);
+    let mut last = 0;
+    let mut killed = 0;
+    while !up.has_ended() {
+        if let Some(pid) = remote.holder().filter(|pid| *pid != last) {
+            end(pid);
+            (last, killed) = (pid, killed + 1);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let ran = up.wait().exits(4);
+    assert!(ran.stderr.contains("it died 3 times in a row, and nothing went on"), "{}", ran.stderr);
+    assert_eq!(killed, 4, "the first one, and three that were started for it");
+    // A person goes on with it, and no work was done twice.
+    remote.world.touch("go");
+    remote.up().exits(0);
+    assert_eq!(remote.world.ledger(), ["first", "second"]);
+}

@@ -92,11 +92,14 @@ impl Remote {
         }
         let (port, home) = (self.port, self.home());
         let forced = self.forced.as_ref().map(|line| format!("ForceCommand {line}\n")).unwrap_or_default();
+        // Where the tests have a cluster, that machine is its login node.
+        let cluster =
+            std::env::var("SLURM_CONF").map(|path| format!("SLURM_CONF={path}")).unwrap_or_default();
         // The test's own git settings hold there too; of the developer's none.
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\n\
              StrictModes no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\n\
-             SetEnv HOME={} TMUX_TMPDIR={} GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null\n{forced}",
+             SetEnv HOME={} TMUX_TMPDIR={} GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null {cluster}\n{forced}",
             self.etc("host").display(),
             self.etc("id.pub").display(),
             home.display(),
@@ -178,15 +181,15 @@ impl Remote {
         self.world.git(&["-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-q", "-m", "More"]);
     }
 
-    /// The supervisor's process there.
-    pub fn supervisor(&self) -> u32 {
+    /// The supervisor's process there, if there is one that drives a run.
+    pub fn holder(&self) -> Option<u32> {
         let lock = self.home().join("ilchul/repo.ilchul/supervisor.lock");
-        wait_for("the supervisor there", || {
-            ilchul::journal::lock::held(&lock)
-                .ok()??
-                .filter(|holder| !holder.run.is_empty())
-                .map(|one| one.pid)
-        })
+        ilchul::journal::lock::held(&lock).ok()??.filter(|holder| !holder.run.is_empty()).map(|one| one.pid)
+    }
+
+    /// The same, once there is one.
+    pub fn supervisor(&self) -> u32 {
+        wait_for("the supervisor there", || self.holder())
     }
 
     /// Ends the master of the laptop's link, if there is one.

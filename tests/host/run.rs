@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::remote::Remote;
+use crate::world::{ran, wait_until};
 
 const TWO: &str = "tasks:\n  a: { run: 'echo hello > a.txt; git add a.txt; git -c user.name=t -c user.email=t@localhost commit -qm a', evidence: [{ artifact: a.txt }, { exit: 0 }] }\n  b: { needs: [a], base: { task: a }, run: 'wc -c < a.txt > b.txt', evidence: [{ diff: { paths: [b.txt] } }] }\n";
 
@@ -60,7 +61,7 @@ fn workers_in_windows_there_are_attached_to_by_the_command_that_is_printed() {
     let remote = Remote::with("tasks: { a: { run: 'while [ ! -e $W/go ]; do sleep 0.05; done' } }\n");
     let begun = remote.run(&["up", "--session", "tmux", "--detach"]).exits(0);
     assert!(begun.stderr.contains("in the background"), "{}", begun.stderr);
-    crate::world::wait_until("the window", || remote.run(&["attach", "a", "--print"]).code == 0);
+    wait_until("the window", || remote.run(&["attach", "a", "--print"]).code == 0);
     let way = remote.ok(&["attach", "a", "--print"]);
     assert!(way.starts_with("tmux -S") && way.contains("there/tmux"), "{way}");
     remote.world.touch("go");
@@ -78,4 +79,31 @@ fn json_events_go_through_as_they_are_journaled() {
         .collect();
     assert_eq!(kinds.first().map(String::as_str), Some("\"run.started\""), "{kinds:?}");
     assert_eq!(kinds.last().map(String::as_str), Some("\"run.ended\""), "{kinds:?}");
+}
+
+#[test]
+fn on_a_terminal_a_command_there_has_one_of_the_same_size() {
+    let remote = Remote::with("tasks: { a: { run: 'while [ ! -e $W/go ]; do sleep 0.05; done' } }\n");
+    remote.run(&["up", "--session", "tmux", "--detach"]).exits(0);
+    wait_until("the window", || remote.run(&["attach", "a", "--print"]).code == 0);
+    // `script` gives it a terminal, of 61 columns; tmux there draws that wide, and is left.
+    let ilchul = format!("{} --host there", env!("CARGO_BIN_EXE_ilchul"));
+    let typed =
+        format!("stty cols 61 rows 20; {ilchul} why nobody; echo code $?; {ilchul} attach a; echo left $?");
+    let mut command = remote.world.sealed("script");
+    command.args(["-qec", &typed, "/dev/null"]).env("TERM", "xterm");
+    command.env("XDG_RUNTIME_DIR", remote.world.root().join("r"));
+    let child =
+        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let tmux = |words: &[&str]| {
+        let mut command = remote.world.sealed("tmux");
+        ran(&command.env("TMUX_TMPDIR", remote.home()).args(words).output().unwrap()).stdout
+    };
+    wait_until("the client there", || tmux(&["list-clients", "-F", "#{client_width}"]) == "61\n");
+    let clients = tmux(&["list-clients", "-F", "#{client_name}"]);
+    tmux(&["detach-client", "-t", clients.trim()]);
+    let said = String::from_utf8_lossy(&child.wait_with_output().unwrap().stdout).into_owned();
+    assert!(said.contains("code 1") && said.contains("left 0"), "{said}");
+    remote.world.touch("go");
+    remote.run(&["wait"]).exits(0);
 }

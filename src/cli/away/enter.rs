@@ -107,3 +107,47 @@ pub(super) fn script(entry: &Entry<'_>) -> OsString {
     }
     script
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// The word that the script says in a home, and what came after it.
+    fn said(home: &std::path::Path, entry: &Entry<'_>) -> (Option<String>, String) {
+        let mut sh = std::process::Command::new("sh");
+        let out = sh.arg("-c").arg(script(entry)).env("HOME", home).output().unwrap();
+        let mut past = crate::host::Past::default();
+        let rest = String::from_utf8_lossy(past.feed(&out.stdout)).into_owned();
+        (past.said().map(str::to_owned), rest)
+    }
+
+    #[test]
+    fn the_script_says_in_a_word_what_is_missing_and_else_becomes_the_program() {
+        let top = tempfile::tempdir().unwrap();
+        let home = top.path().join("it's a home");
+        let digest = "0123456789abcdef0000";
+        let program = Program::Placed(digest.to_owned());
+        let words = ["a b".into(), "$x'\n".into()];
+        let env = [("NO_COLOR", "it's".to_owned())];
+        let entry = |folder, how| Entry { program: &program, folder, words: &words, env: &env, how };
+        let word = |word: &str| (Some(word.to_owned()), String::new());
+        let check = |entry: &Entry<'_>, expected| assert_eq!(said(&home, entry), expected);
+        check(&entry(None, How::Plain), word(ABSENT));
+        let place = home.join(".cache/ilchul/bin").join(&digest[..16]);
+        std::fs::create_dir_all(&place).unwrap();
+        let text = "#!/bin/sh\n[ \"$1\" != --version ] || { echo ilchul 0; exit; }\npwd; printf '%s|' \"$NO_COLOR\" \"$@\"\n";
+        std::fs::write(place.join("ilchul"), text).unwrap();
+        std::fs::set_permissions(place.join("ilchul"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        check(&entry(Some("no such"), How::Plain), word(NO_FOLDER));
+        std::fs::create_dir(home.join("-f \"x\"")).unwrap();
+        check(&entry(Some("-f \"x\""), How::Ask), word(RUN));
+        let ran = format!("{}/-f \"x\"\nit's|a b|$x'\n|", home.display());
+        check(&entry(Some("-f \"x\""), How::Plain), (Some(RUN.to_owned()), ran));
+        let (nothing, _) = said(&home, &entry(Some("-f \"x\""), How::Terminal));
+        assert_eq!(nothing, None, "a terminal shows nothing of ours");
+        let named = Program::Named(place.join("ilchul").display().to_string());
+        let other = Entry { program: &named, ..entry(None, How::Plain) };
+        check(&other, word(&format!("{OTHER} ilchul 0")));
+    }
+}

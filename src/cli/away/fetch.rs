@@ -36,6 +36,10 @@ fn below(name: &str, run: &str) -> String {
 
 fn fetched(link: &Link, root: &Path, run: &str) -> Result<usize, String> {
     let said = |error: super::super::error::CliError| error.message;
+    // The other machine's word, which becomes the name of references here.
+    if run.is_empty() || !run.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Err("its id is no name for branches".to_owned());
+    }
     let head = git::line(root, &["rev-parse", "HEAD"]).map_err(said)?.unwrap_or_default();
     let mut script = OsString::from("cd -- ");
     script.push(place::folder(link).map_err(said)?);
