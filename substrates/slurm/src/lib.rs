@@ -110,7 +110,7 @@ impl Slurm {
         Self {
             root: root.into(),
             queue: Queue::new(pace.interval, pace.limit),
-            accounts: Accounts::new(pace.interval, pace.limit),
+            accounts: Accounts::new(pace.interval, pace.limit, pace.forget),
             pace,
             submits: submit::Submits::default(),
             memories: Memories::default(),

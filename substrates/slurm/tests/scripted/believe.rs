@@ -95,6 +95,13 @@ fn l9_accounting_that_is_down_is_asked_ever_seldomer_and_what_it_says_when_it_is
                 || matches!(fakes.seen(&handle).state, State::Unknown(why) if why.contains("knows no end")),
             );
             assert!(!why.is_empty());
+            // Or has no record yet: that alone is no news either, for a while.
+            fakes.put("accounts", "");
+            wait_until(
+                "it has none",
+                PATIENCE,
+                || matches!(fakes.seen(&handle).state, State::Unknown(why) if why.contains("no record of it yet")),
+            );
             fakes.put("accounts", &format!("7|{}|FAILED|3:0|2026-11-21T18:44:37\n", handle.mark));
             wait_until("it is settled", PATIENCE, || fakes.seen(&handle).state == State::Absent);
         },
