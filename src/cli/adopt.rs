@@ -69,7 +69,11 @@ pub fn change(
         base_name,
         bases,
         setup: None,
-        workers: if kept { started.workers } else { choose::workers(workers, new.limits.workers) },
+        workers: if kept {
+            started.workers
+        } else {
+            choose::workers(workers, new.limits.workers, started.session)
+        },
         workflow: known_agents(new, old, started.session)?,
         base,
     };

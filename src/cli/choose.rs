@@ -150,11 +150,20 @@ pub fn version(text: &str) -> Option<(u32, u32)> {
     Some((major.parse().ok()?, rest.get(..end)?.parse().ok()?))
 }
 
+/// Jobs in a cluster's queue at once where nobody said: the cores here say nothing of it, and
+/// sites mind whoever fills their queue.
+const JOBS: u32 = 20;
+
 /// Live workers at once: `--workers`, then the workflow, else the cores but at least 2.
 #[must_use]
-pub fn workers(flag: Option<u32>, workflow: Option<u32>) -> u32 {
-    let cores = || u32::try_from(super::drive::cores()).unwrap_or(u32::MAX).max(2);
-    flag.or(workflow).unwrap_or_else(cores)
+pub fn workers(flag: Option<u32>, workflow: Option<u32>, session: SessionKind) -> u32 {
+    let usual = || match session {
+        SessionKind::Slurm => JOBS,
+        SessionKind::Tmux | SessionKind::Subprocess => {
+            u32::try_from(super::drive::cores()).unwrap_or(u32::MAX).max(2)
+        }
+    };
+    flag.or(workflow).unwrap_or_else(usual)
 }
 
 #[cfg(test)]
@@ -239,8 +248,9 @@ mod tests {
 
     #[test]
     fn the_workers_are_those_named_else_at_least_two() {
-        assert_eq!(workers(Some(1), Some(4)), 1);
-        assert_eq!(workers(None, Some(4)), 4);
-        assert!(workers(None, None) >= 2);
+        assert_eq!(workers(Some(1), Some(4), Tmux), 1);
+        assert_eq!(workers(None, Some(4), Tmux), 4);
+        assert!(workers(None, None, Tmux) >= 2);
+        assert_eq!(workers(None, None, SessionKind::Slurm), JOBS);
     }
 }

@@ -94,7 +94,8 @@ pub fn world(place: &Place, run: &str, kind: SessionKind, workflow: &Workflow) -
         // What is here needn't be on a node.
         SessionKind::Slurm => placed::program(&place.home, &program)?,
     };
-    let waits = Waits { grace: workflow.limits.grace, poll: workflow.slurm.poll };
+    let asked = &workflow.slurm;
+    let waits = Waits { grace: workflow.limits.grace, poll: asked.poll, submit_every: asked.submit_every };
     Ok(World {
         home: place.home.clone(),
         run: run.to_owned(),

@@ -38,7 +38,7 @@ pub struct PlanArgs {
     /// What would host the workers; never replaced by another kind when named.
     #[arg(long, value_name = "KIND", value_parser = clap::builder::PossibleValuesParser::new(choose::SESSIONS))]
     session: Option<String>,
-    /// Live workers at once; the workflow's limit, or the number of cores, by default.
+    /// Live workers at once; the workflow's limit, or the number of cores (20 on Slurm), by default.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     workers: Option<u32>,
     /// Show what each agent would be told as well.
@@ -86,8 +86,8 @@ pub fn run(global: &Global, args: &PlanArgs, output: Output) -> Result<Exit, Cli
         name: path.display().to_string(),
         base: (start::resolve(&place, workflow)?, start::base_name(workflow)),
         uncommitted: uncommitted(&place, &here)?,
+        workers: choose::workers(args.workers, workflow.limits.workers, chosen.kind),
         session: chosen,
-        workers: choose::workers(args.workers, workflow.limits.workers),
         home: place.home.root(),
         layers: layers(&place, workflow)?,
         setup: setup_plan::look(&place, workflow)?,

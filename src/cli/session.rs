@@ -20,13 +20,17 @@ pub struct Waits {
     pub grace: Duration,
     /// Between two questions to a cluster's controller, where somebody said.
     pub poll: Option<Duration>,
+    /// Between two submits to it, where somebody said.
+    pub submit_every: Option<Duration>,
 }
 
 /// The jobs of a run. Everything that is waited for follows from how often the controller is
 /// asked: an end of which only it knows, and a job that it doesn't know, take six answers.
 #[must_use]
 pub fn slurm(home: &Home, run: &str, waits: Waits) -> Slurm {
-    let usual = Pace { grace: waits.grace, ..Pace::default() };
+    let usual = Pace::default();
+    let submit_every = waits.submit_every.unwrap_or(usual.submit_every);
+    let usual = Pace { grace: waits.grace, submit_every, ..usual };
     let pace = waits.poll.map_or(usual.clone(), |poll| Pace {
         interval: poll,
         settle: poll * 6,

@@ -73,7 +73,7 @@ pub fn plan(
         base_name: base_name(&workflow).to_owned(),
         bases,
         session,
-        workers: choose::workers(args.workers, workflow.limits.workers),
+        workers: choose::workers(args.workers, workflow.limits.workers, session),
         only: args.only.clone(),
         pid: std::process::id(),
         boot: boot_id(),

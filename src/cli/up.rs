@@ -32,7 +32,7 @@ pub struct UpArgs {
     /// What hosts the workers; never replaced by another kind when named.
     #[arg(long, value_name = "KIND", value_parser = clap::builder::PossibleValuesParser::new(choose::SESSIONS))]
     pub(super) session: Option<String>,
-    /// Live workers at once; the workflow's limit, or the number of cores, by default.
+    /// Live workers at once; the workflow's limit, or the number of cores (20 on Slurm), by default.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) workers: Option<u32>,
     /// Start another run, though there is one of this workflow.

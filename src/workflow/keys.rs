@@ -12,7 +12,7 @@ mod task;
 pub(super) use agent::{
     ADAPTER, AGENT, ENV as ADAPTER_ENV, LAUNCH, LAUNCHES, LEVELS, RATE, RESULT, SHOW, SIGNALS, STREAM, USAGE,
 };
-pub(super) use settings::{BELLS, NOTIFY, SETTINGS, SETTINGS_DEFAULTS};
+pub(super) use settings::{BELLS, HOST, NOTIFY, SETTINGS, SETTINGS_DEFAULTS};
 pub(super) use slurm::{SLURM, TASK_SLURM};
 
 pub(super) use task::{
@@ -186,7 +186,11 @@ pub(super) static HEARTBEAT: Table = Table {
 pub(super) static LIMITS: Table = Table {
     doc: "Bounds for the whole run.",
     keys: &[
-        key("workers", "Live workers at once. Default: cores, but at least 2.", Shape::Count(1, 1000)),
+        key(
+            "workers",
+            "Live workers at once. Default: cores, but at least 2; 20 on Slurm.",
+            Shape::Count(1, 1000),
+        ),
         key("tasks", "Tasks in the run, submitted ones included.", Shape::Count(1, MAX_TASKS as u64)),
         key("attempts", "Attempts over all tasks.", Shape::Count(1, 1_000_000)),
         key("depth", "Nesting of submitted tasks.", Shape::Count(0, 100)),

@@ -157,7 +157,7 @@ pub enum OnLost {
 /// Bounds for the whole run. `None`: not bounded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Live workers at once. `None`: cores, but at least 2.
+    /// Live workers at once. `None`: cores, but at least 2; 20 on a cluster.
     pub workers: Option<u32>,
     /// Tasks in the run, submitted ones included.
     pub tasks: Option<u32>,

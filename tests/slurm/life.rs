@@ -25,6 +25,28 @@ fn a_worker_that_waits_in_the_queue_says_why_and_is_never_late() {
 }
 
 #[test]
+fn e2_a_check_finds_what_the_set_up_lines_gave_its_worker() {
+    let site = Site::with(
+        "tasks:\n  a:\n    run: 'test \"$TOOL\" = gcc'\n    slurm: { setup: ['export TOOL=gcc; echo noise'] }\n    evidence: [ { exit: 0 }, { command: 'echo with $TOOL', match: '^with gcc' } ]\n  sum: { reduce: { run: 'echo $TOOL', over: [a] }, slurm: { setup: ['export TOOL=gcc; echo noise'] } }",
+    );
+    site.up().exits(0);
+}
+
+#[test]
+fn nodes_that_are_drained_are_waited_for() {
+    let site = Site::with("tasks: { a: { run: 'true' } }");
+    slurm(&["scontrol", "update", "nodename=n[1-4]", "state=drain", "reason=maintenance"]);
+    let up = site.start_up();
+    until("the reason", || site.run(&["workers", "--json"]).stdout.contains("DOWN, DRAINED").then_some(()));
+    // As long as a hopeless reason would have to last.
+    let began = std::time::Instant::now();
+    until("some looks", || (began.elapsed().as_secs() >= 3).then_some(()));
+    slurm(&["scontrol", "update", "nodename=n[1-4]", "state=resume"]);
+    ended(up).exits(0);
+    assert_eq!(site.world.state().tasks[0].attempt, 1);
+}
+
+#[test]
 fn a_job_that_slurm_would_hold_for_ever_fails_with_its_reason_and_is_taken_back() {
     let site = Site::with("tasks: { a: { run: 'true', slurm: { partition: short, time: 24h } } }");
     site.up().exits(3);
@@ -33,10 +55,10 @@ fn a_job_that_slurm_would_hold_for_ever_fails_with_its_reason_and_is_taken_back(
 }
 
 #[test]
-fn a_request_that_nobody_could_serve_fails_at_once() {
+fn a_request_that_nobody_could_serve_fails_with_slurms_reason() {
     let site = Site::with("tasks: { a: { run: 'true', slurm: { cpus: 4000 } } }");
     site.up().exits(3);
-    assert!(site.world.told("a").contains("configuration is not available"), "{}", site.world.told("a"));
+    assert!(site.world.told("a").contains("PartitionConfig"), "{}", site.world.told("a"));
 }
 
 #[test]
@@ -60,9 +82,28 @@ fn a_worker_is_told_to_end_before_its_wall_time_is_over() {
     site.up().exits(3);
     assert!(site.world.root().join("told").exists());
     let log = site.run(&["logs", "a"]).stdout;
-    assert!(log.contains("wall time is nearly over"), "{log}");
+    assert_eq!(log.matches("wall time is nearly over").count(), 1, "{log}");
+    assert_eq!(
+        site.world.told("a"),
+        "failed (wall_time: its wall time is nearly over, so it was told to end)"
+    );
+    let why = site.run(&["why", "a"]).stdout;
+    assert!(why.contains("Its wall time is nearly over, so it was told to end"), "{why}");
     // Slurm itself never had to end it.
     assert_eq!(site.jobs("TIMEOUT"), [""; 0]);
+}
+
+#[test]
+fn what_a_worker_commits_after_it_was_told_of_its_wall_time_is_kept() {
+    let site = Site::with(
+        "tasks: { a: { run: 'trap \"git add -A; git -c user.name=t -c user.email=t@localhost commit -qm done; exit 0\" TERM; echo work > work.txt; sleep 600 & wait', slurm: { time: 1m } } }",
+    );
+    site.up().exits(3);
+    let run = site.world.run_id().unwrap();
+    // It failed, because it ended when it was told to; its commit is there all the same.
+    let shown = site.world.git(&["log", "-1", "--format=%s", &format!("ilchul/{run}/a.1")]);
+    assert_eq!(shown.trim(), "done");
+    assert!(site.world.told("a").contains("wall_time: "), "{}", site.world.told("a"));
 }
 
 #[test]

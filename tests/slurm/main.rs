@@ -7,10 +7,15 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of a test may panic as the test may")]
 
 mod accounting;
+mod away;
 mod common;
 mod faults;
 mod life;
+#[path = "../host/remote.rs"]
+#[expect(dead_code, reason = "tests of the link need more of it")]
+mod remote;
 mod same;
+mod tree;
 #[path = "../acceptance/world.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod world;

@@ -47,6 +47,7 @@ pub(in crate::workflow) static SLURM: Table = Table {
         ENV_FILE,
         SBATCH,
         key("poll", "Between two questions to Slurm's controller. Default: 10s.", Shape::Duration),
+        key("submit_every", "Between two submits, after twenty at once. Default: 500ms.", Shape::Duration),
     ],
     refused: &[],
 };
@@ -54,5 +55,8 @@ pub(in crate::workflow) static SLURM: Table = Table {
 pub(in crate::workflow) static TASK_SLURM: Table = Table {
     doc: "What the task's job asks of a Slurm cluster.",
     keys: &[PARTITION, ACCOUNT, QOS, TIME, CPUS, MEM, GRES, CONSTRAINT, SETUP, EXPORT, ENV_FILE, SBATCH],
-    refused: &[("poll", "is one for the whole run, in the workflow's own `slurm`")],
+    refused: &[
+        ("poll", "is one for the whole run, in the workflow's own `slurm`"),
+        ("submit_every", "is one for the whole run, in the workflow's own `slurm`"),
+    ],
 };

@@ -112,7 +112,8 @@ pub(crate) fn argv(words: &[&str]) -> Vec<OsString> {
 
 /// The first line that says something, without the command's own prefix.
 pub(crate) fn gist(text: &str) -> String {
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let says = |line: &&str| !line.is_empty() && !line.starts_with("Try \"");
+    let mut lines = text.lines().map(str::trim).filter(says);
     // The last one is the reason, those before it are what led there.
     let last = lines.next_back().unwrap_or("it said nothing");
     let last = last.rsplit_once("error: ").map_or(last, |(_, words)| words);

@@ -1,13 +1,16 @@
 # What runs on the node: one session, in a terminal of its own, whose end is written down.
 #
-#   job FOLDER                    the batch script's work: claim, surroundings, terminal, end;
-#                                 read by a shell of the batch script's choice, as $script
-#   sh job.sh pane FOLDER RUN     inside the terminal: the program, and how it ended
+#   job FOLDER                      the batch script's work: claim and surroundings; read by a
+#                                   shell of the batch script's choice, as $script
+#   sh job.sh main FOLDER RUN MASK  the same process in a fresh shell: terminal, end
+#   sh job.sh pane FOLDER RUN MASK  inside the terminal: the program, and how it ended
+#   sh job.sh off FOLDER RUN LOG WORDS  the end of a job that a set-up line brought about
 #
-# FOLDER lies on the shared file system: `intent` (who we are), `spec` (surroundings, as
-# assignments), `command` (the program), and what is written here: `claim`, `exit`. RUN is
-# of this node alone, because sockets need a local file system and a short path.
+# FOLDER lies on the shared file system: `intent` (who we are), `spec` (what it needs itself, as
+# assignments), `env` (the program's surroundings, as lines of shell), `command` (the program),
+# and what is written here: `claim`, `exit`. RUN is of this node alone, because sockets need a local file system and a short path.
 # It leaves out every decision: what an end means is for whoever reads it.
+[ "$1" = job ] && mask=$(umask) # The user's own, for the program.
 umask 077
 script=${script:-$0}
 mode=$1 folder=$2
@@ -21,7 +24,9 @@ record() { # CODE WORDS
 }
 
 fail() { # CODE WORDS: an end before the program began
+    trap - EXIT
     printf '[ilchul: %s]\n' "$2" >> "$log"
+    rm -f "$run/life" && rmdir "$run" 2> /dev/null
     record "$1" "$2"
     exit "$1"
 }
@@ -52,7 +57,7 @@ end_tree() {
 }
 
 if [ "$mode" = pane ]; then
-    run=$3
+    run=$3 mask=$4
     # Caught, not ignored: what is ignored would be ignored by the program too.
     trap : HUP INT QUIT TERM
     echo "$$" > "$run/pane"
@@ -63,36 +68,13 @@ if [ "$mode" = pane ]; then
         read -r program < "$run/pid" && end_tree "$program"
     ) > /dev/null 2>&1 &
     guard=$!
-    sh "$folder/command" "$run/pid"
+    (umask "$mask" && exec sh "$folder/command" "$run/pid")
     code=$?
     kill -KILL "$guard" 2> /dev/null
     record "$code" ''
     exit 0
 fi
 
-# One life for each attempt: whoever comes second ends, whatever Slurm knows of the first.
-run=$(mktemp -d /tmp/ilchul.XXXXXX) || exit 71
-mine=$folder/claim.$SLURM_JOB_ID.$$
-{
-    echo "nonce=$nonce"
-    echo "job=$SLURM_JOB_ID"
-    echo "node=${SLURMD_NODENAME:-$(uname -n)}"
-    echo "socket=$run/t.sock"
-    echo "restarts=${SLURM_RESTART_COUNT:-0}"
-} > "$mine" || exit 71
-sync "$mine" 2> /dev/null
-# Over NFS a link may be made although the answer says no.
-if ! ln "$mine" "$folder/claim" 2> /dev/null && ! [ "$mine" -ef "$folder/claim" ]; then
-    echo "another job has begun this attempt, or it was called off: $(tr '\n' ' ' < "$folder/claim")"
-    rm -f "$mine"
-    rmdir "$run"
-    exit 79
-fi
-rm -f "$mine"
-
-step() { # LINE: one of the set-up lines
-    eval "$1" || fail 73 "the set-up line \`$1\` failed"
-}
 env_file() { # FILE: variables that nobody but its owner may read
     while IFS= read -r line || [ -n "$line" ]; do
         case $line in
@@ -102,7 +84,53 @@ env_file() { # FILE: variables that nobody but its owner may read
         esac
     done < "$1" || fail 73 "\`$1\` can't be read on this node"
 }
-log=$folder/slurm.log
+# The set-up lines are the user's, and so is the shell that reads them: whatever they name, set or
+# redefine there, only the environment goes on. What is needed after them has names of its own.
+step() { # LINE
+    ilchul_line=$1
+    eval "$1" || ilchul_off "the set-up line \`$ilchul_line\` failed"
+}
+ilchul_off() { # WORDS
+    trap - EXIT
+    exec /bin/sh "$ilchul_script" off "$ilchul_folder" "$ilchul_run" "$ilchul_log" "$1"
+}
+
+if [ "$mode" = off ]; then
+    run=$3 log=$4
+    fail 73 "$5"
+fi
+if [ "$mode" = job ]; then
+    # One life for each attempt: whoever comes second ends, whatever Slurm knows of the first.
+    run=$(mktemp -d /tmp/ilchul.XXXXXX) || exit 71
+    mine=$folder/claim.$SLURM_JOB_ID.$$
+    {
+        echo "nonce=$nonce"
+        echo "job=$SLURM_JOB_ID"
+        echo "node=${SLURMD_NODENAME:-$(uname -n)}"
+        echo "socket=$run/t.sock"
+        echo "restarts=${SLURM_RESTART_COUNT:-0}"
+    } > "$mine" || exit 71
+    sync "$mine" 2> /dev/null
+    # Over NFS a link may be made although the answer says no.
+    if ! ln "$mine" "$folder/claim" 2> /dev/null && ! [ "$mine" -ef "$folder/claim" ]; then
+        echo "another job has begun this attempt, or it was called off: $(tr '\n' ' ' < "$folder/claim")"
+        rm -f "$mine"
+        rmdir "$run"
+        exit 79
+    fi
+    rm -f "$mine"
+    # Whoever ends the work in time counts from here, and not by a clock that may be set. Slurm's
+    # own warning is announced by a file, because a TERM alone doesn't say what it is for.
+    read -r ILCHUL_JOB_BEGAN _ < /proc/uptime
+    export ILCHUL_JOB_BEGAN ILCHUL_WALL_SIGN="$run/wall"
+    . "$folder/spec"
+    ilchul_script=$script ilchul_folder=$folder ilchul_run=$run ilchul_mask=$mask ilchul_log=$log
+    trap 'ilchul_off "the set-up line \`$ilchul_line\` ended its shell"' EXIT
+    . "$folder/env"
+    exec /bin/sh "$ilchul_script" main "$ilchul_folder" "$ilchul_run" "$ilchul_mask"
+fi
+
+run=$3 mask=$4
 . "$folder/spec"
 cd "$cwd" 2> /dev/null || fail 72 "its folder \`$cwd\` isn't there on ${SLURMD_NODENAME:-this node}"
 
@@ -115,10 +143,17 @@ mkfifo "$run/life" && exec 9<> "$run/life" || fail 71 "no pipe can be made in /t
 
 terminal() {
     tmux -N -S "$run/t.sock" new-session -d -s worker -n "$title" -x 200 -y 50 \
-        sh "$script" pane "$folder" "$run" "$@" \; set-option -s exit-empty on 2> /dev/null
+        sh "$script" pane "$folder" "$run" "$mask" "$@" \; set-option -s exit-empty on 2> /dev/null
 }
 quoted() { printf "'"; printf %s "$1" | sed "s/'/'\\\\''/g; s/#/##/g; s/%/%%/g"; printf "'"; }
-if command -v tmux > /dev/null; then
+# `-N` and `-D` came with 3.2. A version that can't be read is somebody's own build.
+modern() {
+    version=$(tmux -V 2> /dev/null) || return 1
+    case ${version#tmux } in
+        [0-2].* | 3.[01] | 3.[01][a-z]*) return 1 ;;
+    esac
+}
+if modern; then
     # Not a daemon: a child of this job, found where Slurm looks for its processes.
     tmux -D -S "$run/t.sock" -f /dev/null 9>&- &
     root=$!
@@ -134,7 +169,8 @@ if command -v tmux > /dev/null; then
         sleep 0.05
     done
 else
-    sh "$script" pane "$folder" "$run" >> "$log" 2>&1 9>&- < /dev/null &
+    [ -z "$version" ] || printf '[ilchul: %s on this node is too old: there is no terminal]\n' "$version" >> "$log"
+    sh "$script" pane "$folder" "$run" "$mask" >> "$log" 2>&1 9>&- < /dev/null &
     root=$!
 fi
 
@@ -159,14 +195,20 @@ watch > /dev/null 2>&1 9>&- < /dev/null &
 watcher=$!
 words= timer=
 while lives; do
-    wait "$root"
+    # What was asked before there was anybody to wait for isn't waited over.
+    [ -n "$asked" ] || wait "$root"
     program=$(cat "$run/pid" 2> /dev/null)
     # Between the terminal's start and the program's there is nobody to ask yet.
     [ -z "$asked" ] || [ -n "$program" ] || { sleep 0.05; continue; }
     case $asked in
         term | wall)
-            [ "$asked" = term ] || words="its wall time is nearly over, so it was told to end"
-            [ -z "$words" ] || printf '[ilchul: %s]\n' "$words" >> "$log"
+            [ "$asked" = term ] || {
+                words="its wall time is nearly over, so it was told to end"
+                # Once, whoever of us tells it to end.
+                [ -e "$run/wall" ] || tail -c 4096 "$log" 2> /dev/null | grep -qF "$words" ||
+                    printf '[ilchul: %s]\n' "$words" >> "$log"
+                : > "$run/wall"
+            }
             asked=
             kill -TERM "$program" 2> /dev/null
             [ -n "$timer" ] || { { sleep "$grace"; kill -USR2 "$$"; } > /dev/null 2>&1 9>&- & timer=$!; }
@@ -186,6 +228,6 @@ kill -KILL "$watcher" 2> /dev/null
 [ -s "$folder/exit" ] || record 137 'its whole tree was killed'
 read -r _ code _ < "$folder/exit"
 [ -z "$words" ] || record "$code" "$words"
-rm -f "$run/t.sock" "$run/life" "$run/pid" "$run/pane"
+rm -f "$run/t.sock" "$run/life" "$run/pid" "$run/pane" "$run/wall"
 rmdir "$run" 2> /dev/null
 exit "$code"

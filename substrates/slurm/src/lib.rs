@@ -11,6 +11,7 @@ mod record;
 mod release;
 mod site;
 mod submit;
+mod turn;
 mod words;
 
 use std::collections::HashMap;
@@ -30,6 +31,7 @@ use queue::Queue;
 use record::Record;
 pub use site::Site;
 pub use submit::{OWNED, line, margin, owned};
+use turn::Turns;
 
 /// The kind in handles.
 pub const KIND: &str = "slurm";
@@ -57,7 +59,12 @@ pub struct Pace {
     pub hopeless: Duration,
     /// Between TERM and KILL.
     pub grace: Duration,
+    /// Between two submits, after the first [`BURST`].
+    pub submit_every: Duration,
 }
+
+/// Submits that go out at once after a quiet time.
+pub const BURST: u32 = 20;
 
 impl Default for Pace {
     fn default() -> Self {
@@ -69,6 +76,8 @@ impl Default for Pace {
             forget: Duration::from_secs(60),
             hopeless: Duration::from_secs(20),
             grace: Duration::from_secs(10),
+            // Two a second is what sites ask of their users.
+            submit_every: Duration::from_millis(500),
         }
     }
 }
@@ -89,7 +98,7 @@ pub struct Slurm {
     pace: Pace,
     queue: Queue,
     accounts: Accounts,
-    submits: submit::Submits,
+    turns: Turns,
     memories: Memories,
     /// Whether there is accounting to ask, once that is known.
     accounting: OnceLock<bool>,
@@ -110,9 +119,9 @@ impl Slurm {
         Self {
             root: root.into(),
             queue: Queue::new(pace.interval, pace.limit),
+            turns: Turns::new(pace.submit_every, BURST),
             accounts: Accounts::new(pace.interval, pace.limit, pace.forget),
             pace,
-            submits: submit::Submits::default(),
             memories: Memories::default(),
             accounting: OnceLock::new(),
             marks: Mutex::default(),
@@ -189,7 +198,7 @@ impl Slurm {
     ) -> Result<Handle, Error> {
         let script = submit::script(script, &record.folder, &spec.request)?;
         let order = (script.as_str(), &spec.request);
-        let job = self.submits.submit(mark, record, order, (&self.queue, &self.pace))?;
+        let job = submit::submit(&self.turns, mark, record, order, (&self.queue, &self.pace))?;
         self.memories.submitted(mark);
         record.set_job(job)?;
         Ok(Self::handle(mark, record, job))

@@ -141,8 +141,8 @@ impl Record {
     pub(crate) fn set_spec(&self, mark: &Mark, spec: &SessionSpec, pace: &Pace) -> Result<(), Error> {
         let refused =
             |why: String| Error::new(ErrorKind::Refused, "start session", format!("`{mark}`: {why}"));
-        let mut text = OsString::new();
-        let mut line = |words: &[&OsStr]| {
+        let (mut env, mut own) = (OsString::new(), OsString::new());
+        let line = |text: &mut OsString, words: &[&OsStr]| {
             for word in words {
                 text.push(word);
             }
@@ -154,22 +154,26 @@ impl Record {
             let Some(name) = name.to_str().filter(|name| is_name(name)) else {
                 return Err(refused(format!("`{}` can't be a variable of a shell", name.display())));
             };
-            line(&["export ".as_ref(), name.as_ref(), "=".as_ref(), &quoted(value)?]);
+            line(&mut env, &["export ".as_ref(), name.as_ref(), "=".as_ref(), &quoted(value)?]);
+        }
+        if let Some(seconds) = spec.request.wall.map(crate::submit::allowed) {
+            line(&mut env, &["export ILCHUL_WALL=".as_ref(), seconds.to_string().as_ref()]);
         }
         for (name, value) in [("cwd", spec.cwd.as_os_str()), ("log", spec.log.as_os_str())] {
-            line(&[name.as_ref(), "=".as_ref(), &quoted(value)?]);
+            line(&mut own, &[name.as_ref(), "=".as_ref(), &quoted(value)?]);
         }
-        line(&["title=".as_ref(), &quoted(spec.title.as_ref())?]);
-        line(&["capture=".as_ref(), if spec.capture { "1" } else { "0" }.as_ref()]);
-        line(&["grace=".as_ref(), pace.grace.as_secs().to_string().as_ref()]);
-        line(&["watch=".as_ref(), pace.watch().as_secs().to_string().as_ref()]);
+        line(&mut own, &["title=".as_ref(), &quoted(spec.title.as_ref())?]);
+        line(&mut own, &["capture=".as_ref(), if spec.capture { "1" } else { "0" }.as_ref()]);
+        line(&mut own, &["grace=".as_ref(), pace.grace.as_secs().to_string().as_ref()]);
+        line(&mut own, &["watch=".as_ref(), pace.watch().as_secs().to_string().as_ref()]);
         if let Some(file) = &spec.request.env_file {
-            line(&["env_file ".as_ref(), &quoted(file.as_os_str())?]);
+            line(&mut env, &["env_file ".as_ref(), &quoted(file.as_os_str())?]);
         }
         for step in &spec.request.setup {
-            line(&["step ".as_ref(), &quoted(step.as_ref())?]);
+            line(&mut env, &["step ".as_ref(), &quoted(step.as_ref())?]);
         }
-        self.write("spec", text.as_bytes())?;
+        self.write("env", env.as_bytes())?;
+        self.write("spec", own.as_bytes())?;
         let words: Option<Vec<OsString>> = spec.argv.iter().map(|word| quote(word)).collect();
         let words = words.filter(|words| !words.is_empty());
         let words = words

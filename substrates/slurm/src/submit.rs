@@ -4,11 +4,9 @@
 //! anything else; and because a look may come too early, whoever begins second finds the
 //! attempt claimed. It leaves out which sessions are wanted.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ilchul_substrate::{Error, ErrorKind, Mark, Request};
@@ -17,6 +15,7 @@ use crate::Pace;
 use crate::client::{Answer, Silence, gist, run};
 use crate::queue::Queue;
 use crate::record::{Record, quote};
+use crate::turn::Turns;
 
 const ACTION: &str = "submit job";
 
@@ -64,7 +63,13 @@ const REFUSALS: &[&str] = &[
     "nvalid generic resource",
     "nvalid feature",
     "nvalid time",
-    "nvalid --time",
+    "nvalid --",
+    "nvalid numeric value",
+    "nvalid node name",
+    "nvalid license",
+    "is not a valid",
+    "eservation is invalid",
+    "specification\n",
     "equested node configuration is not available",
     "equested time limit is invalid",
     "Memory specification can not be satisfied",
@@ -82,6 +87,24 @@ const REFUSALS: &[&str] = &[
 const FULL: &[&str] =
     &["job submit limit", "MaxSubmitJob", "temporarily unable", "system-wide limit", "rate limit"];
 
+/// What says that the controller, or the way to it, is to blame.
+const TROUBLE: &[&str] = &[
+    "ocket timed out",
+    "nable to contact",
+    "Zero Bytes were transmitted",
+    "onnection refused",
+    "onnection reset",
+    "onnect failure",
+    "ommunication",
+    "nexpected message",
+    "lurmctld",
+    "ontroller",
+    "rotocol",
+    "uthentication",
+    "munge",
+    "no answer within",
+];
+
 /// How often a submit is repeated that is proven not to have happened.
 const SUBMITS: u32 = 2;
 
@@ -90,6 +113,12 @@ const SUBMITS: u32 = 2;
 pub fn margin(wall: Option<Duration>) -> u64 {
     let wall = wall.unwrap_or(Duration::from_secs(240)).as_secs();
     (wall / 4).clamp(10, 120)
+}
+
+/// The seconds from a job's start after which a session that can count ends its work by itself:
+/// a little before Slurm's signal, so that one of the two ends it and tells why.
+pub(crate) fn allowed(wall: Duration) -> u64 {
+    wall.as_secs().saturating_sub(margin(Some(wall)) + 5)
 }
 
 /// The line that submits `mark`, whose script comes on standard input.
@@ -163,90 +192,53 @@ fn outcome(answer: &Result<Answer, Silence>) -> Outcome {
     }
 }
 
-/// Submits, and what was asked of Slurm about requests before.
-#[derive(Debug, Default)]
-pub(crate) struct Submits {
-    /// Requests that Slurm was asked about, when, and why it refuses them.
-    tested: Mutex<BTreeMap<Vec<String>, (Instant, Option<String>)>>,
+/// The job of `record`, submitted now.
+pub(crate) fn submit(
+    turns: &Turns,
+    mark: &Mark,
+    record: &Record,
+    (script, request): (&str, &Request),
+    (queue, pace): (&Queue, &Pace),
+) -> Result<u64, Error> {
+    let command = line(mark, &record.nonce, &record.folder, request);
+    let (mut last, mut proven) = (String::new(), 0);
+    for _ in 0..SUBMITS {
+        turns.wait();
+        match outcome(&run(&command, script, pace.limit)) {
+            Outcome::Made(id) => return Ok(id),
+            Outcome::Refused(kind, why) => {
+                // Nothing of it may ever begin, whatever else is still on its way.
+                record.call_off()?;
+                return Err(Error::new(kind, ACTION, format!("`{mark}`: {why}")));
+            }
+            Outcome::Doubtful(why) => last = why,
+        }
+        match adopt(mark, record, (queue, pace))? {
+            Adopted::Found(id) => return Ok(id),
+            Adopted::Nothing => proven += 1,
+            Adopted::Unknown(why) => {
+                last = why;
+                break;
+            }
+        }
+    }
+    // From here on it is as if nothing had been made: a job that turns up finds itself called off.
+    if !record.call_off()?
+        && let Some(id) = record.claim()?.and_then(|claim| claim.job)
+    {
+        return Ok(id);
+    }
+    if proven == SUBMITS && !is_trouble(&last) {
+        return Err(Error::new(ErrorKind::Refused, ACTION, format!("`{mark}`: {last}")));
+    }
+    let detail = format!("`{mark}`: nobody knows whether it was taken ({last}); it is called off");
+    Err(Error::new(ErrorKind::Unavailable, ACTION, detail))
 }
 
-impl Submits {
-    /// The job of `record`, submitted now.
-    pub(crate) fn submit(
-        &self,
-        mark: &Mark,
-        record: &Record,
-        (script, request): (&str, &Request),
-        (queue, pace): (&Queue, &Pace),
-    ) -> Result<u64, Error> {
-        self.test(mark, record, (script, request), pace)?;
-        let command = line(mark, &record.nonce, &record.folder, request);
-        let mut last = String::new();
-        for _ in 0..SUBMITS {
-            match outcome(&run(&command, script, pace.limit)) {
-                Outcome::Made(id) => return Ok(id),
-                Outcome::Refused(kind, why) => {
-                    // Nothing of it may ever begin, whatever else is still on its way.
-                    record.call_off()?;
-                    return Err(Error::new(kind, ACTION, format!("`{mark}`: {why}")));
-                }
-                Outcome::Doubtful(why) => last = why,
-            }
-            match adopt(mark, record, (queue, pace))? {
-                Adopted::Found(id) => return Ok(id),
-                Adopted::Nothing => {}
-                Adopted::Unknown(why) => {
-                    last = why;
-                    break;
-                }
-            }
-        }
-        // From here on it is as if nothing had been made: a job that turns up finds itself called off.
-        if !record.call_off()?
-            && let Some(id) = record.claim()?.and_then(|claim| claim.job)
-        {
-            return Ok(id);
-        }
-        let detail = format!("`{mark}`: nobody knows whether it was taken ({last}); it is called off");
-        Err(Error::new(ErrorKind::Unavailable, ACTION, detail))
-    }
-
-    /// Asks whether any node could ever serve such a request: Slurm queues some that none can.
-    fn test(
-        &self,
-        mark: &Mark,
-        record: &Record,
-        (script, request): (&str, &Request),
-        pace: &Pace,
-    ) -> Result<(), Error> {
-        let mut key = request.options.clone();
-        key.extend(request.wall.map(|wall| wall.as_secs().to_string()));
-        let mut tested = self.tested.lock().unwrap_or_else(PoisonError::into_inner);
-        // What was possible stays the submit's to find out; what wasn't may be so by now, because
-        // somebody brought a partition up.
-        let good = |at: &Instant, why: &Option<String>| why.is_none() || at.elapsed() < pace.forget;
-        let refused = match tested.get(&key) {
-            Some((at, refused)) if good(at, refused) => refused.clone(),
-            Some(_) | None => {
-                let mut command = line(mark, &record.nonce, &record.folder, request);
-                command.push("--test-only".into());
-                let refused = match outcome(&run(&command, script, pace.limit)) {
-                    Outcome::Refused(ErrorKind::Refused, why) => Some(why),
-                    // What isn't a plain no is for the submit itself to find out.
-                    Outcome::Refused(..) | Outcome::Doubtful(_) | Outcome::Made(_) => None,
-                };
-                tested.insert(key, (Instant::now(), refused.clone()));
-                refused
-            }
-        };
-        match refused {
-            None => Ok(()),
-            Some(why) => {
-                record.call_off()?;
-                Err(Error::new(ErrorKind::Refused, ACTION, format!("`{mark}`: {why}")))
-            }
-        }
-    }
+/// Whether what a submit said is about the controller. What isn't, and led to no job each time,
+/// is a no in words that aren't on the list: tried again it would be one for ever.
+fn is_trouble(why: &str) -> bool {
+    TROUBLE.iter().any(|words| why.contains(words)) || why.starts_with("sbatch answered")
 }
 
 /// What a look for a doubtful job found.
@@ -311,6 +303,25 @@ mod tests {
     }
 
     #[test]
+    fn words_of_sbatchs_own_are_a_no_at_once_and_unknown_ones_are_no_trouble_of_the_controllers() {
+        // As 22.05 says them.
+        for no in [
+            "sbatch: error: Invalid --mem specification\n",
+            "sbatch: error: \"abc\" is not a valid node count\n",
+            "sbatch: error: Invalid numeric value \"x\" for --cpus-per-task.\n",
+            "sbatch: error: Batch job submission failed: Invalid feature specification\n",
+            "sbatch: unrecognized option '--foo=bar'\nTry \"sbatch --help\" for more information\n",
+        ] {
+            let Outcome::Refused(ErrorKind::Refused, why) = says(no) else { panic!("{no}") };
+            assert!(!why.starts_with("Try"), "{why}");
+        }
+        assert!(!is_trouble("Unspecified error"), "as a plugin of a site says it");
+        assert!(is_trouble("Socket timed out on send/recv operation"));
+        assert!(is_trouble("sbatch answered ``"));
+        assert!(is_trouble("sbatch: no answer within 30 s"));
+    }
+
+    #[test]
     fn an_answer_may_name_the_cluster_and_nonsense_is_doubtful() {
         let good = |out: &str| outcome(&Ok(Answer { good: true, out: out.to_owned(), err: String::new() }));
         assert_eq!(good("42\n"), Outcome::Made(42));
@@ -354,5 +365,7 @@ mod tests {
         assert_eq!(margin(Some(Duration::from_secs(60))), 15);
         assert_eq!(margin(Some(Duration::from_secs(86_400))), 120);
         assert_eq!(margin(None), 60);
+        assert_eq!(allowed(Duration::from_secs(60)), 40);
+        assert_eq!(allowed(Duration::from_secs(86_400)), 86_275);
     }
 }

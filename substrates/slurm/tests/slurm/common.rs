@@ -30,6 +30,7 @@ pub fn pace() -> Pace {
         forget: Duration::from_secs(1),
         hopeless: Duration::from_secs(1),
         grace: Duration::from_secs(2),
+        submit_every: Duration::from_millis(10),
     }
 }
 

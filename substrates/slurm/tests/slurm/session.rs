@@ -203,8 +203,9 @@ fn a_setup_line_that_fails_and_a_folder_that_is_gone_are_told_by_the_job_itself(
 fn what_slurm_could_never_serve_is_refused_at_once() {
     let world = World::new();
     for (task, option) in [
-        ("nodes", "--nodes=99"),
-        ("cpus", "--cpus-per-task=4000"),
+        ("mem", "--mem=lots"),
+        ("count", "--nodes=abc"),
+        ("cpus", "--cpus-per-task=x"),
         ("partition", "--partition=nowhere"),
         ("gres", "--gres=gpu:1"),
         ("feature", "--constraint=purple"),
@@ -224,17 +225,20 @@ fn what_slurm_could_never_serve_is_refused_at_once() {
 #[test]
 fn what_slurm_queues_for_ever_is_stuck_with_its_reason() {
     let world = World::new();
-    let mark = world.mark("stuck");
-    let mut spec = world.script(&mark, "true");
-    spec.request.options = vec!["--partition=short".to_owned()];
-    spec.request.wall = Some(std::time::Duration::from_secs(86_400));
-    let handle = world.substrate.ensure(&mark, &spec).unwrap();
-    wait_until(
-        "it is stuck",
-        PATIENCE,
-        || matches!(world.state(&handle), State::Stuck(why) if why.contains("PartitionTimeLimit")),
-    );
-    world.substrate.release(&handle, Urgency::Asked).unwrap();
+    for (task, option, hours, reason) in [
+        ("time", "--partition=short", 24, "PartitionTimeLimit"),
+        ("nodes", "--nodes=99", 1, "Partition"),
+        ("cpus", "--cpus-per-task=4000", 1, "Partition"),
+    ] {
+        let mark = world.mark(task);
+        let mut spec = world.script(&mark, "true");
+        spec.request.options = vec![option.to_owned()];
+        spec.request.wall = Some(std::time::Duration::from_secs(hours * 3600));
+        let handle = world.substrate.ensure(&mark, &spec).unwrap();
+        let stuck = || matches!(world.state(&handle), State::Stuck(why) if why.contains(reason));
+        wait_until("it is stuck", PATIENCE, stuck);
+        world.substrate.release(&handle, Urgency::Asked).unwrap();
+    }
 }
 
 #[test]
