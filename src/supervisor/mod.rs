@@ -5,6 +5,7 @@
 //! wording and colour: a [`Listener`] is told what was committed.
 
 mod agent;
+mod around;
 pub mod clock;
 pub mod close;
 mod drift;

@@ -25,6 +25,14 @@ fn a_worker_that_waits_in_the_queue_says_why_and_is_never_late() {
 }
 
 #[test]
+fn e2_a_check_finds_what_the_set_up_lines_gave_its_worker() {
+    let site = Site::with(
+        "tasks:\n  a:\n    run: 'test \"$TOOL\" = gcc'\n    slurm: { setup: ['export TOOL=gcc; echo noise'] }\n    evidence: [ { exit: 0 }, { command: 'echo with $TOOL', match: '^with gcc' } ]\n  sum: { reduce: { run: 'echo $TOOL', over: [a] }, slurm: { setup: ['export TOOL=gcc; echo noise'] } }",
+    );
+    site.up().exits(0);
+}
+
+#[test]
 fn nodes_that_are_drained_are_waited_for() {
     let site = Site::with("tasks: { a: { run: 'true' } }");
     slurm(&["scontrol", "update", "nodename=n[1-4]", "state=drain", "reason=maintenance"]);

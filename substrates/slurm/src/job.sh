@@ -145,7 +145,7 @@ terminal() {
     tmux -N -S "$run/t.sock" new-session -d -s worker -n "$title" -x 200 -y 50 \
         sh "$script" pane "$folder" "$run" "$mask" "$@" \; set-option -s exit-empty on 2> /dev/null
 }
-quoted() { printf "'"; printf %s "$1" | sed "s/'/'\\\\''/g; s/#/##/g"; printf "'"; }
+quoted() { printf "'"; printf %s "$1" | sed "s/'/'\\\\''/g; s/#/##/g; s/%/%%/g"; printf "'"; }
 # `-N` and `-D` came with 3.2. A version that can't be read is somebody's own build.
 modern() {
     version=$(tmux -V 2> /dev/null) || return 1

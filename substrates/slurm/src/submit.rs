@@ -170,11 +170,12 @@ enum Outcome {
 
 fn outcome(answer: &Result<Answer, Silence>) -> Outcome {
     match answer {
-        // `id`, or `id;cluster`.
-        Ok(answer) if answer.good => match answer.out.trim().split(';').next().map(str::parse) {
-            Some(Ok(id)) => Outcome::Made(id),
-            Some(Err(_)) | None => Outcome::Doubtful(format!("sbatch answered `{}`", gist(&answer.out))),
-        },
+        // `id`, or `id;cluster`; a site's wrapper may have said something before.
+        Ok(answer) if answer.good => {
+            let id = |line: &str| line.trim().split(';').next()?.parse().ok();
+            let made = answer.out.lines().rev().find_map(id).map(Outcome::Made);
+            made.unwrap_or_else(|| Outcome::Doubtful(format!("sbatch answered `{}`", gist(&answer.out))))
+        }
         Ok(answer) => {
             let why = gist(&answer.err);
             let says = |list: &[&str]| list.iter().any(|words| answer.err.contains(words));
@@ -325,6 +326,7 @@ mod tests {
         let good = |out: &str| outcome(&Ok(Answer { good: true, out: out.to_owned(), err: String::new() }));
         assert_eq!(good("42\n"), Outcome::Made(42));
         assert_eq!(good("42;west\n"), Outcome::Made(42));
+        assert_eq!(good("Welcome to west!\nYou have 7 hours left\n42\n"), Outcome::Made(42));
         assert!(matches!(good("Submitted"), Outcome::Doubtful(_)));
     }
 
