@@ -60,6 +60,8 @@ pub(super) struct Follow<'l> {
     pending: Vec<Recorded>,
     unheld: Option<Instant>,
     deaths: u32,
+    /// What one said that didn't begin.
+    last_words: String,
     stopped: Arc<AtomicBool>,
 }
 
@@ -96,6 +98,7 @@ impl<'l> Follow<'l> {
             pending,
             unheld: None,
             deaths: 0,
+            last_words: String::new(),
             stopped,
         })
     }
@@ -300,7 +303,8 @@ impl<'l> Follow<'l> {
         if self.deaths > DEATHS {
             self.progress.done();
             let message = format!(
-                "keep a supervisor on `{name}`: it died {DEATHS} times in a row, and nothing went on"
+                "keep a supervisor on `{name}`: it died {DEATHS} times in a row, and nothing went on{}",
+                if self.last_words.is_empty() { String::new() } else { format!(" ({})", self.last_words) }
             );
             return Err(CliError::new("host_supervisor", message).exit(Exit::Interrupted).hint(
                 "Its last words are in `supervisor.log` of the home there; ask the site what it ends on login nodes.",
@@ -316,10 +320,15 @@ impl<'l> Follow<'l> {
         if [Exit::Done, Exit::Failed, Exit::Held].iter().any(|exit| exit.code() == ran.code) {
             return Ok(None);
         }
+        let known = [Exit::Interrupted, Exit::Journal].into_iter().find(|exit| exit.code() == ran.code);
+        let Some(exit) = known else {
+            // It may have been refused, or killed while it began: the next look counts it.
+            self.last_words = ran.words();
+            return Ok(None);
+        };
         self.progress.done();
         output::talk_raw(&String::from_utf8_lossy(&ran.stderr));
-        let known = [Exit::Interrupted, Exit::Journal].into_iter().find(|exit| exit.code() == ran.code);
-        Ok(Some(known.unwrap_or(Exit::Wrong)))
+        Ok(Some(exit))
     }
 
     /// The run is over: its record.
