@@ -207,6 +207,8 @@ const CLOCKS: &[(&str, &str)] = &[
     ("substrates/tmux-session/src/control.rs", "a blocking wait for an answer of tmux"),
     ("substrates/tmux-session/src/run.rs", "a blocking wait for an answer of tmux"),
     ("substrates/tmux-session/src/tree.rs", "a blocking wait for processes to end"),
+    ("substrates/slurm/src/account.rs", "the age of an answer of accounting"),
+    ("substrates/slurm/src/backoff.rs", "the pause between two queries, and after failures"),
     ("substrates/slurm/src/client.rs", "a blocking wait for an answer of Slurm"),
     (
         "substrates/slurm/src/look.rs",

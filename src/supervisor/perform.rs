@@ -137,7 +137,7 @@ impl Supervisor {
         let Some(assignment) = jobs::assignment(&self.world, state, id, deadline) else { return };
         let folder = self.world.home.mail(&self.world.run, id);
         match mail::write_new(&folder, protocol::ASSIGNMENT, &assignment, false) {
-            Ok(()) | Err(MailError::Exists(_)) => {}
+            Ok(()) | Err(MailError::Exists(_)) => self.expect_mail(id),
             // An older life may have delivered it, and a full disk says nothing of that.
             Err(_) if may_be_there(&folder.join(protocol::ASSIGNMENT)) => {}
             Err(error) => {

@@ -76,7 +76,12 @@ impl Supervisor {
                 self.see(id, Seen::Queued { reason: reason.clone() });
             }
             State::Queued(_) => {}
-            State::Live(_) => self.see(id, Seen::Begun),
+            State::Live(_) => {
+                self.see(id, Seen::Begun);
+                if self.engine.state().workers.get(id).is_some_and(|worker| worker.pid.is_none()) {
+                    self.expect_mail(id);
+                }
+            }
             State::Ended(_) | State::Absent | State::Stuck(_) | State::Unknown(_) => {}
         }
         if let Some(detail) = self.judge_session(id, observed) {

@@ -15,6 +15,7 @@ use super::clock::Clock;
 use super::drift::{Looked, Lookout};
 use super::mailbox::Mailbox;
 use super::marks::Marks;
+use super::peek::Peeks;
 use super::resume::Found;
 use super::signals::Signals;
 use super::turn::SHARE_WITHIN;
@@ -95,6 +96,8 @@ pub struct Supervisor {
     pub(super) sender: UnboundedSender<Message>,
     pub(super) checkouts: Arc<Semaphore>,
     pub(super) mailboxes: BTreeMap<String, Mailbox>,
+    /// Looks beside the slow one, where no file rings.
+    peeks: Peeks,
     pub(super) doing: BTreeSet<Effect>,
     pub(super) over: Vec<Handle>,
     pub(super) probing: bool,
@@ -155,6 +158,7 @@ impl Supervisor {
             messages,
             sender,
             mailboxes: BTreeMap::new(),
+            peeks: Peeks::default(),
             doing: BTreeSet::new(),
             over: Vec::new(),
             probing: false,
@@ -295,6 +299,7 @@ impl Supervisor {
                 if launched {
                     // Before this nobody could write more than that: the rest rings.
                     self.read_mail(&worker, Some(READY));
+                    self.expect_mail(&worker);
                 }
             }
             Message::Seen(worker, seen) => self.see(&worker, seen),
@@ -338,6 +343,9 @@ impl Supervisor {
     /// The slow look that runs regardless: mail, requests, sessions, deadlines.
     fn look(&mut self) {
         let now = self.turn.stamp.moment;
+        for worker in self.peeks.due(now) {
+            self.read_mail(&worker, None);
+        }
         if self.engine.next_deadline().is_some_and(|at| at <= now) {
             // What came in time and wasn't read yet counts first.
             self.rescan();
@@ -371,7 +379,15 @@ impl Supervisor {
         let deadline = self.engine.next_deadline().map_or(look, |at| at.since(now));
         let share = if self.fresh.is_empty() { look } else { SHARE_WITHIN };
         let round = self.until_look(now).unwrap_or(look);
-        self.clock.nap(look.min(deadline).min(share).min(round))
+        let peek = self.peeks.next().map_or(look, |at| at.since(now));
+        self.clock.nap(look.min(deadline).min(share).min(round).min(peek))
+    }
+
+    /// A worker whose files ring nobody may write something now.
+    pub(super) fn expect_mail(&mut self, worker: &str) {
+        if !self.world.sessions.capabilities().local_files {
+            self.peeks.look_for(worker, self.turn.stamp.moment);
+        }
     }
 
     fn rescan(&mut self) {
