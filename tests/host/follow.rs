@@ -91,6 +91,20 @@ fn a_link_that_is_cut_is_made_again_and_nothing_is_told_twice() {
 }
 
 #[test]
+fn branches_come_back_by_the_next_up_where_nobody_followed_to_the_end() {
+    let remote = Remote::with(WAITS);
+    remote.world.touch("go");
+    remote.run(&["up", "--session", "subprocess", "--detach"]).exits(0);
+    remote.run(&["wait"]).exits(0);
+    let there = ["for-each-ref", "--format=%(refname)", "refs/remotes/there/"];
+    assert_eq!(remote.world.git(&there), "");
+    let ran = remote.up().exits(0);
+    assert!(ran.stderr.contains("The branches of 2 workers are fetched to"), "{}", ran.stderr);
+    assert_eq!(remote.world.git(&there).lines().count(), 2);
+    assert!(!remote.up().exits(0).stderr.contains("fetched"));
+}
+
+#[test]
 fn a_run_under_way_is_left_alone_by_a_detached_up() {
     let remote = Remote::with(WAITS);
     remote.run(&["up", "--session", "subprocess", "--detach"]).exits(0);
