@@ -35,7 +35,7 @@ def measure(bench):
     home = bench.fresh(bench.disk, "slurm")
     lines = "".join("  t%d: { run: 'true' }\n" % number for number in range(TASKS))
     plan = (
-        "version: 1\ndefaults: { workspace: none }\nslurm: { poll: 2s }\n"
+        "version: 1\ndefaults: { workspace: none }\nslurm: { poll: 2s, submit_every: 5ms }\n"
         "limits: { workers: 32 }\ntasks:\n" + lines
     )
     repo = repository(os.path.join(home, "repo"), 1, {"ilchul.yaml": plan})

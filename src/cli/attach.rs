@@ -173,7 +173,7 @@ fn slurm(read: &Read, worker: &WorkerView, place: &event::Place) -> Result<Way, 
     let mark = Mark::new(&read.view.id, &worker.task, worker.attempt).map_err(|error| failed(&error))?;
     let handle =
         Handle { mark, kind: place.kind.clone(), id: place.id.clone(), fields: (&place.fields).into() };
-    let waits = Waits { grace: Duration::ZERO, poll: None, submit_every: None };
+    let waits = Waits { grace: Duration::ZERO, poll: None, settle: None, submit_every: None };
     let jobs = session::slurm(&read.place.home, &read.view.id, waits);
     let seen = jobs.observe(std::slice::from_ref(&handle)).into_iter().next();
     let gone = |code, why: &str| {

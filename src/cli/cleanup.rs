@@ -103,7 +103,7 @@ fn end_session(place: &Place, run: &str, worker: &WorkerView) -> Result<(), Stri
     let Some(found) = &worker.session else { return Ok(()) };
     let kinds = [SessionKind::Tmux, SessionKind::Slurm];
     let kind = kinds.into_iter().find(|kind| kind.word() == found.kind).unwrap_or(SessionKind::Subprocess);
-    let waits = session::Waits { grace: GRACE, poll: None, submit_every: None };
+    let waits = session::Waits { grace: GRACE, poll: None, settle: None, submit_every: None };
     let sessions = session::open(place, run, kind, waits).map_err(|error| error.message)?;
     let mark = format!("ilchul.{run}.{}", worker.id).parse();
     let mark = mark.map_err(|error: ilchul_substrate::InvalidMark| error.to_string())?;

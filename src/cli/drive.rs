@@ -95,7 +95,12 @@ pub fn world(place: &Place, run: &str, kind: SessionKind, workflow: &Workflow) -
         SessionKind::Slurm => placed::program(&place.home, &program)?,
     };
     let asked = &workflow.slurm;
-    let waits = Waits { grace: workflow.limits.grace, poll: asked.poll, submit_every: asked.submit_every };
+    let waits = Waits {
+        grace: workflow.limits.grace,
+        poll: asked.poll,
+        settle: asked.settle,
+        submit_every: asked.submit_every,
+    };
     Ok(World {
         home: place.home.clone(),
         run: run.to_owned(),

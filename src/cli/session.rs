@@ -20,24 +20,28 @@ pub struct Waits {
     pub grace: Duration,
     /// Between two questions to a cluster's controller, where somebody said.
     pub poll: Option<Duration>,
+    /// How long a job's files may arrive after the controller's word, where somebody said.
+    pub settle: Option<Duration>,
     /// Between two submits to it, where somebody said.
     pub submit_every: Option<Duration>,
 }
 
-/// The jobs of a run. Everything that is waited for follows from how often the controller is
-/// asked: an end of which only it knows, and a job that it doesn't know, take six answers.
+/// The jobs of a run.
 #[must_use]
 pub fn slurm(home: &Home, run: &str, waits: Waits) -> Slurm {
     let usual = Pace::default();
     let submit_every = waits.submit_every.unwrap_or(usual.submit_every);
-    let usual = Pace { grace: waits.grace, submit_every, ..usual };
-    let pace = waits.poll.map_or(usual.clone(), |poll| Pace {
-        interval: poll,
-        settle: poll * 6,
-        forget: poll * 6,
-        hopeless: poll * 2,
+    let settle = waits.settle.unwrap_or(usual.settle);
+    let pace = Pace {
+        interval: waits.poll.unwrap_or(usual.interval),
+        settle,
+        forget: settle,
+        // Slurm plans every half minute or so, and what it calls hopeless in between may change.
+        hopeless: usual.hopeless.min(settle),
+        grace: waits.grace,
+        submit_every,
         ..usual
-    });
+    };
     Slurm::new(home.run(run).join("slurm"), pace)
 }
 

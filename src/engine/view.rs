@@ -156,6 +156,8 @@ pub struct WorkerView {
     pub snapshot: Option<Snapshot>,
     /// Its last accepted report: status, summary, reason.
     pub report: Option<(String, String, Option<String>)>,
+    /// The end of its process was recorded by whoever saw it.
+    pub end_seen: bool,
 }
 
 impl RunView {
@@ -392,5 +394,6 @@ fn worker_view(id: String, task: String, worker: WorkerState) -> WorkerView {
         drift: worker.drift.map(|drift| *drift).unwrap_or_default(),
         snapshot: worker.captured.flatten(),
         report: worker.report.map(|report| (report.status, report.summary, report.reason)),
+        end_seen: worker.exit.is_some(),
     }
 }

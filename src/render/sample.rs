@@ -79,6 +79,7 @@ pub(crate) fn worker(task: &str, attempt: u32, phase: WorkerPhase, reason: &str)
         drift: Drift::default(),
         snapshot: None,
         report: None,
+        end_seen: true,
     }
 }
 

@@ -21,6 +21,9 @@ use crate::engine::view::WorkerView;
 use crate::home::Home;
 use crate::journal::blobs;
 
+/// What a session's boot is called whose processes another host has.
+const ELSEWHERE: &str = "elsewhere";
+
 /// What is looked at once for all workers of a run.
 #[derive(Debug)]
 pub struct Close<'a> {
@@ -52,6 +55,10 @@ impl<'a> Close<'a> {
         let tree = self.folder(worker);
         let session = worker.session.as_ref().and_then(root);
         let processes = match &self.living {
+            // What runs elsewhere isn't among the processes here (laws L9, R4).
+            Ok(_) if ran_elsewhere(worker) && !worker.end_seen => {
+                Err("it ran on another host, and nobody saw its end there".to_owned())
+            }
             Ok(living) => living.of(&worker.id, Some(&tree), session),
             Err(why) => Err(why.clone()),
         };
@@ -236,6 +243,12 @@ pub fn keep(repository: &GitWorktree, run: &str, worker: &WorkerView) -> Known<(
 /// The reference that keeps what a worker's tree held.
 pub(super) fn reference(run: &str, worker: &str) -> String {
     format!("refs/ilchul/{run}/{worker}")
+}
+
+/// Whether its process was once ready on a host whose processes mean nothing here.
+fn ran_elsewhere(worker: &WorkerView) -> bool {
+    let boot = worker.session.as_ref().and_then(|place| place.fields.get("boot_id"));
+    worker.pid.is_some() && boot.is_some_and(|boot| boot == ELSEWHERE)
 }
 
 /// The session's first process, where it is of this boot.

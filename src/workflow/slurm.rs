@@ -56,6 +56,9 @@ pub struct SlurmRequest {
     /// Between two questions to the controller; of the workflow only. Default 10 s.
     #[serde(default, with = "millis::option", skip_serializing_if = "Option::is_none")]
     pub poll: Option<Duration>,
+    /// How long files may arrive after Slurm's word; of the workflow only. Default 60 s.
+    #[serde(default, with = "millis::option", skip_serializing_if = "Option::is_none")]
+    pub settle: Option<Duration>,
     /// Between two submits, after the first few; of the workflow only. Default 500 ms.
     #[serde(default, with = "millis::option", skip_serializing_if = "Option::is_none")]
     pub submit_every: Option<Duration>,
@@ -88,6 +91,7 @@ impl SlurmRequest {
             env_file: text(&self.env_file, &other.env_file),
             sbatch: list(&self.sbatch, &other.sbatch),
             poll: self.poll.or(other.poll),
+            settle: self.settle.or(other.settle),
             submit_every: self.submit_every.or(other.submit_every),
         }
     }
@@ -190,6 +194,7 @@ impl Sink<'_> {
             env_file,
             sbatch: self.sbatch_options(&at, body.get("sbatch")),
             poll: body.get("poll").and_then(|field| self.duration(&at, field)),
+            settle: body.get("settle").and_then(|field| self.duration(&at, field)),
             submit_every: body.get("submit_every").and_then(|field| self.duration(&at, field)),
         }
     }
@@ -256,7 +261,7 @@ mod tests {
     fn what_ilchul_owns_is_refused_by_name_with_what_to_write_instead() {
         let why = load(
             "{ sbatch: [--dependency=afterok:1, --no-req, -n1, --time=5, --nodes=2] }",
-            "{ poll: 1s, submit_every: 1s }",
+            "{ poll: 1s, settle: 1s, submit_every: 1s }",
         );
         let why = why.unwrap_err();
         for part in [
@@ -266,11 +271,12 @@ mod tests {
             "`-n1`",
             "use `slurm.time`",
             "poll",
+            "settle",
             "submit_every",
         ] {
             assert!(why.contains(part), "{part} in {why}");
         }
-        assert_eq!(why.lines().count(), 6, "{why}");
+        assert_eq!(why.lines().count(), 7, "{why}");
     }
 
     #[test]

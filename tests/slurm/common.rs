@@ -27,7 +27,7 @@ impl Site {
 
     pub fn with_poll(poll: &str, tasks: &str) -> Self {
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        let world = World::with(&format!("slurm: {{ poll: {poll} }}\n{tasks}"));
+        let world = World::with(&format!("slurm: {{ poll: {poll}, settle: 3s }}\n{tasks}"));
         Self { world, _turn: turn }
     }
 

@@ -46,6 +46,11 @@ pub(in crate::workflow) static SLURM: Table = Table {
         EXPORT,
         ENV_FILE,
         SBATCH,
+        key(
+            "settle",
+            "How long a job's files may still arrive after Slurm called it over, or lacked it. Default: 60s.",
+            Shape::Duration,
+        ),
         key("poll", "Between two questions to Slurm's controller. Default: 10s.", Shape::Duration),
         key("submit_every", "Between two submits, after twenty at once. Default: 500ms.", Shape::Duration),
     ],
@@ -57,6 +62,7 @@ pub(in crate::workflow) static TASK_SLURM: Table = Table {
     keys: &[PARTITION, ACCOUNT, QOS, TIME, CPUS, MEM, GRES, CONSTRAINT, SETUP, EXPORT, ENV_FILE, SBATCH],
     refused: &[
         ("poll", "is one for the whole run, in the workflow's own `slurm`"),
+        ("settle", "is one for the whole run, in the workflow's own `slurm`"),
         ("submit_every", "is one for the whole run, in the workflow's own `slurm`"),
     ],
 };

@@ -125,6 +125,8 @@ if [ "$mode" = job ]; then
     export ILCHUL_JOB_BEGAN ILCHUL_WALL_SIGN="$run/wall"
     . "$folder/spec"
     ilchul_script=$script ilchul_folder=$folder ilchul_run=$run ilchul_mask=$mask ilchul_log=$log
+    # What set-up lines say stands where people look for what the worker said.
+    [ ! -s "$folder/env" ] || exec >> "$log" 2>&1
     trap 'ilchul_off "the set-up line \`$ilchul_line\` ended its shell"' EXIT
     . "$folder/env"
     exec /bin/sh "$ilchul_script" main "$ilchul_folder" "$ilchul_run" "$ilchul_mask"
