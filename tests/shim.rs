@@ -795,6 +795,16 @@ fn a_warning_of_the_host_that_comes_first_is_its_wall_time_too() {
 }
 
 #[test]
+fn what_a_command_starts_to_tidy_up_is_not_asked_to_end_itself() {
+    let script = "trap 'sleep 0.4 && sh -c \"sleep 0.2 && echo kept > kept\"; exit 4' TERM; echo > on; sleep 600 & wait";
+    let mut stage = Stage::running(&["sh", "-c", script]);
+    stage.file("on");
+    stage.put("stop.json", &json!({"schema": "ilchul.worker/1", "token": 7, "grace_ms": 10_000}));
+    assert_eq!(stage.exit()["code"], 4);
+    assert_eq!(stage.file("kept"), "kept\n");
+}
+
+#[test]
 fn what_was_done_by_then_keeps_its_own_word() {
     let mut stage = walled(103, 100);
     let said =

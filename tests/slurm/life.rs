@@ -101,9 +101,18 @@ fn what_a_worker_commits_after_it_was_told_of_its_wall_time_is_kept() {
     site.up().exits(3);
     let run = site.world.run_id().unwrap();
     // It failed, because it ended when it was told to; its commit is there all the same.
-    let shown = site.world.git(&["log", "-1", "--format=%s", &format!("ilchul/{run}/a.1")]);
+    let shown = site.world.git(&["log", "-1", "--format=%s", &format!("refs/heads/ilchul/{run}/a.1")]);
     assert_eq!(shown.trim(), "done");
     assert!(site.world.told("a").contains("wall_time: "), "{}", site.world.told("a"));
+}
+
+#[test]
+fn the_probe_of_doctor_runs_on_a_node_what_a_worker_needs() {
+    let site = Site::with("tasks: { a: { run: 'true' } }");
+    let told = site.run(&["doctor", "--session", "slurm", "--json"]).stdout;
+    let words = "a job saw this folder, ran this program from it, and has git and tmux, ";
+    assert!(told.contains(words), "{told}");
+    assert_eq!(site.run(&["runs", "--json"]).stdout.matches("\"id\"").count(), 0);
 }
 
 #[test]

@@ -87,7 +87,10 @@ fn a_node_whose_git_fails_fails_the_launch_with_its_words_and_keeps_the_tree() {
     let why = site.run(&["why", "a"]).stdout;
     assert!(why.contains("launch failed at its checkout step"), "{why}");
     assert_eq!(site.world.state().tasks[0].attempt, 2, "as after any launch that failed");
-    until("the jobs to be over", || site.jobs("RUNNING,COMPLETING").is_empty().then_some(()));
+    until("what watched the jobs to be over", || {
+        let safe = site.run(&["workers", "--close"]).stdout.matches("no process lives").count() == 2;
+        safe.then_some(())
+    });
     // Nobody came as far as its first file: nothing would be lost with either.
     for worker in ["a.1", "a.2"] {
         assert_eq!(filled(&site, worker), Filled::Never);
