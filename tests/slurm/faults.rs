@@ -24,7 +24,10 @@ fn l7_a_node_that_hangs_costs_an_attempt_and_its_late_writer_changes_nothing() {
     // Cut off whole: Slurm misses the node, and nothing that the job writes arrives.
     cluster(&["hang", &node]);
     let frozen = processes_of(&job);
-    frozen.iter().for_each(|pid| kill(*pid, Signal::SIGSTOP).unwrap());
+    for pid in &frozen {
+        // One of them may be a short nap of the script's, which is over by now.
+        let _ = kill(*pid, Signal::SIGSTOP);
+    }
     ended(up).exits(0);
     let state = site.world.state();
     assert_eq!(state.tasks[0].attempt, 2);
