@@ -5,6 +5,7 @@ pub mod cli;
 pub mod dash;
 pub mod engine;
 pub mod home;
+pub mod host;
 pub mod journal;
 pub mod mail;
 pub mod protocol;

@@ -7,6 +7,8 @@
 
 #[path = "shim/agent.rs"]
 mod agent;
+#[path = "shim/checkout.rs"]
+mod checkout;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -747,6 +749,80 @@ fn the_trampoline_takes_variables_from_a_file_once() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), "a b\n");
     assert!(!stage.path("env.json").exists());
     assert_eq!(run(&["true"]).status.code(), Some(1), "it isn't there a second time");
+}
+
+/// A shim whose job began `ago` seconds ago and may take `allowed`.
+fn walled(allowed: u64, ago: u64) -> Stage {
+    let mut stage = Stage::new();
+    let uptime = fs::read_to_string("/proc/uptime").unwrap();
+    let uptime: u64 = uptime.split('.').next().unwrap().parse().unwrap();
+    let mut command = stage.command();
+    command.env("ILCHUL_WALL", allowed.to_string()).env("ILCHUL_JOB_BEGAN", format!("{}.25", uptime - ago));
+    command.env("ILCHUL_WALL_SIGN", stage.path("sign"));
+    stage.shim = Some(command.spawn().unwrap());
+    stage.mail("ready.json");
+    stage
+}
+
+const WALL_TIME: &str = "wall_time: its wall time is nearly over, so it was told to end";
+
+#[test]
+fn work_is_told_to_end_before_its_wall_time_and_why_is_told_once() {
+    let mut stage = walled(103, 100);
+    stage.assign(&["sh", "-c", "trap 'echo bye; exit 4' TERM; env > env; sleep 600 & wait"], json!({}));
+    let env = stage.file("env");
+    assert!(!env.contains("ILCHUL_WALL") && !env.contains("ILCHUL_JOB_BEGAN"), "{env}");
+    assert_eq!(stage.exit()["code"], 4);
+    let report = stage.mail("report.json");
+    assert_eq!((&report["status"], &report["reason"]), (&json!("failed"), &json!(WALL_TIME)));
+    assert_eq!(stage.log(), "[ilchul: its wall time is nearly over, so it was told to end]\nbye\n");
+}
+
+#[test]
+fn a_warning_of_the_host_that_comes_first_is_its_wall_time_too() {
+    for (announced, reason) in [(true, WALL_TIME), (false, "its shim was told to end (SIGTERM)")] {
+        let mut stage = walled(1_000, 100);
+        stage.assign(&["sh", "-c", "trap 'exit 4' TERM; echo > on; sleep 600 & wait"], json!({}));
+        stage.file("on");
+        if announced {
+            fs::write(stage.path("sign"), "").unwrap();
+        }
+        stage.signal(Signal::SIGTERM);
+        assert_eq!(stage.exit()["code"], 4);
+        assert_eq!(stage.mail("report.json")["reason"], reason);
+        assert_eq!(stage.log(), "", "whoever warned has told it");
+    }
+}
+
+#[test]
+fn what_a_command_starts_to_tidy_up_is_not_asked_to_end_itself() {
+    let script = "trap 'sleep 0.4 && sh -c \"sleep 0.2 && echo kept > kept\"; exit 4' TERM; echo > on; sleep 600 & wait";
+    let mut stage = Stage::running(&["sh", "-c", script]);
+    stage.file("on");
+    stage.put("stop.json", &json!({"schema": "ilchul.worker/1", "token": 7, "grace_ms": 10_000}));
+    assert_eq!(stage.exit()["code"], 4);
+    assert_eq!(stage.file("kept"), "kept\n");
+}
+
+#[test]
+fn what_was_done_by_then_keeps_its_own_word() {
+    let mut stage = walled(103, 100);
+    let said =
+        r#"{"schema":"ilchul.report/1","task":"fix","attempt":1,"token":7,"status":"done","summary":"all"}"#;
+    let script = format!(
+        "trap 'cp said $ILCHUL_MAIL/report.json; exit 0' TERM; echo '{said}' > said; sleep 600 & wait"
+    );
+    let mail = stage.path("mail").display().to_string();
+    stage.assign(&["sh", "-c", &script], json!({"env": {"ILCHUL_MAIL": mail}}));
+    assert_eq!(stage.exit()["code"], 0);
+    assert_eq!(stage.mail("report.json")["status"], "done");
+}
+
+#[test]
+fn a_shim_whose_wall_time_is_over_before_its_assignment_says_so() {
+    let mut stage = walled(102, 100);
+    assert_eq!(stage.exit()["error"], WALL_TIME);
+    assert_eq!(stage.try_mail("report.json"), None);
 }
 
 #[test]

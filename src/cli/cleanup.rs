@@ -121,6 +121,8 @@ fn commands(place: &Place, worker: &WorkerView, looked: &Looked) -> Vec<String> 
         // Git refuses without it where something is uncommitted; the snapshot has that.
         let force = match &looked.tree {
             Tree::There(held) if is_dirty(held) => "--force ",
+            // To git, all its files were deleted.
+            Tree::Unfilled => "--force ",
             Tree::There(_) | Tree::Gone { .. } | Tree::Never | Tree::Folder(_) | Tree::Hidden(_) => "",
         };
         commands.push(format!("{git} worktree unlock {path}"));

@@ -77,7 +77,7 @@ pub fn run(place: &Place, args: &UpArgs, session: SessionKind) -> Result<Exit, C
 
 /// Where a program is. Not by a relative entry of `PATH`: it would find what the repository,
 /// in which the new process has to stand, brought along.
-fn in_path(program: &str) -> PathBuf {
+pub(super) fn in_path(program: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
     let found = folders.map(|folder| folder.join(program)).find(|file| file.is_file());

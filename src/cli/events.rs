@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::Global;
+use super::away::rows;
 use super::error::CliError;
 use super::exit_code::Exit;
 use super::output::Output;
@@ -22,6 +23,12 @@ pub struct EventsArgs {
     /// Go on with what comes, until the run ends.
     #[arg(short, long)]
     follow: bool,
+    /// Rows for another ilchul, with whether a supervisor drives the run.
+    #[arg(long, hide = true)]
+    rows: bool,
+    /// Of these rows, those after this one.
+    #[arg(long, hide = true, default_value_t = 0)]
+    after: u64,
     #[command(flatten)]
     of: OfRun,
 }
@@ -31,7 +38,10 @@ pub struct EventsArgs {
 /// # Errors
 /// When there is no run, or the journal is damaged.
 pub fn run(global: &Global, args: &EventsArgs, output: Output) -> Result<Exit, CliError> {
-    let (_, journal, run) = read::target(global, &args.of)?;
+    let (place, journal, run) = read::target(global, &args.of)?;
+    if args.rows {
+        return rows::tell((&place, &run), Follower::new(journal, run.clone()), args.after);
+    }
     let mut follower = Follower::new(journal, run);
     let mut ended = false;
     loop {

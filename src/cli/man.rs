@@ -28,8 +28,12 @@ const FILES: [(&str, &str); 4] = [
 ];
 
 /// Variables that ilchul itself heeds, for the page of the whole.
-const ENVIRONMENT: [(&str, &str); 3] = [
+const ENVIRONMENT: [(&str, &str); 4] = [
     ("ILCHUL_HOME", "The home, in place of the folder beside the checkout; --home goes before it."),
+    (
+        "ILCHUL_HOST",
+        "The machine that commands run on, by ssh; --host goes before it, and no worker heeds it.",
+    ),
     ("NO_COLOR", "No colour where --color is auto."),
     (
         "ILCHUL_TRACE",

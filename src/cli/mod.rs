@@ -9,6 +9,7 @@ mod agents;
 mod answer;
 mod ask;
 mod attach;
+mod away;
 mod cancel;
 mod choose;
 mod claims;
@@ -114,6 +115,9 @@ pub(crate) struct Global {
     /// The home, in place of `<parent>/<repo>.ilchul`.
     #[arg(long, global = true, value_name = "DIR", env = "ILCHUL_HOME")]
     home: Option<PathBuf>,
+    /// Run it on this machine, by ssh; FOLDER is the checkout there. ILCHUL_HOST names one for all.
+    #[arg(long, global = true, value_name = "NAME[:FOLDER]")]
+    host: Option<String>,
     /// Print one JSON document.
     #[arg(long, global = true)]
     json: bool,
@@ -249,8 +253,9 @@ pub fn main(args: Vec<OsString>) -> i32 {
     crate::supervisor::signals::see_children();
     let output = Output::new(cli.global.json, cli.global.color);
     trace();
-    match run(&cli, output) {
-        Ok(exit) => exit.code(),
+    let done = away::run(&cli, output).unwrap_or_else(|| run(&cli, output).map(Exit::code));
+    match done {
+        Ok(code) => code,
         Err(error) => {
             output.error(&error);
             error.exit.code()

@@ -91,12 +91,14 @@ pub fn talk(text: &str) {
     talk_raw(&format!("{}\n", lines.join("\n")));
 }
 
-/// The width of the terminal, or 100 where there is none.
+/// The width of the terminal; what `COLUMNS` says of one elsewhere, or 100, where there is none.
 #[must_use]
 pub fn width() -> usize {
+    let elsewhere = || std::env::var("COLUMNS").ok()?.parse().ok();
     rustix::termios::tcgetwinsize(std::io::stdout())
         .ok()
         .map(|size| usize::from(size.ws_col))
+        .or_else(elsewhere)
         .filter(|width| *width >= 20)
         .unwrap_or(100)
 }

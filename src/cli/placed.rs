@@ -45,7 +45,11 @@ fn place(home: &Home, program: &Path) -> io::Result<PathBuf> {
     Ok(placed)
 }
 
-fn digest(path: &Path) -> io::Result<String> {
+/// SHA-256 of a file, in hex.
+///
+/// # Errors
+/// What the system says.
+pub(super) fn digest(path: &Path) -> io::Result<String> {
     let (mut file, mut hash, mut chunk) = (File::open(path)?, Sha256::new(), vec![0; CHUNK]);
     loop {
         let count = file.read(&mut chunk)?;

@@ -317,7 +317,8 @@ pub fn pause_for_reader(span: Duration) -> bool {
     // No event is asked for: the end of a pipe's reader is told regardless.
     let mut watched = [PollFd::new(&stdout, PollFlags::empty())];
     let gone = match poll(&mut watched, Timespec::try_from(span).ok().as_ref()) {
-        Ok(_) => watched[0].revents().contains(PollFlags::ERR),
+        // A socket, which is what sshd gives, hangs up where a pipe breaks.
+        Ok(_) => watched[0].revents().intersects(PollFlags::ERR | PollFlags::HUP),
         Err(_) => false,
     };
     if !gone && !watched[0].revents().is_empty() {

@@ -28,6 +28,13 @@ pub struct RespondArgs {
     run: Option<String>,
 }
 
+impl RespondArgs {
+    /// Whether the answer stands in standard input.
+    pub(super) fn reads_input(&self) -> bool {
+        self.text == "-"
+    }
+}
+
 /// Runs it.
 ///
 /// # Errors

@@ -90,6 +90,8 @@ pub struct Looked {
 pub enum Tree {
     /// None were ever made.
     Never,
+    /// A worktree was made, and nobody put its files into it.
+    Unfilled,
     /// Seen to be gone.
     Gone {
         /// The reference that keeps what it held, where that is there.
@@ -180,7 +182,9 @@ pub fn judge(looked: &Looked) -> Close {
         Tree::There(held) => (held.sizes, Vec::new()),
         Tree::Gone { restore, .. } => (Sizes::default(), restore.clone()),
         Tree::Folder(Ok(files)) => (Sizes { unknown: Some(files.bytes), ..Sizes::default() }, Vec::new()),
-        Tree::Folder(Err(_)) | Tree::Never | Tree::Hidden(_) => (Sizes::default(), Vec::new()),
+        Tree::Folder(Err(_)) | Tree::Never | Tree::Unfilled | Tree::Hidden(_) => {
+            (Sizes::default(), Vec::new())
+        }
     };
     let against = reasons.iter().filter(|(side, _)| *side != Side::For).count();
     Close { verdict, reasons: reasons.into_iter().map(|(_, words)| words).collect(), against, sizes, restore }
@@ -189,6 +193,10 @@ pub fn judge(looked: &Looked) -> Close {
 fn files(tree: &Tree) -> Vec<Reason> {
     match tree {
         Tree::Never => vec![(Side::For, "it never had files".to_owned())],
+        Tree::Unfilled => {
+            let words = "its worktree was never filled: it holds what its base commit does";
+            vec![(Side::For, words.to_owned())]
+        }
         Tree::Hidden(why) => vec![(Side::Unknown, format!("its worktree can't be looked at: {why}"))],
         Tree::Gone { kept: Ok(Some(reference)), .. } => {
             vec![(Side::For, format!("the worktree is gone already; {reference} keeps what it held"))]

@@ -14,7 +14,10 @@ use super::ready;
 use super::state::{RunPhase, RunState, WorkerState};
 use super::task_table::TaskPhase;
 use super::worker_table::WorkerPhase;
-use crate::workflow::WorkspaceKind;
+use crate::workflow::{SessionKind, WorkspaceKind};
+
+/// The longest that a worker on a cluster may take to put the files into its tree.
+pub const CHECKOUT: Duration = Duration::from_mins(15);
 
 /// What can be due.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,13 +125,17 @@ fn of_worker(
     }
 }
 
-/// From a session's start to the readiness of a worker of `task`: the setup of its tree comes first (law L6).
+/// From a session's start to the readiness of a worker of `task`: the setup of its tree comes first
+/// (law L6), and on a cluster the checkout before that.
 #[must_use]
 pub fn ready_within(state: &RunState, task: usize) -> Duration {
     let workflow = state.workflow();
     let has_tree = state.planned(task).workspace == WorkspaceKind::Worktree;
     let setup = workflow.setup.as_ref().filter(|setup| has_tree && !setup.run.is_empty());
-    workflow.limits.ready.saturating_add(setup.map_or(Duration::ZERO, |setup| setup.timeout))
+    let fills = has_tree && state.started.session == SessionKind::Slurm;
+    let checkout = if fills { CHECKOUT } else { Duration::ZERO };
+    let setup = setup.map_or(Duration::ZERO, |setup| setup.timeout);
+    workflow.limits.ready.saturating_add(setup).saturating_add(checkout)
 }
 
 /// Until when a dispatched worker must say that it took its assignment. Beats don't

@@ -112,7 +112,7 @@ pub fn reason(reason: &str) -> String {
     match code {
         // The detail says it all.
         "silent" | "no_ack" | "no_report" | "needs_unmet" | "not_needed" | "free" | "working"
-        | "verified" | "retained" | "starting" | "decided" => said,
+        | "verified" | "retained" | "starting" | "decided" | "wall_time" => said,
         "waits" => format!("waits for {said}"),
         "approval" => format!("waits for your approval: {said}"),
         "needs_input" => format!("needs input: {said}"),

@@ -7,6 +7,7 @@
 use super::beat::Beats;
 use super::signals::Signals;
 use super::wait::{self, Waited};
+use super::wall::Wall;
 use super::{ShimError, clock, exec, finish, run, setup, system};
 use crate::mail;
 use crate::protocol::{ACK, EXIT, Launch, READY, Ready, WORKER_SCHEMA, parse};
@@ -32,6 +33,8 @@ pub(super) struct Session {
     pub(super) started_at: String,
     /// Its signals.
     pub(super) signals: Signals,
+    /// When its host ends it.
+    pub(super) wall: Wall,
 }
 
 /// `ilchul shim --setup FILE [--exec ...]`: the tree is set up first, and then this is the
@@ -52,7 +55,7 @@ fn become_worker(file: &Path, rest: &[OsString]) -> Result<i32, ShimError> {
         let worker = var("ILCHUL_WORKER")?.to_string_lossy().into_owned();
         let (mail, tree) = (var("ILCHUL_MAIL")?.into(), var("ILCHUL_TREE")?.into());
         let signals = Signals::take()?;
-        Session { worker, mail, tree, log: None, started_at: clock::label(), signals }
+        Session { worker, mail, tree, log: None, started_at: clock::label(), signals, wall: Wall::read() }
     };
     verify_place(&session.tree)?;
     nix::sys::prctl::set_child_subreaper(true).map_err(system("adopt orphans"))?;
@@ -77,7 +80,8 @@ pub(super) fn run(to_set_up: Option<&Path>) -> Result<i32, ShimError> {
     let mail = PathBuf::from(&launch.mail);
     refuse_a_second_time(&mail)?;
     let log = std::env::var_os("ILCHUL_LOG").map(PathBuf::from);
-    let session = Session { worker: launch.worker.clone(), mail, tree, log, started_at, signals };
+    let (worker, wall) = (launch.worker.clone(), Wall::read());
+    let session = Session { worker, mail, tree, log, started_at, signals, wall };
     if let Some(file) = to_set_up
         && let Some(why) = setup::run(&session, file)?
     {

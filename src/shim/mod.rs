@@ -10,6 +10,7 @@
 mod agent;
 mod beat;
 mod check;
+mod checkout;
 mod clock;
 mod drop_box;
 mod exec;
@@ -26,6 +27,7 @@ mod spawn;
 mod terminal;
 mod tree;
 mod wait;
+mod wall;
 
 use crate::mail::MailError;
 use crate::protocol::Problem;

@@ -216,7 +216,8 @@ impl Relay {
     }
 
     /// Shows lines of ours: a terminal in raw mode wants its carriage returns.
-    fn say(&mut self, lines: &[u8]) {
+    /// Puts lines of ours among the output.
+    pub(super) fn say(&mut self, lines: &[u8]) {
         self.log.write(lines);
         if self.pane.is_some() && !lines.is_empty() {
             for line in lines.split_inclusive(|byte| *byte == b'\n') {

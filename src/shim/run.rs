@@ -13,9 +13,9 @@ use super::relay::{self, Relay};
 use super::spawn::Program;
 use super::terminal::{Pair, Pane};
 use super::tree::Tree;
-use super::{ShimError, clock, finish, process, system};
+use super::{ShimError, clock, finish, process, system, wall};
 use crate::mail;
-use crate::protocol::{ACK, Ack, Assignment, ChildFacts, STOP, Stop, WORKER_SCHEMA, parse};
+use crate::protocol::{ACK, Ack, Assignment, ChildFacts, STOP, Stop, WALL_TIME, WORKER_SCHEMA, parse};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
@@ -81,7 +81,7 @@ pub(super) fn environment(added: &BTreeMap<String, String>) -> BTreeMap<OsString
         let name = name.as_bytes();
         // A terminal server adds its own, and a git that runs us may have left some.
         let leaked = name.starts_with(b"TMUX") || name.starts_with(b"GIT_");
-        !leaked && name != b"ILCHUL_LAUNCH" && name != b"ILCHUL_LOG"
+        !leaked && name != b"ILCHUL_LAUNCH" && name != b"ILCHUL_LOG" && !wall::is_own(name)
     };
     let mut env: BTreeMap<OsString, OsString> = std::env::vars_os().filter(|(name, _)| ours(name)).collect();
     env.extend(added.iter().map(|(name, value)| (name.into(), value.into())));
@@ -146,8 +146,16 @@ impl<'a, 'b> Attempt<'a, 'b> {
             }
             self.watch(now);
             self.write_what_is_due(now);
+            let wall = self.session.wall.at().filter(|_| self.stopped.is_none() && self.tree.is_running());
+            if wall.is_some_and(|at| now >= at) {
+                // Before the child's last words, where the host's own warning would stand as well.
+                let words = WALL_TIME.rsplit(": ").next().unwrap_or_default();
+                self.relay.say(format!("[ilchul: {words}]\n").as_bytes());
+                self.end(WALL_TIME, self.grace, now);
+            }
             // Orders are looked for even where nothing else is due: no watch is held meanwhile.
-            let due = [Some(self.look_at), self.next_write(), self.tree.wake_at(now), self.next_watch()];
+            let due =
+                [Some(self.look_at), self.next_write(), self.tree.wake_at(now), self.next_watch(), wall];
             let next = due.into_iter().flatten().min().unwrap_or(self.look_at);
             self.relay.turn(&self.session.signals, next.saturating_duration_since(now));
             if self.relay.take_interrupt() {
@@ -248,7 +256,12 @@ impl<'a, 'b> Attempt<'a, 'b> {
 
     fn take_signal(&mut self, signal: Signal) {
         match signal {
-            Signal::SIGTERM => self.end("its shim was told to end (SIGTERM)", self.grace, clock::now()),
+            Signal::SIGTERM => {
+                let now = clock::now();
+                let announced = self.session.wall.is_announced();
+                let why = if announced { WALL_TIME } else { "its shim was told to end (SIGTERM)" };
+                self.end(why, self.grace, now);
+            }
             Signal::SIGWINCH => self.relay.resize(),
             Signal::SIGUSR1 | Signal::SIGUSR2 => self.tree.pass_on(signal),
             // At a terminal the keyboard is the child's, by way of its own terminal;

@@ -12,9 +12,9 @@ use super::run::{self, LOOK_EVERY};
 use super::spawn::Program;
 use super::terminal::{Pair, Pane};
 use super::tree::{End, Tree};
-use super::{ShimError, beat, clock, process, system};
+use super::{ShimError, beat, checkout, clock, process, system};
 use crate::mail;
-use crate::protocol::{ChildFacts, Problem, SETUP_FAILED, STOP, SetupSpec, Stop, parse};
+use crate::protocol::{ChildFacts, Problem, SETUP_FAILED, STOP, SetupSpec, Stop, WALL_TIME, parse};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::ffi::OsString;
@@ -24,7 +24,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// The longest wait: a later deadline would be beyond the clock's range.
-const MAX_WAIT: Duration = Duration::from_secs(30 * 86_400);
+pub(super) const MAX_WAIT: Duration = Duration::from_secs(30 * 86_400);
 /// How long output is waited for after the tree's end.
 const DRAIN_PATIENCE: Duration = Duration::from_millis(500);
 /// Bytes of the log's end that a reason is taken from.
@@ -36,6 +36,15 @@ const TAIL_CHARS: usize = 400;
 /// Runs every command of the specification; the answer is why the tree can't be used, if it can't.
 pub(super) fn run(session: &Session, file: &Path) -> Result<Option<String>, ShimError> {
     let spec = read(file)?;
+    if let Some(checkout) = &spec.checkout {
+        if let Some(stopped) = stop_order(session) {
+            return Ok(Some(stopped.why.to_owned()));
+        }
+        if let Some(why) = checkout::run(session, checkout, (&spec.log, spec.log_cap)) {
+            return Ok(Some(why));
+        }
+    }
+    // From here on: a slow checkout has a time of its own.
     let until = clock::now() + Duration::from_millis(spec.timeout_ms).min(MAX_WAIT);
     for command in &spec.commands {
         // A launch that was given up while it was made finds that here.
@@ -68,20 +77,46 @@ fn one(session: &Session, spec: &SetupSpec, command: &str, until: Instant) -> Op
             return failed(&format!("couldn't be started: failed to {error}{}", cause.unwrap_or_default()));
         }
     };
+    let grace = Duration::from_millis(spec.grace_ms).min(MAX_WAIT);
+    match attend(session, (child, relay), until, grace) {
+        Ended::Stopped(why) => Some(why.to_owned()),
+        Ended::Late => failed(&format!("wasn't done within the setup's {} s", spec.timeout_ms / 1_000)),
+        Ended::Well => None,
+        Ended::Badly(how) => failed(&how),
+    }
+}
+
+/// How a child that sets up a tree ended.
+pub(super) enum Ended {
+    /// With 0, by itself.
+    Well,
+    /// By itself too, and otherwise; the end of a sentence.
+    Badly(String),
+    /// By us: its time was up.
+    Late,
+    /// By us: somebody wants this session to end.
+    Stopped(&'static str),
+}
+
+/// Stays with a child until its whole tree has ended.
+pub(super) fn attend(
+    session: &Session,
+    (child, relay): (Pid, Relay),
+    until: Instant,
+    grace: Duration,
+) -> Ended {
     beat::of_setup(&session.mail, &facts(child));
     let mut phase = Phase { session, tree: Tree::new(child), relay, until, why: None };
-    phase.live(Duration::from_millis(spec.grace_ms).min(MAX_WAIT));
+    phase.live(grace);
     let Phase { tree, mut relay, why, .. } = phase;
     relay.drain(&session.signals, DRAIN_PATIENCE, clock::now);
     match (why, tree.end()) {
-        (Some(Why::Stopped(why)), _) => Some(why.to_owned()),
-        (Some(Why::Late), _) => {
-            failed(&format!("wasn't done within the setup's {} s", spec.timeout_ms / 1_000))
-        }
-        (None, Some((End::Code(0), _))) => None,
-        (None, Some((End::Code(code), _))) => failed(&format!("ended with exit code {code}")),
-        (None, Some((End::Signal(signal), _))) => failed(&format!("was ended by signal {signal}")),
-        (None, Some((End::Unseen, _)) | None) => failed("ended, nobody saw how"),
+        (Some(Why::Stopped(why)), _) => Ended::Stopped(why),
+        (Some(Why::Late), _) => Ended::Late,
+        (None, Some((End::Code(0), _))) => Ended::Well,
+        (None, Some((End::Code(code), _))) => Ended::Badly(format!("ended with exit code {code}")),
+        (None, Some((End::Signal(signal), _))) => Ended::Badly(format!("was ended by signal {signal}")),
+        (None, Some((End::Unseen, _)) | None) => Ended::Badly("ended, nobody saw how".to_owned()),
     }
 }
 
@@ -136,6 +171,9 @@ impl Phase<'_> {
             }
             if now >= look_at {
                 look_at = now + LOOK_EVERY;
+                if self.session.wall.is_over(now) {
+                    self.end(Why::Stopped(WALL_TIME), grace, now);
+                }
                 if let Some(order) = stop_order(self.session) {
                     self.end(Why::Stopped(order.why), order.grace.unwrap_or(grace), now);
                 }
@@ -179,7 +217,7 @@ fn stop_order(session: &Session) -> Option<Order> {
 
 /// The last lines of the log, as the end of a sentence; control characters are made visible
 /// where it is shown.
-fn tail(log: &Path) -> String {
+pub(super) fn tail(log: &Path) -> String {
     let mut bytes = Vec::new();
     let read = File::open(log).and_then(|mut file| {
         let length = file.metadata()?.len();

@@ -149,9 +149,13 @@ impl Tree {
         }
     }
 
+    /// All that is there at first; after that, whoever lost the parent that started it. What a
+    /// process starts that was asked and goes on is how it tidies up: a commit, say.
     fn ask_each(&mut self) {
+        let (first, own) = (self.asked.is_empty(), std::process::id());
+        let wanted = |facts: &process::Stat| !facts.is_zombie && (first || facts.parent == own);
         for (pid, facts) in process::descendants() {
-            if !facts.is_zombie && self.asked.insert((pid, facts.start_ticks)) {
+            if wanted(&facts) && self.asked.insert((pid, facts.start_ticks)) {
                 process::signal(pid, facts.start_ticks, Signal::SIGTERM);
                 // A stopped process would see the TERM only when somebody wakes it.
                 process::signal(pid, facts.start_ticks, Signal::SIGCONT);

@@ -9,7 +9,7 @@ use super::beat::Beats;
 use super::clock;
 use super::launch::Session;
 use crate::mail::{self, MailError};
-use crate::protocol::{ASSIGNMENT, Assignment, STOP, Stop, parse};
+use crate::protocol::{ASSIGNMENT, Assignment, STOP, Stop, WALL_TIME, parse};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::sys::signal::Signal;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -47,6 +47,9 @@ pub(super) fn for_assignment(session: &Session, beats: &mut Beats) -> Waited {
             return answer;
         }
         let now = clock::now();
+        if session.wall.is_over(now) {
+            return Waited::Stopped(WALL_TIME);
+        }
         // What was refused is said at once: somebody waits for the work to begin.
         if now >= beats.due_at() || said != note {
             beats.idle(note.clone());

@@ -6,7 +6,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use ilchul_git_worktree::{GitWorktree, Holding, Reach, Target, Weight, weigh};
+use ilchul_git_worktree::{Filled, GitWorktree, Holding, Reach, Target, Weight, weigh};
 use ilchul_subprocess::process::Identity;
 use ilchul_substrate::{Handle, State, Substrate};
 
@@ -85,6 +85,9 @@ impl<'a> Close<'a> {
         let Some(place) = &worker.workspace else {
             // A launch that failed halfway may have made a worktree that nobody recorded.
             let half_made = self.home.tree(self.run, &worker.id);
+            if self.is_unfilled(&worker.id) {
+                return Tree::Unfilled;
+            }
             return match (std::fs::symlink_metadata(&half_made), std::fs::symlink_metadata(folder)) {
                 (Ok(_), _) => Tree::Hidden(format!("`{}` was half made", half_made.display())),
                 (Err(_), Ok(_)) => Tree::Folder(weigh(folder).map(files_of).map_err(|error| words(&error))),
@@ -97,13 +100,30 @@ impl<'a> Close<'a> {
         };
         let observed = self.repository.observe(std::slice::from_ref(&tree));
         match observed.into_iter().next().map(|observation| observation.state) {
-            Some(State::Live(_)) => Tree::There(Box::new(self.held(worker, &tree))),
+            Some(State::Live(_)) => self.there(worker, &tree),
             Some(State::Absent) => self.gone(worker, &tree),
             Some(State::Unknown(why)) => Tree::Hidden(why),
             Some(State::Queued(_) | State::Stuck(_) | State::Ended(_)) | None => {
                 Tree::Hidden("it wasn't looked at".to_owned())
             }
         }
+    }
+
+    fn there(&self, worker: &WorkerView, tree: &Handle) -> Tree {
+        let filled = self.repository.filled(tree);
+        match filled.as_ref().map(|filled| (filled, filled.lack())) {
+            Ok((Filled::Never, _)) => Tree::Unfilled,
+            Ok((Filled::Partly, lack)) => Tree::Hidden(lack.unwrap_or_default().to_owned()),
+            Ok((Filled::Whole, _)) => Tree::There(Box::new(self.held(worker, tree))),
+            Err(error) => Tree::Hidden(words(error)),
+        }
+    }
+
+    /// Whether a launch that failed left a worktree without files, which nobody recorded.
+    fn is_unfilled(&self, worker: &str) -> bool {
+        let Ok(mark) = format!("ilchul.{}.{worker}", self.run).parse() else { return false };
+        let made = self.repository.made(&mark).ok().flatten();
+        made.is_some_and(|tree| matches!(self.repository.filled(&tree), Ok(Filled::Never)))
     }
 
     fn handle(&self, worker: &str, place: &Place) -> Known<Handle> {

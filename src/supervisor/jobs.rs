@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::agent;
+use super::around;
 use super::launch::{self, Job, PROMPT, TreeSetup};
 use super::repair::{self, Note};
 use super::request;
@@ -175,6 +176,7 @@ pub(super) fn case(world: &World, state: &RunState, id: &str) -> Option<Case> {
         checks: world.checks(id),
         claims: worker.report.as_ref().map(|report| report.claims.clone()).unwrap_or_default(),
         outputs: worker.report.as_ref().map(|report| report.outputs.clone()).unwrap_or_default(),
+        around: around::words(&request::of(state, planned)),
         grace: state.workflow().limits.grace,
         program: world.program.clone(),
     })

@@ -11,19 +11,18 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ilchul_git_worktree::WorktreeSpec;
-use ilchul_substrate::{ErrorKind, Mark, Request, SessionSpec, Substrate};
+use ilchul_git_worktree::{Filling, WorktreeSpec};
+use ilchul_substrate::{ErrorKind, Handle, Mark, Request, SessionSpec, Substrate};
 
-use super::graft::graft;
-use super::include;
 use super::ports::{self, Reserved};
+use super::setting_up;
 use super::views::{self, View};
 use super::watch::Watch;
 use super::world::{World, place};
 use crate::engine::input::Seen;
 use crate::home::private_child;
 use crate::mail;
-use crate::protocol::{self, Launch, SetupSpec, WORKER_SCHEMA};
+use crate::protocol::{self, Launch, WORKER_SCHEMA};
 
 /// What a launch needs to know, taken from the state by the loop.
 #[derive(Debug, Clone)]
@@ -83,11 +82,6 @@ pub struct TreeSetup {
     pub grace: Duration,
 }
 
-/// Bytes that are kept of what a setup prints.
-const SETUP_LOG_CAP: u64 = 8 << 20;
-/// Files that its log names of those that were copied.
-const NAMED: usize = 20;
-
 /// The name of the file with what needs handed on.
 pub const INPUTS: &str = "inputs.json";
 /// The name of the file with what was refuted last time, where something was.
@@ -117,7 +111,7 @@ fn launch_steps(world: &World, watch: &Watch, job: &Job) -> Result<Seen, Failure
     let (tree, workspace) = make_tree(world, job, &mark)?;
     views::make(world, &job.views)?;
     let folder = make_mail(world, watch, job, &tree)?;
-    set_up(world, job, &tree, &folder)?;
+    setting_up::set_up(world, job, (&tree, workspace.as_ref()), &folder)?;
     let spec = session(world, job, &tree, &folder)?;
     let session = world.sessions.ensure(&mark, &spec).map_err(|error| {
         let host = error.kind() == ErrorKind::Unavailable;
@@ -141,11 +135,7 @@ fn enough_disk(world: &World, limit: Option<u64>) -> Result<(), Failure> {
     Err(("disk", detail, true))
 }
 
-fn make_tree(
-    world: &World,
-    job: &Job,
-    mark: &Mark,
-) -> Result<(PathBuf, Option<ilchul_substrate::Handle>), Failure> {
+fn make_tree(world: &World, job: &Job, mark: &Mark) -> Result<(PathBuf, Option<Handle>), Failure> {
     let (Some(start), Some(repository)) = (&job.start, &world.repository) else {
         let folder = world.home.scratch(&world.run, &job.worker);
         private_child(&folder).map_err(|error| ("workspace", io_words(&folder, &error), true))?;
@@ -160,46 +150,15 @@ fn make_tree(
         branch: Some(format!("ilchul/{}/{}", world.run, job.worker)),
         base: start.clone(),
         reason: format!("ilchul: run {}, worker {}", world.run, job.worker),
+        filling: if setting_up::is_deferred(world, job) { Filling::Deferred } else { Filling::AtOnce },
     };
-    let handle = repository.ensure(mark, &spec).map_err(|error| {
-        let host = error.kind() == ErrorKind::Unavailable;
-        ("workspace", words(&error), host)
-    })?;
+    let handle = repository.ensure(mark, &spec).map_err(|error| of_workspace(&error))?;
     Ok((path, Some(handle)))
 }
 
-/// Copies what the tree is given, and leaves the commands for its shim.
-fn set_up(world: &World, job: &Job, tree: &Path, folder: &Path) -> Result<(), Failure> {
-    let (Some(setup), Some(repository)) = (&job.setup, &world.repository) else { return Ok(()) };
-    let failed = |detail: String| ("setup", detail, false);
-    let found = include::find(repository, &setup.include, &setup.listed).map_err(failed)?;
-    let log = world.home.setup_log(&world.run, &job.worker);
-    if !found.is_empty() {
-        let count = graft(repository.main_checkout(), tree, &found)
-            .map_err(|trouble| ("setup", trouble.detail, trouble.host))?;
-        let names: Vec<&str> = found.iter().take(NAMED).map(|one| one.path.as_str()).collect();
-        let more = if found.len() > NAMED { ", ..." } else { "" };
-        let line = format!("[ilchul: copied {count} of {}: {}{more}]\n", found.len(), names.join(", "));
-        let open = OpenOptions::new().append(true).create(true).mode(0o600).open(&log);
-        // What was done isn't undone because nobody could write it down.
-        let _ = open.and_then(|mut log| log.write_all(line.as_bytes()));
-    }
-    if setup.run.is_empty() {
-        return Ok(());
-    }
-    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    let spec = SetupSpec {
-        commands: setup.run.clone(),
-        timeout_ms: millis(setup.timeout),
-        grace_ms: millis(setup.grace),
-        env: job.extras.clone(),
-        log,
-        log_cap: SETUP_LOG_CAP,
-        // The terminal of a program that speaks for itself is captured into the worker's log.
-        show: job.own_worker.is_none(),
-    };
-    let bytes = serde_json::to_vec(&spec).map_err(|error| failed(error.to_string()))?;
-    write_first(folder, protocol::SETUP, &bytes)
+/// A failure of the step that makes the tree.
+pub(super) fn of_workspace(error: &ilchul_substrate::Error) -> Failure {
+    ("workspace", words(error), error.kind() == ErrorKind::Unavailable)
 }
 
 /// The mail folder, with what the worker finds there; from here on it is watched.
@@ -251,7 +210,7 @@ fn make_mail(world: &World, watch: &Watch, job: &Job, tree: &Path) -> Result<Pat
 }
 
 /// A file of a folder that has no reader yet; one that is there already isn't ours to write.
-fn write_first(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Failure> {
+pub(super) fn write_first(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Failure> {
     let path = folder.join(name);
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
     made.and_then(|mut file| file.write_all(bytes)).map_err(|error| ("mail", io_words(&path, &error), true))
@@ -260,7 +219,7 @@ fn write_first(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Failure> {
 fn session(world: &World, job: &Job, tree: &Path, folder: &Path) -> Result<SessionSpec, Failure> {
     let program = world.program.clone().into_os_string();
     let mut argv: Vec<OsString> = vec![program, "shim".into()];
-    if job.setup.as_ref().is_some_and(|setup| !setup.run.is_empty()) {
+    if folder.join(protocol::SETUP).is_file() {
         argv.extend(["--setup".into(), folder.join(protocol::SETUP).into_os_string()]);
     }
     let argv = match &job.own_worker {

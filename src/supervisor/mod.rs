@@ -5,6 +5,7 @@
 //! wording and colour: a [`Listener`] is told what was committed.
 
 mod agent;
+mod around;
 pub mod clock;
 pub mod close;
 mod drift;
@@ -30,6 +31,7 @@ pub mod request;
 mod restore;
 mod resume;
 mod run;
+mod setting_up;
 pub mod signals;
 mod stop;
 pub mod suspend;

@@ -18,7 +18,7 @@ pub struct Peeks(BTreeMap<String, (Moment, Duration)>);
 
 impl Peeks {
     /// `worker` may write something from now on.
-    pub fn expect(&mut self, worker: &str, now: Moment) {
+    pub fn look_for(&mut self, worker: &str, now: Moment) {
         self.0.insert(worker.to_owned(), (now.after(PAUSES.0), PAUSES.0));
     }
 
@@ -49,7 +49,7 @@ mod tests {
     fn what_is_expected_is_looked_for_soon_and_then_ever_less_until_nobody_does() {
         let mut peeks = Peeks::default();
         assert_eq!(peeks.next(), None);
-        peeks.expect("a.1", Moment(1_000));
+        peeks.look_for("a.1", Moment(1_000));
         let mut at = Vec::new();
         while let Some(next) = peeks.next() {
             assert_eq!(peeks.due(Moment(next.0 - 1)), [""; 0]);
@@ -62,11 +62,11 @@ mod tests {
     #[test]
     fn each_worker_has_its_own_looks_and_news_begins_them_again() {
         let mut peeks = Peeks::default();
-        peeks.expect("a.1", Moment(0));
-        peeks.expect("b.1", Moment(40));
+        peeks.look_for("a.1", Moment(0));
+        peeks.look_for("b.1", Moment(40));
         assert_eq!(peeks.due(Moment(60)), ["a.1"]);
         assert_eq!(peeks.next(), Some(Moment(90)));
-        peeks.expect("a.1", Moment(60));
+        peeks.look_for("a.1", Moment(60));
         assert_eq!(peeks.due(Moment(110)), ["a.1", "b.1"]);
     }
 }

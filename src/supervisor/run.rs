@@ -386,7 +386,7 @@ impl Supervisor {
     /// A worker whose files ring nobody may write something now.
     pub(super) fn expect_mail(&mut self, worker: &str) {
         if !self.world.sessions.capabilities().local_files {
-            self.peeks.expect(worker, self.turn.stamp.moment);
+            self.peeks.look_for(worker, self.turn.stamp.moment);
         }
     }
 

@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use ilchul_git_worktree::{GitWorktree, WorktreeSpec};
+use ilchul_git_worktree::{Filling, GitWorktree, WorktreeSpec};
 use ilchul_substrate::{ErrorKind, Mark, Substrate};
 
 use super::launch::{Failure, words};
@@ -63,6 +63,7 @@ pub fn make(world: &World, views: &[View]) -> Result<(), Failure> {
             branch: None,
             base: view.commit.clone(),
             reason: format!("ilchul: run {}, the head of {}", world.run, view.task),
+            filling: Filling::AtOnce,
         };
         repository.ensure(&view.mark, &spec).map_err(|error| {
             let host = error.kind() == ErrorKind::Unavailable;

@@ -12,7 +12,7 @@ mod task;
 pub(super) use agent::{
     ADAPTER, AGENT, ENV as ADAPTER_ENV, LAUNCH, LAUNCHES, LEVELS, RATE, RESULT, SHOW, SIGNALS, STREAM, USAGE,
 };
-pub(super) use settings::{BELLS, NOTIFY, SETTINGS, SETTINGS_DEFAULTS};
+pub(super) use settings::{BELLS, HOST, NOTIFY, SETTINGS, SETTINGS_DEFAULTS};
 pub(super) use slurm::{SLURM, TASK_SLURM};
 
 pub(super) use task::{

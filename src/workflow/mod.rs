@@ -56,7 +56,7 @@ pub use model::{
     SlurmRequest, Task, TaskBase, TaskKind, Trust, When, Workflow, WorkspaceKind,
 };
 pub use schema::{schema, settings_schema};
-pub use settings::{Notify, Settings, SettingsError};
+pub use settings::{HostSettings, Notify, Settings, SettingsError};
 pub use submitted::{Batch, Wrong, submitted};
 
 /// A workflow that may be run, and what has no effect in its file.

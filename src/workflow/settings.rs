@@ -4,6 +4,7 @@
 //! says anything (contract 2). It leaves out finding the folder, and what follows
 //! from any of them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
@@ -29,6 +30,19 @@ pub struct Settings {
     pub agents: Catalogue,
     /// How they are told that something waits for them, in their order, each once.
     pub notify: Vec<Notify>,
+    /// The machines that they can name.
+    pub hosts: BTreeMap<String, HostSettings>,
+}
+
+/// A machine on which ilchul runs in place of this one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostSettings {
+    /// What ssh calls it; its name where nothing is said.
+    pub ssh: Option<String>,
+    /// The checkout there.
+    pub folder: Option<String>,
+    /// An ilchul that is there.
+    pub program: Option<String>,
 }
 
 /// One way to tell a person something.
@@ -141,7 +155,26 @@ impl Sink<'_> {
                 settings.notify.extend(self.notify(&at.index(index), node));
             }
         }
+        if let Some(field) = body.get("hosts") {
+            let at = at.key("hosts");
+            for entry in self.entries(&at, field.value, "host") {
+                let at = at.key(entry.name);
+                if let Some(host) = self.host(&at, entry.value) {
+                    settings.hosts.insert(entry.name.to_owned(), host);
+                }
+            }
+        }
         Some(settings)
+    }
+
+    /// One machine.
+    fn host(&mut self, at: &Place<'_>, node: &Node<'_>) -> Option<HostSettings> {
+        let body = self.fields(at, node, &keys::HOST)?;
+        let mut text = |name: &str| {
+            let field = body.get(name)?;
+            self.filled(&at.key(name), field.value).map(str::to_owned)
+        };
+        Some(HostSettings { ssh: text("ssh"), folder: text("folder"), program: text("program") })
     }
 
     /// One way, by its word or as a command.
@@ -195,6 +228,21 @@ mod tests {
     }
 
     #[test]
+    fn machines_are_named_with_what_ssh_calls_them_and_what_is_there() {
+        let text =
+            "hosts:\n  hpc: { ssh: me@login, folder: /scratch/me/p, program: ~/bin/ilchul }\n  big: {}\n";
+        let settings = load(text).unwrap();
+        let some = |text: &str| Some(text.to_owned());
+        let hpc = HostSettings {
+            ssh: some("me@login"),
+            folder: some("/scratch/me/p"),
+            program: some("~/bin/ilchul"),
+        };
+        assert_eq!(settings.hosts["hpc"], hpc);
+        assert_eq!(settings.hosts["big"], HostSettings::default());
+    }
+
+    #[test]
     fn notifications_are_words_or_a_program_without_a_shell() {
         let text = "notify: [bell, tmux, desktop, { command: [./tell, --loud] }]\n";
         let command = Notify::Command(vec!["./tell".to_owned(), "--loud".to_owned()]);
@@ -213,6 +261,8 @@ mod tests {
             ("notify: bell\n", "line 1: notify: found `bell`: a list is allowed here"),
             ("notify: [[bell]]\n", "line 1: notify[0]: found a list"),
             ("session: tmux\n", "line 1: session: `session` stands in `defaults`"),
+            ("hosts:\n  hpc:\n    shh: x\n", "line 3: hosts.hpc.shh: unknown key `shh`"),
+            ("hosts: { hpc: { port: 22 } }\n", "line 1: hosts.hpc.port: `port` stands in ssh's own"),
             ("[]\n", "line 1: found a list"),
             ("a: [\n", "line 1: this isn't YAML: "),
         ] {

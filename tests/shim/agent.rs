@@ -81,6 +81,22 @@ fn a_headless_agent_has_no_terminal_and_input_that_ends_even_in_a_pane() {
 }
 
 #[test]
+fn an_agent_whose_wall_time_is_over_has_failed_for_that_unless_it_said_how_it_went() {
+    for (script, status) in [
+        ("trap 'exit 0' TERM; sleep 600 & wait", "failed"),
+        ("trap 'report done x; exit 0' TERM; sleep 600 & wait", "done"),
+        ("report needs_input 'which?'", "failed"),
+    ] {
+        let mut stage = super::walled(103, 100);
+        assign(&stage, script, json!({}));
+        stage.exit();
+        let said = stage.mail("report.json");
+        assert_eq!(said["status"], status, "{said}");
+        assert_eq!(said["reason"] == super::WALL_TIME, status == "failed", "{said}");
+    }
+}
+
+#[test]
 fn a_prompt_can_be_standard_input() {
     let stage = Stage::ready();
     let prompt = stage.path("mail/prompt.md");

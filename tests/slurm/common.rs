@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::world::{Ran, Up, World, ran};
+use crate::world::{Ran, Up, World, ran, wait_until};
 
 /// How long anything may take here: a node that vanished is missed only after half a minute.
 pub const LONG: Duration = Duration::from_secs(150);
@@ -82,6 +82,7 @@ impl Drop for Site {
                 }
             }
         }
+        // Accounting too, where there is any and a test took it down.
         cluster(&["start"]);
     }
 }
@@ -131,4 +132,36 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 pub fn ended(mut up: Up) -> Ran {
     until("the end of `up`", || up.has_ended().then_some(()));
     up.wait()
+}
+
+/// A worker goes on while its node's daemon is gone and the controller has lost its memory: its
+/// beats count more than any list.
+pub fn forgotten_but_beating() {
+    let site =
+        Site::with("tasks: { a: { run: 'echo a >> $W/ledger; while ! test -e $W/go; do sleep 0.1; done' } }");
+    let up = site.start_up();
+    site.world.await_task("a", "in_progress");
+    wait_until("the work", || site.world.ledger().len() == 1);
+    let (node, _) = site.claim("a.1");
+    // Its daemon would end what the controller doesn't know.
+    cluster(&["hang", &node]);
+    cluster(&["forget"]);
+    until("the controller", || slurm(&["sinfo", "-h", "-o", "%P"]).contains("main").then_some(()));
+    assert_eq!(site.jobs("all"), [""; 0]);
+    let began = Instant::now();
+    // Three answers over three seconds would have been enough to call it gone.
+    until("many looks that lack it", || (began.elapsed().as_secs() >= 10).then_some(()));
+    site.world.touch("go");
+    ended(up).exits(0);
+    assert_eq!(site.world.ledger(), ["a"]);
+    assert_eq!(site.world.state().tasks[0].attempt, 1);
+}
+
+/// Whether a node was told to abort this job, and did.
+pub fn node_aborted(job: &str) -> bool {
+    let words = format!("job {job} abort completed");
+    (1..=4).any(|node| {
+        let log = Path::new(&folder()).join(format!("slurmd.n{node}.log"));
+        std::fs::read_to_string(log).is_ok_and(|text| text.contains(&words))
+    })
 }

@@ -25,6 +25,14 @@ fn a_worker_that_waits_in_the_queue_says_why_and_is_never_late() {
 }
 
 #[test]
+fn e2_a_check_finds_what_the_set_up_lines_gave_its_worker() {
+    let site = Site::with(
+        "tasks:\n  a:\n    run: 'test \"$TOOL\" = gcc'\n    slurm: { setup: ['export TOOL=gcc; echo noise'] }\n    evidence: [ { exit: 0 }, { command: 'echo with $TOOL', match: '^with gcc' } ]\n  sum: { reduce: { run: 'echo $TOOL', over: [a] }, slurm: { setup: ['export TOOL=gcc; echo noise'] } }",
+    );
+    site.up().exits(0);
+}
+
+#[test]
 fn nodes_that_are_drained_are_waited_for() {
     let site = Site::with("tasks: { a: { run: 'true' } }");
     slurm(&["scontrol", "update", "nodename=n[1-4]", "state=drain", "reason=maintenance"]);
@@ -74,9 +82,28 @@ fn a_worker_is_told_to_end_before_its_wall_time_is_over() {
     site.up().exits(3);
     assert!(site.world.root().join("told").exists());
     let log = site.run(&["logs", "a"]).stdout;
-    assert!(log.contains("wall time is nearly over"), "{log}");
+    assert_eq!(log.matches("wall time is nearly over").count(), 1, "{log}");
+    assert_eq!(
+        site.world.told("a"),
+        "failed (wall_time: its wall time is nearly over, so it was told to end)"
+    );
+    let why = site.run(&["why", "a"]).stdout;
+    assert!(why.contains("Its wall time is nearly over, so it was told to end"), "{why}");
     // Slurm itself never had to end it.
     assert_eq!(site.jobs("TIMEOUT"), [""; 0]);
+}
+
+#[test]
+fn what_a_worker_commits_after_it_was_told_of_its_wall_time_is_kept() {
+    let site = Site::with(
+        "tasks: { a: { run: 'trap \"git add -A; git -c user.name=t -c user.email=t@localhost commit -qm done; exit 0\" TERM; echo work > work.txt; sleep 600 & wait', slurm: { time: 1m } } }",
+    );
+    site.up().exits(3);
+    let run = site.world.run_id().unwrap();
+    // It failed, because it ended when it was told to; its commit is there all the same.
+    let shown = site.world.git(&["log", "-1", "--format=%s", &format!("refs/heads/ilchul/{run}/a.1")]);
+    assert_eq!(shown.trim(), "done");
+    assert!(site.world.told("a").contains("wall_time: "), "{}", site.world.told("a"));
 }
 
 #[test]

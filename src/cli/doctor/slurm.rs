@@ -11,7 +11,8 @@ use ilchul_substrate::{Exit, Mark, Request, SessionSpec, State, Substrate, Urgen
 
 use super::Finding;
 use crate::cli::error::words;
-use crate::cli::{choose, place};
+use crate::cli::{choose, place, placed};
+use crate::home::Home;
 use crate::workflow::{SlurmRequest, Workflow};
 
 /// How long the controller may take to answer.
@@ -24,6 +25,13 @@ const PROBE_WALL: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Below this a record may be gone before anybody looked three times.
 const SHORT_MEMORY: u64 = 60;
+
+/// What the probe job does; each exit says what is missing. All is run and not only found: a file
+/// system may forbid it, and a wrapper may have nothing behind it.
+const SCRIPT: &str = "touch written || exit 3
+git --version || exit 4
+tmux -V || exit 5
+\"$1\" --version || exit 6";
 
 /// Everything about the cluster of `SLURM_CONF`.
 pub(super) fn all(workflow: Option<&Workflow>) -> Vec<Finding> {
@@ -107,7 +115,7 @@ fn probe(workflow: Option<&Workflow>) -> Finding {
     };
     match run(folder.path(), request(workflow)) {
         Ok(took) => {
-            let tried = "a job saw this folder, git and tmux";
+            let tried = "a job saw this folder, ran this program from it, and has git and tmux";
             Finding::ok("slurm probe", format!("{tried}, {:.1} s after its submit", took.as_secs_f64()))
         }
         Err((why, false)) => {
@@ -136,14 +144,14 @@ fn run(folder: &Path, request: Request) -> Result<Duration, (String, bool)> {
     let hard = |error: &dyn std::error::Error| (words(error), true);
     let jobs = Slurm::new(folder.join("jobs"), Pace { interval: Duration::from_secs(1), ..Pace::default() });
     let mark = Mark::new("doctor", "probe", 1).map_err(|error| hard(&error))?;
-    // Each exit says what is missing.
-    let script =
-        "test -w . || exit 3; command -v git > /dev/null || exit 4; command -v tmux > /dev/null || exit 5";
+    let here = std::env::current_exe().map_err(|error| hard(&error))?;
+    let program =
+        placed::program(&Home::at(folder.to_owned()), &here).map_err(|error| (error.message, true))?;
     let path = std::env::var_os("PATH").unwrap_or_default();
     let spec = SessionSpec {
         title: "probe.1".to_owned(),
         cwd: folder.to_owned(),
-        argv: ["/bin/sh", "-c", script].map(Into::into).into(),
+        argv: vec!["/bin/sh".into(), "-c".into(), SCRIPT.into(), "probe".into(), program.into_os_string()],
         env: vec![("PATH".into(), path)],
         log: folder.join("log"),
         capture: false,
@@ -169,8 +177,17 @@ fn run(folder: &Path, request: Request) -> Result<Duration, (String, bool)> {
 fn said(exit: Option<Exit>) -> String {
     match exit {
         Some(Exit::Code(3)) => "the node can't write into the home's folder".to_owned(),
-        Some(Exit::Code(4)) => "there is no git on the node".to_owned(),
+        Some(Exit::Code(4)) => {
+            "there is no git on the node, which puts the files into a worker's tree; a line of \
+             `slurm.setup` may load it, and isn't tried here"
+                .to_owned()
+        }
         Some(Exit::Code(5)) => "there is no tmux on the node, so nobody can attach".to_owned(),
+        Some(Exit::Code(6)) => {
+            "the node can't run this program from the home's file system (`noexec`, or another kind of \
+             processor)"
+                .to_owned()
+        }
         Some(Exit::Code(code)) => format!("it ended with {code}"),
         Some(Exit::Signal(signal)) => format!("it was ended by signal {signal}"),
         None => "it ended without a word: the node may not see the folder".to_owned(),
@@ -198,6 +215,32 @@ mod tests {
         }
         assert_eq!((asked.setup, asked.wall), (vec!["module load git".to_owned()], Some(PROBE_WALL)));
         assert_eq!(request(None), Request { wall: Some(PROBE_WALL), ..Request::default() });
+    }
+
+    #[test]
+    fn each_end_of_the_probe_names_what_the_node_lacks() {
+        let folder = tempfile::tempdir().unwrap();
+        let fake = |name: &str, code: i32| {
+            use std::os::unix::fs::PermissionsExt;
+            let path = folder.path().join(name);
+            std::fs::write(&path, format!("#!/bin/sh\nexit {code}\n")).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        let end = |lacking: &str| {
+            for name in ["touch", "git", "tmux", "program"] {
+                fake(name, i32::from(name == lacking));
+            }
+            let mut job = std::process::Command::new("/bin/sh");
+            job.args(["-c", SCRIPT, "probe"]).arg(folder.path().join("program"));
+            let status = job.env("PATH", folder.path()).status().unwrap();
+            status.code().map(Exit::Code)
+        };
+        assert_eq!(end("nothing"), Some(Exit::Code(0)));
+        for (lacking, words) in
+            [("touch", "can't write"), ("git", "no git"), ("tmux", "no tmux"), ("program", "can't run this")]
+        {
+            assert!(said(end(lacking)).contains(words), "{lacking}");
+        }
     }
 
     #[test]

@@ -57,9 +57,8 @@ pub(super) fn failed(
         events.push(claim_event(view, id, worker, ClaimStep::Revoked { reason: reason.clone() }));
         let step = if host {
             // Our own end says nothing about the host: there is nothing to wait for.
-            let failures = view.state.tasks[worker.task].host_failures.min(HOST_DOUBLINGS);
-            let pause = if step == "interrupted" { Duration::ZERO } else { HOST_PAUSE * (1 << failures) };
-            TaskStep::HostFailed { until: view.now.stamp.moment.after(pause) }
+            let interrupted = TaskStep::HostFailed { until: view.now.stamp.moment };
+            if step == "interrupted" { interrupted } else { host_failed(view, worker) }
         } else {
             TaskStep::LaunchFailed { again: view.state.tasks[worker.task].may_try_again() }
         };
@@ -72,6 +71,12 @@ pub(super) fn failed(
         events.push(worker_event(id, reason, WorkerStep::Stopping { force: false }));
     }
     events
+}
+
+/// The task goes back, and waits a while for its host to be well again.
+pub(super) fn host_failed(view: View<'_>, worker: &WorkerState) -> TaskStep {
+    let failures = view.state.tasks[worker.task].host_failures.min(HOST_DOUBLINGS);
+    TaskStep::HostFailed { until: view.now.stamp.moment.after(HOST_PAUSE * (1 << failures)) }
 }
 
 /// Its host holds it in a queue. Said again with the same reason it is no news.

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::{View, attempt_failed, claim_event, ignored, moved, question, task_event, worker_event};
+use super::{View, attempt_failed, claim_event, ignored, launch, moved, question, task_event, worker_event};
 use crate::engine::budget::Amounts;
 use crate::engine::event::{
     ClaimStep, Event, EvidenceEvent, PlainMove, ReportEvent, ReportStep, Snapshot, TaskStep, WorkerStep,
@@ -16,7 +16,7 @@ use crate::engine::state::WorkerState;
 use crate::engine::task_table::TaskPhase;
 use crate::engine::timer;
 use crate::engine::worker_table::WorkerPhase;
-use crate::protocol::{Report, SETUP_FAILED};
+use crate::protocol::{CHECKOUT_FAILED, CHECKOUT_HOST, Report, SETUP_FAILED, WALL_TIME};
 use crate::workflow::{Asked, Item};
 
 /// It took the assignment.
@@ -141,14 +141,31 @@ pub(super) fn bad_file(
 }
 
 /// It ended before it was given anything to do, because what its tree needs couldn't be made:
-/// a launch that failed, as any other.
-fn setup_failed(view: View<'_>, id: &str, worker: &WorkerState, reason: &str) -> Vec<Event> {
-    let again = view.state.tasks[worker.task].may_try_again();
-    let reason = reason.to_owned();
+/// a launch that failed, as any other. The reason, and whether its host is to blame.
+fn setup_failed(
+    view: View<'_>,
+    id: &str,
+    worker: &WorkerState,
+    (reason, host): (String, bool),
+) -> Vec<Event> {
+    let step = if host {
+        launch::host_failed(view, worker)
+    } else {
+        TaskStep::LaunchFailed { again: view.state.tasks[worker.task].may_try_again() }
+    };
     vec![
         claim_event(view, id, worker, ClaimStep::Revoked { reason: reason.clone() }),
-        task_event(view, worker.task, TaskStep::LaunchFailed { again }, reason),
+        task_event(view, worker.task, step, reason),
     ]
+}
+
+/// The reason of a shim that couldn't give its tree what it needs, and whether its host is to blame.
+fn of_setup(error: &str) -> Option<(String, bool)> {
+    if let Some(detail) = error.strip_prefix(CHECKOUT_HOST) {
+        return Some((format!("{CHECKOUT_FAILED}{detail}"), true));
+    }
+    let known = [SETUP_FAILED, CHECKOUT_FAILED, WALL_TIME].iter().any(|known| error.starts_with(known));
+    known.then(|| (error.to_owned(), false))
 }
 
 /// Its child ended. What follows is decided from the state, so that a crash in between loses nothing.
@@ -166,10 +183,11 @@ pub(super) fn ended(
         return vec![dead_token(id, "exit", token.unwrap_or_default(), worker)];
     }
     let waits = view.state.tasks[worker.task].phase == TaskPhase::Claimed && worker.dispatched_at.is_none();
-    let setup = error.filter(|error| waits && worker.token_live && error.starts_with(SETUP_FAILED));
+    let setup = error.filter(|_| waits && worker.token_live).and_then(of_setup);
     let reason = match (error, survivors) {
-        (Some(error), _) if setup.is_some() => error.to_owned(),
-        (Some(error), _) => format!("start_failed: {error}"),
+        (Some(error), _) => {
+            setup.as_ref().map_or_else(|| format!("start_failed: {error}"), |(reason, _)| reason.clone())
+        }
         (None, []) => String::new(),
         (None, left) => format!("survivors: {left:?} outlived the end of their tree"),
     };
@@ -256,6 +274,8 @@ pub(super) fn settle(view: View<'_>, id: &str, worker: &WorkerState, exit: Child
         }
         "failed" => match report.retry_after {
             Some(seconds) => question::rate_limited(view, (id, worker), seconds, &said),
+            // Its host's doing, told by its shim.
+            None if said == WALL_TIME => attempt_failed(view, id, worker, said),
             None => attempt_failed(view, id, worker, format!("reported_failed: {said}")),
         },
         other => attempt_failed(view, id, worker, format!("ended_{other}: {said}")),

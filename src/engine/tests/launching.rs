@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use super::{Plan, Play, flow, ignored_code, kinds, place, task};
+use super::{Plan, Play, flow, ignored_code, kinds, place, started, task};
 use crate::engine::budget::Amounts;
-use crate::engine::event::Event;
+use crate::engine::event::{Event, Started};
 use crate::engine::evidence::ChildExit;
 use crate::engine::input::{Request, Seen};
 use crate::engine::moment::Moment;
 use crate::engine::task_table::TaskPhase as T;
 use crate::engine::worker_table::WorkerPhase as W;
-use crate::workflow::{Setup, Task, Workflow};
+use crate::workflow::{SessionKind, Setup, Task, Workflow};
 
 fn launch_failed(host: bool) -> Seen {
     Seen::LaunchFailed { step: "session", detail: "no tmux".to_owned(), host }
@@ -264,6 +264,35 @@ fn a_setup_that_failed_is_a_failed_launch_whose_tree_is_kept() {
     play.ready("a.2");
     play.see("a.2", ended_with("launch_setup: late"));
     assert!(play.task("a").reason.starts_with("no_report: "), "{}", play.task("a").reason);
+}
+
+#[test]
+fn l6_on_a_cluster_a_worker_with_a_tree_has_time_for_its_checkout_before_it_is_late() {
+    for (plan, limit_ms) in [(task("a").tree(), 60_000 + 15 * 60_000), (task("a"), 60_000)] {
+        let mut play = Play::with(Started { session: SessionKind::Slurm, ..started(flow(vec![plan])) });
+        play.launch("a.1");
+        assert_eq!(play.tick(limit_ms - 1), []);
+        play.tick(1);
+        assert_eq!(play.phase("a"), T::Failed);
+    }
+}
+
+#[test]
+fn a_checkout_that_failed_is_a_failed_launch_and_a_nodes_full_disk_spends_no_attempt() {
+    let mut play = Play::new(flow(vec![task("a").tree()]));
+    play.launch("a.1");
+    let events = play.see("a.1", ended_with("launch_checkout by its host: git ended: No space left"));
+    assert_eq!(kinds(&events)[..3], ["worker.ended", "claim.revoked", "task.ready"]);
+    assert_eq!(play.task("a").reason, "launch_checkout: git ended: No space left");
+    play.capture("a.1", "c1");
+    // As after any trouble of a host: later, and in another tree.
+    assert_eq!((play.phase("a"), play.task("a").attempt), (T::Ready, 1));
+    play.tick(5_000);
+    assert_eq!((play.phase("a"), play.task("a").attempt), (T::Claimed, 2));
+    play.launch("a.2");
+    play.see("a.2", ended_with("launch_checkout: there is no `git` on n1"));
+    assert_eq!(play.phase("a"), T::Failed);
+    assert_eq!(play.task("a").reason, "launch_checkout: there is no `git` on n1");
 }
 
 fn ended_with(error: &str) -> Seen {

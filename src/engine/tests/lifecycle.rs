@@ -6,7 +6,7 @@ use crate::engine::evidence::{ChildExit, Verdict};
 use crate::engine::input::{Request, Seen};
 use crate::engine::task_table::TaskPhase as T;
 use crate::engine::worker_table::WorkerPhase as W;
-use crate::protocol::ReportStatus as Status;
+use crate::protocol::{ReportStatus as Status, WALL_TIME};
 use crate::workflow::{Evidence, Item};
 
 #[test]
@@ -53,6 +53,31 @@ fn an_exit_nobody_recorded_is_refuted_and_not_looked_at_for_ever() {
     );
     assert_eq!(play.phase("a"), T::Failed);
     assert!(play.task("a").reason.starts_with("unverifiable: exit:"), "{}", play.task("a").reason);
+}
+
+#[test]
+fn a_worker_that_its_hosts_wall_time_ended_failed_for_that_reason_and_is_tried_again() {
+    let mut play = Play::new(flow(vec![task("a").retries(1)]));
+    for attempt in 1..=2 {
+        let worker = format!("a.{attempt}");
+        play.start_work(&worker);
+        let mut report = play.report_of(&worker, Status::Failed);
+        report.reason = Some(WALL_TIME.to_owned());
+        play.see(&worker, Seen::Reported { report: Box::new(report), sha256: worker.clone() });
+        play.exit(&worker, 4);
+    }
+    assert_eq!((play.phase("a"), play.task("a").attempt), (T::Failed, 2));
+    assert_eq!(play.task("a").reason, "wall_time: its wall time is nearly over, so it was told to end");
+    // Before it was ready, it is a launch that failed.
+    let mut play = Play::new(flow(vec![task("a")]));
+    play.launch("a.1");
+    let exit = ChildExit::Unknown;
+    let error = Some(WALL_TIME.to_owned());
+    play.see(
+        "a.1",
+        Seen::Ended { token: None, exit, survivors: Vec::new(), error, usage: Amounts::default() },
+    );
+    assert_eq!((play.phase("a"), play.task("a").reason.as_str()), (T::Failed, WALL_TIME));
 }
 
 #[test]

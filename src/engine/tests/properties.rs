@@ -203,7 +203,7 @@ pub(super) fn check_journal(play: &Play) {
 }
 
 /// The observations that may end a claim, as codes; that its time is up is none of them.
-const OBSERVATIONS: [&str; 16] = [
+const OBSERVATIONS: [&str; 17] = [
     "wall: ",
     "removed: ",
     "replanned: ",
@@ -211,6 +211,7 @@ const OBSERVATIONS: [&str; 16] = [
     "lost: no heartbeat for ",
     "worker_died: ",
     "timeout: ",
+    "wall_time: ",
     "no_report: ",
     "reported_failed: ",
     "fatal_exit: ",

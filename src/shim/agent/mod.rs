@@ -28,7 +28,7 @@ use super::launch::Session;
 use super::run::Attempt;
 use super::tree::End;
 use super::{ShimError, clock};
-use crate::protocol::{AgentSpec, Assignment, MAX_ANSWERS, Report, taken_name};
+use crate::protocol::{AgentSpec, Assignment, MAX_ANSWERS, Report, WALL_TIME, taken_name};
 use meaning::last_line;
 use said::{Said, Voice};
 use turn::{Command, Reason};
@@ -62,6 +62,9 @@ pub(super) fn run(
         }
     }
     lasting.drop_box.look_last(assignment);
+    if turn.finished.stopped == Some(WALL_TIME) || session.wall.is_over(clock::now()) {
+        voice.failed(WALL_TIME);
+    }
     let usage = lasting.watch.as_ref().and_then(Watch::usage);
     let finished = Finished {
         started_at,

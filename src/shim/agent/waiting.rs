@@ -41,7 +41,7 @@ pub(super) fn for_answer(voice: &Voice<'_>, lasting: &mut Lasting<'_>) -> Heard 
         if let Some(text) = answer(voice, lasting.next_answer) {
             return Heard::Answer(text);
         }
-        if is_stopped(voice) {
+        if is_stopped(voice) || voice.session.wall.is_over(clock::now()) {
             return Heard::Stop;
         }
         if voice

@@ -64,6 +64,7 @@ mod tests {
             outputs: serde_json::Map::new(),
             env: BTreeMap::new(),
             grace: Duration::ZERO,
+            around: Vec::new(),
             program: root.join("none"),
         }
     }

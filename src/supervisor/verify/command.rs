@@ -84,7 +84,7 @@ pub(super) fn run(case: &Case, number: usize, order: Order) -> Result<Run, Strin
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let file = |suffix: &str| case.checks.join(format!("{number}.{suffix}"));
     let spec = CheckSpec {
-        argv: order.argv,
+        argv: case.around.iter().cloned().chain(order.argv).collect(),
         cwd: order.cwd,
         env: order.env,
         timeout_ms: millis(order.timeout),

@@ -66,6 +66,8 @@ pub struct Case {
     pub outputs: Map<String, Value>,
     /// The worker's environment, whole: evidence commands run in it and not in ours.
     pub env: BTreeMap<String, String>,
+    /// What commands are started through, where the worker had more than variables.
+    pub around: Vec<String>,
     /// Between TERM and KILL.
     pub grace: Duration,
     /// The program of the shim.

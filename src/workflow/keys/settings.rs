@@ -26,6 +26,7 @@ pub(in crate::workflow) static SETTINGS: Table = Table {
             "How you are told that something waits for you; each once. Default: not at all.",
             Shape::List(&Shape::Either(&[Shape::Word(BELLS), Shape::Table(&NOTIFY)])),
         ),
+        key("hosts", "Machines that `--host` may name, by name.", Shape::Map(&Shape::Table(&HOST))),
     ],
     refused: &[
         ("session", "stands in `defaults`"),
@@ -44,6 +45,27 @@ pub(in crate::workflow) static NOTIFY: Table = Table {
     doc: "A program of yours; what there is to say stands in its environment and on its input.",
     keys: &[NOTIFY_COMMAND],
     refused: &[],
+};
+
+pub(in crate::workflow) static HOST: Table = Table {
+    doc: "A machine on which ilchul runs in place of this one.",
+    keys: &[
+        key("ssh", "What ssh calls it: user@login. Default: its name.", Shape::Text),
+        key(
+            "folder",
+            "The checkout there; from the home there on where it doesn't begin with `/`. Default: ilchul/<repository>.",
+            Shape::Text,
+        ),
+        key(
+            "program",
+            "An ilchul of this version that is there already. Default: this program, which is sent there once.",
+            Shape::Text,
+        ),
+    ],
+    refused: &[
+        ("session", "stands in `defaults`, of the settings there"),
+        ("port", "stands in ssh's own configuration"),
+    ],
 };
 
 const NOTIFY_COMMAND: Key =

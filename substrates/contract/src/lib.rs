@@ -109,7 +109,10 @@ pub struct Request {
     pub setup: Vec<String>,
     /// A file of `NAME=VALUE` lines for the session, which only its owner can read.
     pub env_file: Option<PathBuf>,
-    /// The longest that the session may take; `None`: the host's own default.
+    /// The longest that the session may take; `None`: the host's own default. Its program is told
+    /// by `ILCHUL_WALL`, the seconds after which its work should end, and `ILCHUL_JOB_BEGAN`, the
+    /// running time of its node from which they count; `ILCHUL_WALL_SIGN` is a file that is there
+    /// once the host itself asked it to end for that reason.
     pub wall: Option<Duration>,
 }
 

@@ -18,6 +18,8 @@ use std::time::Duration;
 /// Our file in an entry: written last, so it says that the checkout finished.
 pub(crate) const READY: &str = "ilchul-ready";
 const READY_FORM: &str = "ilchul-worktree/1";
+/// A later form, so that a program that knows nothing of deferred ones takes none for filled.
+const DEFERRED_FORM: &str = "ilchul-worktree/2";
 const LOCK: &str = "ilchul.lock";
 
 /// The most that is read of any of these files, in bytes; git's own are shorter than a path.
@@ -28,6 +30,17 @@ const NAMES_MAX: u32 = 100;
 
 /// Tells temporary names of one process apart.
 static WRITES: AtomicU64 = AtomicU64::new(0);
+
+/// What a record says of the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Files {
+    /// Checked out before the record was written.
+    AtOnce,
+    /// Somebody else's to check out; nobody has said that it's done.
+    Owed,
+    /// Checked out by somebody else, who said so.
+    Done,
+}
 
 /// What `ensure` wrote down about a finished worktree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,21 +53,25 @@ pub(crate) struct Record {
     pub(crate) gitfile: String,
     /// The tree's inode: it moves with the tree and isn't shared by a folder put in its place.
     pub(crate) inode: String,
+    pub(crate) files: Files,
 }
 
 impl Record {
-    fn to_text(&self) -> String {
+    pub(crate) fn to_text(&self) -> String {
+        let (form, files) = match self.files {
+            Files::AtOnce => (READY_FORM, ""),
+            Files::Owed => (DEFERRED_FORM, "files owed\n"),
+            Files::Done => (DEFERRED_FORM, "files done\n"),
+        };
         format!(
-            "{READY_FORM}\npath {}\nbranch {}\nbase {}\ngitfile {}\ninode {}\n",
+            "{form}\npath {}\nbranch {}\nbase {}\ngitfile {}\ninode {}\n{files}",
             self.path, self.branch, self.base, self.gitfile, self.inode
         )
     }
 
     fn parse(text: &str) -> Option<Self> {
         let mut lines = text.lines();
-        if lines.next() != Some(READY_FORM) {
-            return None;
-        }
+        let form = lines.next()?;
         let mut next = |key: &str| lines.next()?.strip_prefix(key)?.strip_prefix(' ').map(str::to_owned);
         Some(Self {
             path: next("path")?,
@@ -62,6 +79,15 @@ impl Record {
             base: next("base")?,
             gitfile: next("gitfile")?,
             inode: next("inode")?,
+            files: match form {
+                READY_FORM => Files::AtOnce,
+                DEFERRED_FORM => match next("files")?.as_str() {
+                    "owed" => Files::Owed,
+                    "done" => Files::Done,
+                    _ => return None,
+                },
+                _ => return None,
+            },
         })
     }
 }
@@ -260,12 +286,16 @@ mod tests {
             base: "0".repeat(40),
             gitfile: "gitdir: /x/.git/worktrees/ilchul.r.t.1".into(),
             inode: "77".into(),
+            files: Files::AtOnce,
         };
-        let text = record.to_text();
-        assert_eq!(Record::parse(&text), Some(record));
-        assert_eq!(Record::parse(&text.replace("/1\n", "/2\n")), None, "a later form isn't guessed at");
-        let cut = text.rfind("inode").unwrap();
-        assert_eq!(Record::parse(&text[..cut]), None, "half a record is none");
+        for (files, form) in [(Files::AtOnce, "/1\n"), (Files::Owed, "/2\n"), (Files::Done, "/2\n")] {
+            let record = Record { files, ..record.clone() };
+            let text = record.to_text();
+            assert_eq!(Record::parse(&text), Some(record));
+            assert_eq!(Record::parse(&text.replace(form, "/3\n")), None, "a later form isn't guessed at");
+            let cut = text.trim_end().rfind('\n').unwrap();
+            assert_eq!(Record::parse(&text[..cut]), None, "half a record is none");
+        }
     }
 
     #[test]

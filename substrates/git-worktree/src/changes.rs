@@ -64,6 +64,7 @@ impl GitWorktree {
     /// When entry and tree don't belong together, or a tracked file can't be read.
     pub fn tree_id(&self, handle: &Handle) -> Result<TreeId, Error> {
         let bound = self.bound(handle)?;
+        self.must_be_filled(READ, handle)?;
         let repo = open_tree(&bound.entry, &bound.tree)?;
         let found = changes(&repo)?;
         let odb = crate::objects::odb(&repo)?;

@@ -47,6 +47,10 @@ const ENVIRONMENT: [(&str, &str); 6] = [
     ("LC_ALL", "C"),
 ];
 
+/// Words of git's by which the host is to blame and not the repository.
+pub(crate) const HOST_SIGNS: [&str; 4] =
+    ["No space left", "Disk quota exceeded", "Cannot allocate memory", "fork"];
+
 /// How much of what git said is kept, in bytes.
 const WORDS_MAX: usize = 4096;
 
@@ -86,9 +90,7 @@ impl Failure {
     pub(crate) fn is_the_hosts(&self) -> bool {
         match self {
             Self::Start(_) | Self::Hung(_) => true,
-            Self::Exit(words) => ["No space left", "Disk quota exceeded", "Cannot allocate memory", "fork"]
-                .iter()
-                .any(|sign| words.contains(sign)),
+            Self::Exit(words) => HOST_SIGNS.iter().any(|sign| words.contains(sign)),
         }
     }
 }
@@ -109,6 +111,31 @@ pub(crate) fn run(program: &Path, call: &Call<'_>) -> Result<(), Failure> {
     }
 }
 
+/// The words of a call after the program's name.
+pub(crate) fn words(call: &Call<'_>) -> Vec<OsString> {
+    let mut words: Vec<OsString> = Vec::new();
+    for setting in OVERRIDES {
+        words.extend(["-c".into(), setting.into()]);
+    }
+    words.extend([joined("--git-dir=", call.git_dir), joined("--work-tree=", call.work_tree)]);
+    words.extend(call.args.iter().map(OsString::from));
+    words
+}
+
+/// The variables of a call, for an environment from which everything beginning with `GIT_` was
+/// removed.
+pub(crate) fn variables(call: &Call<'_>) -> Vec<(OsString, OsString)> {
+    let mut variables: Vec<(OsString, OsString)> =
+        ENVIRONMENT.iter().map(|(name, value)| (name.into(), value.into())).collect();
+    // By environment and not by `-c`: a filter's name may hold `=`.
+    variables.push(("GIT_CONFIG_COUNT".into(), call.settings.len().to_string().into()));
+    for (index, (key, value)) in call.settings.iter().enumerate() {
+        variables.push((format!("GIT_CONFIG_KEY_{index}").into(), key.clone()));
+        variables.push((format!("GIT_CONFIG_VALUE_{index}").into(), value.into()));
+    }
+    variables
+}
+
 fn command(program: &Path, call: &Call<'_>) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
@@ -116,18 +143,7 @@ fn command(program: &Path, call: &Call<'_>) -> Command {
             command.env_remove(name);
         }
     }
-    command.envs(ENVIRONMENT);
-    // By environment and not by `-c`: a filter's name may hold `=`.
-    command.env("GIT_CONFIG_COUNT", call.settings.len().to_string());
-    for (index, (key, value)) in call.settings.iter().enumerate() {
-        command.env(format!("GIT_CONFIG_KEY_{index}"), key);
-        command.env(format!("GIT_CONFIG_VALUE_{index}"), value);
-    }
-    for setting in OVERRIDES {
-        command.args(["-c", setting]);
-    }
-    command.arg(joined("--git-dir=", call.git_dir)).arg(joined("--work-tree=", call.work_tree));
-    command.args(call.args);
+    command.envs(variables(call)).args(words(call));
     // `/`, so that a relative PATH entry can't find a `git` inside a repository.
     // A group of its own: Ctrl-C is for us, and a hung git ends with its helpers.
     command.current_dir("/").process_group(0);

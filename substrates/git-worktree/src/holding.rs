@@ -66,6 +66,7 @@ impl GitWorktree {
     /// When entry and tree don't belong together, or something in it can't be looked at.
     pub fn holding(&self, handle: &Handle, since: Option<&str>) -> Result<Holding, Error> {
         let bound = self.bound(handle)?;
+        self.must_be_filled(READ, handle)?;
         let repo = open_tree(&bound.entry, &bound.tree)?;
         let found = changes(&repo)?;
         let odb = odb(&repo)?;

@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 //!
 //! The file layout: `place` judges what is asked for, `provision` makes it, `look` observes, `remnants` lists what was
-//! left half made, `head`, `changes`, `snapshot`, `diff` and `objects` read for
+//! left half made, `fill` is the checkout that somebody else does, `head`, `changes`, `snapshot`, `diff` and `objects` read for
 //! evidence; `plain` sees to it that none of that waits; `holding`, `reach` and `stash` say what a tree
 //! would take with it; `fingerprint` tells what changed round the workers, from what `lookout` saw.
 //! Left out on purpose: removing, pruning or repairing anything.
@@ -11,6 +11,7 @@ mod changes;
 mod deadline;
 mod diff;
 mod exclude;
+mod fill;
 mod fingerprint;
 mod git;
 mod head;
@@ -32,6 +33,7 @@ mod turn;
 
 pub use changes::{TreeId, UNTRACKED_MAX};
 pub use diff::{DiffFile, DiffStat};
+pub use fill::{Fill, Filled};
 pub use fingerprint::{Change, Fingerprint};
 pub use head::Head;
 pub use holding::{Holding, LOOKED_MAX, Weight, weigh};
@@ -48,6 +50,16 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// Who puts the files into a worktree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Filling {
+    /// `ensure`, before it returns.
+    #[default]
+    AtOnce,
+    /// Whoever works in it, by [`GitWorktree::filling`], perhaps on another host.
+    Deferred,
+}
+
 /// What `ensure` needs to know to make a worktree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorktreeSpec {
@@ -60,6 +72,8 @@ pub struct WorktreeSpec {
     pub base: String,
     /// Why git shall keep its hands off: one line, shown by `git worktree list`.
     pub reason: String,
+    /// Who fills it.
+    pub filling: Filling,
 }
 
 /// How long things may take, and what is trusted.
@@ -157,7 +171,8 @@ impl Substrate for GitWorktree {
     /// Makes the worktree, or finds it by its mark.
     ///
     /// Once it returns, the tree is checked out at the base on its new branch,
-    /// locked with the reason since its birth, and recorded as finished. If we
+    /// locked with the reason since its birth, and recorded as finished. A deferred one
+    /// is recorded as made and not filled, and holds no file but git's own. If we
     /// die halfway, branch, entry or folder stay: `discover` shows the entry,
     /// [`GitWorktree::remnants`] says what it lacks, and `ensure` answers `Conflict`.
     ///

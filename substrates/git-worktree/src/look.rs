@@ -4,7 +4,7 @@
 //! read is unknown; only a tree whose folder can be read and holds no such name is absent.
 
 use crate::GitWorktree;
-use crate::admin::{Entry, Record, entry_names, small_file};
+use crate::admin::{Entry, Files, Record, entry_names, small_file};
 use ilchul_substrate::{Error, ErrorKind, Facts, Handle, Mark, Observation, State};
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 pub(crate) const KIND: &str = "worktree";
 
 /// The file in a tree that names its git dir.
-const GITFILE: &str = ".git";
+pub(crate) const GITFILE: &str = ".git";
 
 /// A handle whose entry was read and found to be the one of its tree.
 pub(crate) struct Bound {
@@ -37,8 +37,13 @@ impl GitWorktree {
             ("gitfile", record.gitfile.clone()),
             ("inode", record.inode.clone()),
         ];
-        let fields = fields.map(|(name, value)| (name.to_owned(), value));
-        Handle { mark: mark.clone(), kind: KIND.to_owned(), id: record.path.clone(), fields: fields.into() }
+        let mut fields: BTreeMap<String, String> =
+            fields.map(|(name, value)| (name.to_owned(), value)).into();
+        if record.files != Files::AtOnce {
+            // That it is deferred, and not how far it came: a handle stays as it was on its day.
+            fields.insert("files".to_owned(), "deferred".to_owned());
+        }
+        Handle { mark: mark.clone(), kind: KIND.to_owned(), id: record.path.clone(), fields }
     }
 
     pub(crate) fn look_at(&self, handles: &[Handle]) -> Vec<Observation> {
@@ -78,6 +83,9 @@ impl GitWorktree {
         }
         if !intact {
             notes.push(("gitfile", "changed".to_owned()));
+        }
+        if let Some(words) = self.how_filled(&entry, record).map_err(say)?.lack() {
+            notes.push(("files", words.to_owned()));
         }
         Ok(State::Live(Facts { path: Some(tree), notes, ..Facts::default() }))
     }

@@ -3,12 +3,12 @@
 //! At most two git processes. It leaves out every way back: where a step fails,
 //! what is there stays and is named, and the next attempt has fresh names.
 
-use crate::admin::{AdminLock, Entry, Record, small_file};
+use crate::admin::{AdminLock, Entry, Files, Record, small_file};
 use crate::deadline::wait_for;
 use crate::git::{Call, Failure, run};
 use crate::place::{MAKE, Place, conflict};
 use crate::repository::trouble;
-use crate::{GitWorktree, WorktreeSpec};
+use crate::{Filling, GitWorktree, WorktreeSpec};
 use git2::{ConfigLevel, ErrorCode, Repository};
 use ilchul_substrate::{Error, ErrorKind, Handle, Mark};
 use std::ffi::{OsStr, OsString};
@@ -17,6 +17,10 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
+
+/// What puts the files of `HEAD` into a tree that has none. Submodules stay empty: filling them
+/// takes a network and their own settings.
+pub(crate) const CHECK_OUT: [&str; 5] = ["read-tree", "-m", "-u", "--no-recurse-submodules", "HEAD"];
 
 /// How often the administration is tried while others write entries of their own.
 const ROUNDS: usize = 12;
@@ -30,7 +34,7 @@ impl GitWorktree {
         let _turn = self.turn.enter(mark);
         {
             let _lock = AdminLock::take(&self.common, self.limits.lock)?;
-            if let Some(handle) = self.found(mark, &place)? {
+            if let Some(handle) = self.found(mark, &place, spec.filling)? {
                 return Ok(handle);
             }
             self.sweep()?;
@@ -38,17 +42,20 @@ impl GitWorktree {
             self.unfinished_of_others()?;
             self.administer(&repo, &place)?;
         }
-        // Outside the lock: this is 97 % of the time, and nobody else reads its files.
-        self.check_out(&repo, &place)?;
+        if spec.filling == Filling::AtOnce {
+            // Outside the lock: this is 97 % of the time, and nobody else reads its files.
+            self.check_out(&repo, &place)?;
+        }
         let entry = self.entry_dir(&place.name);
-        let record = self.record(&place)?;
+        let record = self.record(&place, spec.filling)?;
         // Last of all: without it the worktree counts as half made.
         Entry::finish(&entry, &record)?;
         Ok(self.handle(mark, &record))
     }
 
     /// The handle of a whole worktree of this mark; a half-made one, or another's, is in the way.
-    fn found(&self, mark: &Mark, place: &Place) -> Result<Option<Handle>, Error> {
+    /// Nor is a deferred one filled here, however far its checkout came.
+    fn found(&self, mark: &Mark, place: &Place, filling: Filling) -> Result<Option<Handle>, Error> {
         if let Some(path) = self.set_aside(&place.name) {
             return Err(conflict(format!("an earlier, half-made `{mark}` lies in `{}`", path.display())));
         }
@@ -60,6 +67,7 @@ impl GitWorktree {
         if record.path != place.text
             || record.branch != place.branch_text()
             || record.base != place.base.to_string()
+            || (record.files == Files::AtOnce) != (filling == Filling::AtOnce)
         {
             let theirs = format!("`{}` on branch `{}` from {}", record.path, record.branch, record.base);
             return Err(conflict(format!("`{mark}` exists with another spec: {theirs}")));
@@ -137,8 +145,7 @@ impl GitWorktree {
     /// The checkout, by git because libgit2's takes twice as long. `read-tree -m`
     /// refuses to write over a file that it doesn't know; `reset --hard` wouldn't.
     fn check_out(&self, repo: &Repository, place: &Place) -> Result<(), Error> {
-        // Submodules stay empty: filling them takes a network and their own settings.
-        let args = ["read-tree", "-m", "-u", "--no-recurse-submodules", "HEAD"].map(OsStr::new);
+        let args = CHECK_OUT.map(OsStr::new);
         let call = Call {
             git_dir: &self.entry_dir(&place.name),
             work_tree: &place.path,
@@ -154,7 +161,7 @@ impl GitWorktree {
     /// A filter is a command line. Those in the user's own settings (`git lfs
     /// install` writes there) are the user's wish, those in the repository's may
     /// have come with an archive.
-    fn filters_off(&self, repo: &Repository) -> Result<Vec<(OsString, &'static str)>, Error> {
+    pub(crate) fn filters_off(&self, repo: &Repository) -> Result<Vec<(OsString, &'static str)>, Error> {
         let wrong =
             |error| trouble("read the repository's settings", format!("`{}`", self.common.display()), error);
         if self.limits.trust_filters {
@@ -196,7 +203,7 @@ impl GitWorktree {
     }
 
     /// What tells this tree from anything put in its place later.
-    fn record(&self, place: &Place) -> Result<Record, Error> {
+    fn record(&self, place: &Place, filling: Filling) -> Result<Record, Error> {
         let gitfile = small_file(&place.path.join(".git"))?;
         let gitfile =
             gitfile.ok_or_else(|| conflict(format!("`{}` has lost its `.git` file", place.text)))?;
@@ -208,6 +215,10 @@ impl GitWorktree {
             base: place.base.to_string(),
             gitfile: gitfile.trim_end_matches('\n').to_owned(),
             inode: metadata.ino().to_string(),
+            files: match filling {
+                Filling::AtOnce => Files::AtOnce,
+                Filling::Deferred => Files::Owed,
+            },
         })
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::GitWorktree;
 use crate::admin::{Entry, READY, entry_names, missing_links, small_file};
+use crate::fill::Filled;
 use ilchul_substrate::{Error, ErrorKind, Mark};
 use std::fs;
 use std::io::ErrorKind as IoKind;
@@ -43,8 +44,14 @@ impl GitWorktree {
             }
             // Gone between the list and the look: git's own business.
             let Some(entry) = Entry::read(&self.common, &name)? else { continue };
-            if entry.whole().is_none() {
+            let Some(record) = entry.whole() else {
                 found.push(remnant(name, entry.dir, entry.lacks, false));
+                continue;
+            };
+            // One that waits for its files holds nothing and blocks nobody.
+            let filled = self.how_filled(&entry, record)?;
+            if let (Filled::Partly, Some(words)) = (filled, filled.lack()) {
+                found.push(remnant(name, entry.dir, vec![words.to_owned()], false));
             }
         }
         for place in self.places_aside() {

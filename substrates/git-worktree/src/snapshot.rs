@@ -3,8 +3,9 @@
 //! It leaves out ignored files, `.ilchul/`, and what nested repositories hold;
 //! what couldn't be taken in is listed by name.
 
-use crate::changes::{changes, open_tree, shown, write_tree};
+use crate::changes::{Changes, changes, open_tree, shown, write_tree};
 use crate::deadline::wait_for;
+use crate::fill::{Filled, not_filled};
 use crate::head::commit_of;
 use crate::objects::{links, odb};
 use crate::repository::trouble;
@@ -61,8 +62,16 @@ impl GitWorktree {
         let wrong = |error| trouble(TAKE, format!("`{}`", handle.mark), error);
         let head = commit_of(&repo, &bound.entry)?;
         let base = links(&odb(&repo)?, head)?.tree;
-        let found = changes(&repo)?;
-        let (tree, left_out) = write_tree(&repo, &found, true)?;
+        let (found, tree, left_out) = match self.filled(handle)? {
+            Filled::Whole => {
+                let found = changes(&repo)?;
+                let (tree, left_out) = write_tree(&repo, &found, true)?;
+                (found, tree, left_out)
+            }
+            // To git every file of it looks deleted; it holds what its commit does.
+            Filled::Never => (Changes::default(), base, Vec::new()),
+            Filled::Partly => return Err(not_filled(TAKE, handle)),
+        };
         let commit = if tree == base {
             head
         } else {

@@ -90,7 +90,8 @@ impl Kept {
         let ids = ids.into_iter().collect::<Vec<_>>().join(",");
         let format = "JobIDRaw,JobName,State,ExitCode,End";
         // Duplicates too: without them an id that was given again hides who had it first.
-        let command = argv(&["sacct", "-n", "-P", "-X", "-D", "-S", SINCE, "-j", &ids, "-o", format]);
+        let command =
+            argv(&["sacct", "-n", "-P", "-X", "--duplicates", "-S", SINCE, "-j", &ids, "-o", format]);
         let asked_at = Instant::now();
         let why = match run(&command, "", limit) {
             Ok(answer) if answer.good => {

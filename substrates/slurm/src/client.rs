@@ -149,6 +149,12 @@ mod tests {
     }
 
     #[test]
+    fn a_program_is_there_if_it_is_on_the_path() {
+        assert!(is_there("sh"));
+        assert!(!is_there("no-such-program-of-slurms"));
+    }
+
+    #[test]
     fn a_large_answer_is_read_whole() {
         let answer = run(&argv(&["seq", "200000"]), "", LIMIT).unwrap();
         assert_eq!(answer.out.lines().count(), 200_000);

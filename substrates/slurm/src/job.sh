@@ -119,6 +119,10 @@ if [ "$mode" = job ]; then
         exit 79
     fi
     rm -f "$mine"
+    # Whoever ends the work in time counts from here, and not by a clock that may be set. Slurm's
+    # own warning is announced by a file, because a TERM alone doesn't say what it is for.
+    read -r ILCHUL_JOB_BEGAN _ < /proc/uptime
+    export ILCHUL_JOB_BEGAN ILCHUL_WALL_SIGN="$run/wall"
     . "$folder/spec"
     ilchul_script=$script ilchul_folder=$folder ilchul_run=$run ilchul_mask=$mask ilchul_log=$log
     trap 'ilchul_off "the set-up line \`$ilchul_line\` ended its shell"' EXIT
@@ -141,7 +145,7 @@ terminal() {
     tmux -N -S "$run/t.sock" new-session -d -s worker -n "$title" -x 200 -y 50 \
         sh "$script" pane "$folder" "$run" "$mask" "$@" \; set-option -s exit-empty on 2> /dev/null
 }
-quoted() { printf "'"; printf %s "$1" | sed "s/'/'\\\\''/g; s/#/##/g"; printf "'"; }
+quoted() { printf "'"; printf %s "$1" | sed "s/'/'\\\\''/g; s/#/##/g; s/%/%%/g"; printf "'"; }
 # `-N` and `-D` came with 3.2. A version that can't be read is somebody's own build.
 modern() {
     version=$(tmux -V 2> /dev/null) || return 1
@@ -198,8 +202,13 @@ while lives; do
     [ -z "$asked" ] || [ -n "$program" ] || { sleep 0.05; continue; }
     case $asked in
         term | wall)
-            [ "$asked" = term ] || words="its wall time is nearly over, so it was told to end"
-            [ -z "$words" ] || printf '[ilchul: %s]\n' "$words" >> "$log"
+            [ "$asked" = term ] || {
+                words="its wall time is nearly over, so it was told to end"
+                # Once, whoever of us tells it to end.
+                [ -e "$run/wall" ] || tail -c 4096 "$log" 2> /dev/null | grep -qF "$words" ||
+                    printf '[ilchul: %s]\n' "$words" >> "$log"
+                : > "$run/wall"
+            }
             asked=
             kill -TERM "$program" 2> /dev/null
             [ -n "$timer" ] || { { sleep "$grace"; kill -USR2 "$$"; } > /dev/null 2>&1 9>&- & timer=$!; }
@@ -219,6 +228,6 @@ kill -KILL "$watcher" 2> /dev/null
 [ -s "$folder/exit" ] || record 137 'its whole tree was killed'
 read -r _ code _ < "$folder/exit"
 [ -z "$words" ] || record "$code" "$words"
-rm -f "$run/t.sock" "$run/life" "$run/pid" "$run/pane"
+rm -f "$run/t.sock" "$run/life" "$run/pid" "$run/pane" "$run/wall"
 rmdir "$run" 2> /dev/null
 exit "$code"

@@ -53,7 +53,7 @@ pub struct Pace {
     pub doubt: Duration,
     /// How long the files of a job may arrive after the controller called it over.
     pub settle: Duration,
-    /// How long answers must lack a job before it is gone.
+    /// How long answers must lack a job before it is gone, and how long a refusal is kept.
     pub forget: Duration,
     /// How long a hopeless reason must last.
     pub hopeless: Duration,

@@ -28,7 +28,7 @@ struct Memory {
     /// When it was first seen to have begun.
     begun_at: Option<Instant>,
     /// Since when answers lack it, how many did, and the number of the last one.
-    missing: Option<(Instant, u32, u64)>,
+    missing: Option<Missing>,
     /// Since when the controller calls it over.
     over_since: Option<Instant>,
     /// Since when it waits again, although it had begun.
@@ -53,7 +53,7 @@ impl Memories {
     /// Whether answers lack it for so long that one more is enough.
     pub(crate) fn is_missing(&self, mark: &Mark, pace: &Pace) -> bool {
         let missing = self.lock().get(mark).and_then(|memory| memory.missing);
-        missing.is_some_and(|(since, count, _)| is_long(since, count, pace))
+        missing.is_some_and(|missing| missing.is_long(pace))
     }
 
     /// Over and settled: nothing is asked of it any more.
@@ -182,19 +182,34 @@ fn waiting(memory: &mut Memory, job: &Job, pace: &Pace) -> State {
 
 /// Whether enough answers, over long enough, lacked it; the error says that it isn't so yet.
 fn missed_for_long(memory: &mut Memory, snapshot: &Snapshot, pace: &Pace) -> Result<(), String> {
-    let (since, count, number) = memory.missing.get_or_insert((Instant::now(), 0, u64::MAX));
-    if *number != snapshot.number {
-        *count += 1;
-        *number = snapshot.number;
+    // By the answers' own times, so that all that one answer lacks are judged alike.
+    let asked_at = snapshot.asked_at.unwrap_or_else(Instant::now);
+    let new = Missing { since: asked_at, last: asked_at, count: 0, number: u64::MAX };
+    let missing = memory.missing.get_or_insert(new);
+    if missing.number != snapshot.number {
+        *missing = Missing { last: asked_at, count: missing.count + 1, number: snapshot.number, ..*missing };
     }
-    if is_long(*since, *count, pace) {
+    if missing.is_long(pace) {
         return Ok(());
     }
-    Err(format!("Slurm doesn't list it; asked {count} times"))
+    Err(format!("Slurm doesn't list it; asked {} times", missing.count))
 }
 
-fn is_long(since: Instant, count: u32, pace: &Pace) -> bool {
-    count >= MISSED && since.elapsed() >= pace.forget
+/// The answers that lacked a job.
+#[derive(Debug, Clone, Copy)]
+struct Missing {
+    /// When the first and the last of them were asked for.
+    since: Instant,
+    last: Instant,
+    count: u32,
+    /// Of the last one.
+    number: u64,
+}
+
+impl Missing {
+    fn is_long(&self, pace: &Pace) -> bool {
+        self.count >= MISSED && self.last.saturating_duration_since(self.since) >= pace.forget
+    }
 }
 
 /// What is said of a job that the controller has forgotten. It is never called ended once it

@@ -156,6 +156,9 @@ impl Record {
             };
             line(&mut env, &["export ".as_ref(), name.as_ref(), "=".as_ref(), &quoted(value)?]);
         }
+        if let Some(seconds) = spec.request.wall.map(crate::submit::allowed) {
+            line(&mut env, &["export ILCHUL_WALL=".as_ref(), seconds.to_string().as_ref()]);
+        }
         for (name, value) in [("cwd", spec.cwd.as_os_str()), ("log", spec.log.as_os_str())] {
             line(&mut own, &[name.as_ref(), "=".as_ref(), &quoted(value)?]);
         }

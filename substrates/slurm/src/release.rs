@@ -73,7 +73,16 @@ impl Ending<'_> {
             Urgency::Asked => ("TERM", grace + MARGIN),
             Urgency::AtOnce => ("USR2", MARGIN),
         };
-        if let Listed::Unfinished(jobs) = self.look()? {
+        let listed = self.look();
+        if listed.is_err() {
+            // Nothing can be proven now, but it may read that it is to end.
+            self.tell(urgency)?;
+        }
+        let listed = listed?;
+        if matches!(listed, Listed::Over) {
+            return Ok(killed);
+        }
+        if let Listed::Unfinished(jobs) = listed {
             for (id, name) in &jobs {
                 // A twin, or one that waits, is nobody that could be asked.
                 let asked = ["--batch", "--signal", signal];
@@ -84,10 +93,7 @@ impl Ending<'_> {
                 return Ok(killed);
             }
         }
-        // What Slurm can't reach looks into its folder.
-        if let (Some(record), Some(_)) = (&self.record, self.begun) {
-            record.set_stop(urgency)?;
-        }
+        self.tell(urgency)?;
         self.cancel_all()?;
         // TERM, the site's own patience, KILL.
         let wait = Site::ask(self.slurm.pace.limit).ok().and_then(|site| site.seconds("KillWait"));
@@ -99,6 +105,14 @@ impl Ending<'_> {
         }
         let detail = format!("`{}`: Slurm still holds it after it was cancelled", self.handle.mark);
         Err(Error::new(ErrorKind::Io, ACTION, detail))
+    }
+
+    /// What Slurm can't reach looks into its folder.
+    fn tell(&self, urgency: Urgency) -> Result<(), Error> {
+        match (&self.record, self.begun) {
+            (Some(record), Some(_)) => record.set_stop(urgency),
+            (Some(_) | None, None) | (None, Some(_)) => Ok(()),
+        }
     }
 
     /// A failed look is an error (law L9).

@@ -115,6 +115,12 @@ pub fn margin(wall: Option<Duration>) -> u64 {
     (wall / 4).clamp(10, 120)
 }
 
+/// The seconds from a job's start after which a session that can count ends its work by itself:
+/// a little before Slurm's signal, so that one of the two ends it and tells why.
+pub(crate) fn allowed(wall: Duration) -> u64 {
+    wall.as_secs().saturating_sub(margin(Some(wall)) + 5)
+}
+
 /// The line that submits `mark`, whose script comes on standard input.
 #[must_use]
 pub fn line(mark: &Mark, nonce: &str, folder: &Path, request: &Request) -> Vec<OsString> {
@@ -164,11 +170,12 @@ enum Outcome {
 
 fn outcome(answer: &Result<Answer, Silence>) -> Outcome {
     match answer {
-        // `id`, or `id;cluster`.
-        Ok(answer) if answer.good => match answer.out.trim().split(';').next().map(str::parse) {
-            Some(Ok(id)) => Outcome::Made(id),
-            Some(Err(_)) | None => Outcome::Doubtful(format!("sbatch answered `{}`", gist(&answer.out))),
-        },
+        // `id`, or `id;cluster`; a site's wrapper may have said something before.
+        Ok(answer) if answer.good => {
+            let id = |line: &str| line.trim().split(';').next()?.parse().ok();
+            let made = answer.out.lines().rev().find_map(id).map(Outcome::Made);
+            made.unwrap_or_else(|| Outcome::Doubtful(format!("sbatch answered `{}`", gist(&answer.out))))
+        }
         Ok(answer) => {
             let why = gist(&answer.err);
             let says = |list: &[&str]| list.iter().any(|words| answer.err.contains(words));
@@ -319,6 +326,7 @@ mod tests {
         let good = |out: &str| outcome(&Ok(Answer { good: true, out: out.to_owned(), err: String::new() }));
         assert_eq!(good("42\n"), Outcome::Made(42));
         assert_eq!(good("42;west\n"), Outcome::Made(42));
+        assert_eq!(good("Welcome to west!\nYou have 7 hours left\n42\n"), Outcome::Made(42));
         assert!(matches!(good("Submitted"), Outcome::Doubtful(_)));
     }
 
@@ -357,5 +365,7 @@ mod tests {
         assert_eq!(margin(Some(Duration::from_secs(60))), 15);
         assert_eq!(margin(Some(Duration::from_secs(86_400))), 120);
         assert_eq!(margin(None), 60);
+        assert_eq!(allowed(Duration::from_secs(60)), 40);
+        assert_eq!(allowed(Duration::from_secs(86_400)), 86_275);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! It leaves out mocks: what is promised is promised about git.
 
-use ilchul_git_worktree::{GitWorktree, WorktreeSpec};
+use ilchul_git_worktree::{Filling, GitWorktree, WorktreeSpec};
 use ilchul_substrate::{Handle, Mark, Observation, State, Substrate};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -97,6 +97,7 @@ impl World {
             branch: Some(branch(mark)),
             base: self.head(),
             reason: format!("ilchul: in use by {mark}"),
+            filling: Filling::AtOnce,
         }
     }
 

@@ -4,20 +4,29 @@
 
 use crate::common::World;
 use ilchul_conformance::{Harness, Hosts, conformance};
-use ilchul_git_worktree::{GitWorktree, WorktreeSpec};
+use ilchul_git_worktree::{Filling, GitWorktree, WorktreeSpec};
 use ilchul_substrate::{Handle, Mark};
 use std::fs;
 
 struct Worktrees {
     world: World,
     substrate: GitWorktree,
+    filling: Filling,
 }
 
 impl Worktrees {
     fn new() -> Self {
+        Self::filled(Filling::AtOnce)
+    }
+
+    fn deferred() -> Self {
+        Self::filled(Filling::Deferred)
+    }
+
+    fn filled(filling: Filling) -> Self {
         let world = World::new();
         let substrate = world.open();
-        Self { world, substrate }
+        Self { world, substrate, filling }
     }
 }
 
@@ -41,7 +50,7 @@ impl Harness for Worktrees {
     }
 
     fn lasting(&self, mark: &Mark) -> WorktreeSpec {
-        self.world.spec(mark)
+        WorktreeSpec { filling: self.filling, ..self.world.spec(mark) }
     }
 
     fn ending(&self, _mark: &Mark, _exit: i32) -> Option<WorktreeSpec> {
@@ -76,7 +85,8 @@ impl Harness for Worktrees {
     fn kept(&self, handle: &Handle) -> Result<(), String> {
         let tree = self.world.tree(&handle.mark);
         let lock = self.world.entry(&handle.mark).join("locked");
-        for path in [tree.join(".git"), tree.join("README"), lock] {
+        let readme = (self.filling == Filling::AtOnce).then(|| tree.join("README"));
+        for path in [Some(tree.join(".git")), readme, Some(lock)].into_iter().flatten() {
             if !path.exists() {
                 return Err(path.display().to_string());
             }
@@ -86,3 +96,10 @@ impl Harness for Worktrees {
 }
 
 conformance!(Worktrees::new);
+
+/// One that somebody else fills is one all the same.
+mod to_be_filled {
+    use super::Worktrees;
+
+    ilchul_conformance::conformance!(Worktrees::deferred);
+}

@@ -1,7 +1,7 @@
 //! What `ensure` promises: whole or named, never over anything, and nobody's code is run.
 
 use crate::common::{World, branch, files, mark, state};
-use ilchul_git_worktree::{GitWorktree, Limits, WorktreeSpec};
+use ilchul_git_worktree::{Filling, GitWorktree, Limits, WorktreeSpec};
 use ilchul_substrate::{Error, ErrorKind, Mark, State, Substrate};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -379,6 +379,7 @@ fn s1_no_hook_monitor_or_filter_of_the_repository_runs() {
         branch: Some(branch(&mark)),
         base: base.clone(),
         reason: "r".to_owned(),
+        filling: Filling::AtOnce,
     };
     let handle = substrate.ensure(&mark, &spec).unwrap();
     fs::write(world.tree(&mark).join("README"), "changed\n").unwrap();

@@ -8,6 +8,8 @@ mod closing;
 mod common;
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod deferred;
 mod drift;
 #[cfg(test)]
 mod ensure;

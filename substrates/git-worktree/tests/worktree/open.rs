@@ -132,6 +132,7 @@ fn s3_inner_part_for_a_poisoned_environment() {
         branch: Some(crate::common::branch(&mark)),
         base: substrate.resolve_commit("HEAD").unwrap(),
         reason: "r".to_owned(),
+        filling: ilchul_git_worktree::Filling::AtOnce,
     };
     let handle = substrate.ensure(&mark, &spec).unwrap();
     fs::write(spec.path.join("README"), "changed\n").unwrap();

@@ -1,0 +1,145 @@
+//! `--host NAME[:FOLDER]`: the same command on another machine, through ssh.
+//!
+//! All that a run is stays there: its home, its supervisor, its workers. What runs here is a
+//! front, which may sleep or lose its link. It leaves out what any command does.
+
+mod check;
+mod enter;
+mod fetch;
+mod follow;
+mod git;
+mod link;
+mod pass;
+mod place;
+pub(super) mod rows;
+mod send;
+mod stream;
+mod target;
+mod up;
+
+use super::error::CliError;
+use super::output::Output;
+use super::{Cli, Command};
+use link::Link;
+
+/// How a command gets on with a host.
+enum Way<'a> {
+    /// It works here, whatever is named.
+    Here,
+    /// It runs there as it was typed.
+    There,
+    /// It takes the repository along.
+    Up(&'a super::up::UpArgs),
+    /// It looks at the way there first.
+    Doctor,
+}
+
+/// Runs a command on the host that is named; none where it runs here. Answers its exit code.
+pub fn run(cli: &Cli, output: Output) -> Option<Result<i32, CliError>> {
+    let way = way(&cli.command);
+    if matches!(way, Way::Here) {
+        return None;
+    }
+    let named = named(cli.global.host.as_deref())?;
+    Some(Link::to(&named).and_then(|link| {
+        let words = words(std::env::args_os().skip(1));
+        match way {
+            Way::Here | Way::There => pass::run(&link, &words, reads_input(&cli.command)),
+            Way::Up(args) => up::run(&link, (args, &words), output),
+            Way::Doctor => check::run(&link, &words, output),
+        }
+    }))
+}
+
+/// The host of the command line, or of the environment, where no worker runs this.
+fn named(given: Option<&str>) -> Option<String> {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    // A worker is where its run is: what the person's environment names is no place for it.
+    let from_environment = || set("ILCHUL_HOST").filter(|_| set("ILCHUL_WORKER").is_none());
+    given.map(str::to_owned).or_else(from_environment)
+}
+
+fn way(command: &Command) -> Way<'_> {
+    match command {
+        Command::Up(args) => Way::Up(args),
+        Command::Doctor(_) => Way::Doctor,
+        Command::Plan(_)
+        | Command::Agents(_)
+        | Command::Down(_)
+        | Command::Wait(_)
+        | Command::Status(_)
+        | Command::Dash(_)
+        | Command::Workers(_)
+        | Command::Why(_)
+        | Command::Logs(_)
+        | Command::Attach(_)
+        | Command::Next(_)
+        | Command::Evidence(_)
+        | Command::Events(_)
+        | Command::Graph(_)
+        | Command::Page(_)
+        | Command::Runs(_)
+        | Command::Trace(_)
+        | Command::Retry(_)
+        | Command::Cancel(_)
+        | Command::Answer(_)
+        | Command::Approve(_)
+        | Command::Deny(_)
+        | Command::Decide(_)
+        | Command::Release(_)
+        | Command::Retain(_)
+        | Command::Cleanup(_) => Way::There,
+        Command::Init(_)
+        | Command::Validate(_)
+        | Command::Schema(_)
+        | Command::Docs(_)
+        | Command::Completions(_)
+        | Command::Man(_)
+        | Command::TmuxSnippet(_)
+        | Command::Report(_)
+        | Command::Submit(_)
+        | Command::Heartbeat(_)
+        | Command::Mcp(_)
+        | Command::Hook(_) => Way::Here,
+    }
+}
+
+/// Whether a command reads standard input: any other would take it from whoever else does.
+fn reads_input(command: &Command) -> bool {
+    matches!(command, Command::Answer(args) if args.reads_input())
+}
+
+/// Our own words without the host.
+fn words(given: impl Iterator<Item = std::ffi::OsString>) -> Vec<std::ffi::OsString> {
+    let (mut kept, mut given) = (Vec::new(), given);
+    while let Some(word) = given.next() {
+        if word == "--" {
+            kept.push(word);
+            break;
+        }
+        if word == "--host" {
+            let _ = given.next();
+        } else if !word.as_encoded_bytes().starts_with(b"--host=") {
+            kept.push(word);
+        }
+    }
+    kept.extend(given);
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsString;
+
+    #[test]
+    fn all_words_but_the_host_go_along_as_they_are() {
+        let check = |given: &str, expected: &str| {
+            let split = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
+            assert_eq!(words(split(given).into_iter()), split(expected));
+        };
+        check("--host x status --json", "status --json");
+        check("status --host=x:/a --run r", "status --run r");
+        check("answer t -- --host", "answer t -- --host");
+    }
+}

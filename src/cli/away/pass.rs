@@ -1,0 +1,102 @@
+//! A command that runs there as it was typed here: its streams, its exit code, its terminal.
+//!
+//! It leaves out what it does.
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+
+use super::super::error::CliError;
+use super::super::output;
+use super::enter::{self, Entry, How};
+use super::link::Link;
+use super::{place, stream};
+use crate::host::{HostError, Ssh};
+
+/// Runs `words` there and answers the exit code.
+///
+/// # Errors
+/// When the machine isn't reached, or has no such folder or program.
+pub(super) fn run(link: &Link, words: &[OsString], input: bool) -> Result<i32, CliError> {
+    let is_terminal =
+        std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
+    if is_terminal { on_terminal(link, words) } else { through_pipes(link, words, input) }
+}
+
+/// On a terminal of its own there, which has the size of ours.
+fn on_terminal(link: &Link, words: &[OsString]) -> Result<i32, CliError> {
+    // What is missing there is told and mended before the terminal is given away.
+    link.ready(link.folder()?)?;
+    let env = environment();
+    let folder = Some(link.folder()?);
+    let entry = Entry { program: &link.program, folder, words, env: &env, how: How::Terminal };
+    let mut command = link.ssh.command(&enter::script(&entry), true).map_err(|error| link.failed(&error))?;
+    let status = command.status().map_err(|error| link.failed(&HostError::Start(error)))?;
+    let code = status.code().unwrap_or(-1);
+    if Ssh::is_own_failure(code) {
+        return Err(link.failed(&HostError::Lost("ssh says why above".to_owned())));
+    }
+    Ok(code)
+}
+
+/// Through pipes: what a login shell's files print there isn't part of it.
+fn through_pipes(link: &Link, words: &[OsString], input: bool) -> Result<i32, CliError> {
+    let mut words = words.to_vec();
+    let env = environment();
+    let here = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
+    let is_said = |word: &OsString| word.as_encoded_bytes().starts_with(b"--color");
+    if here && env.iter().all(|(name, _)| *name != "NO_COLOR") && !words.iter().any(is_said) {
+        words.insert(0, "--color=always".into());
+    }
+    let folder = Some(link.folder()?);
+    let entry = Entry { program: &link.program, folder, words: &words, env: &env, how: How::Plain };
+    let script = enter::script(&entry);
+    for is_second in [false, true] {
+        let mut command = link.ssh.command(&script, false).map_err(|error| link.failed(&error))?;
+        stream::pipes(&mut command, input);
+        let child = command.spawn().map_err(|error| link.failed(&HostError::Start(error)))?;
+        let done = stream::through(child).map_err(|error| link.failed(&HostError::Start(error)))?;
+        match done.said.as_deref() {
+            None => return Err(link.failed(&Ssh::unreached(done.code, &done.before))),
+            Some(enter::RUN) if Ssh::is_own_failure(done.code) => {
+                return Err(link.failed(&HostError::Lost(crate::host::gist(&done.tail))));
+            }
+            Some(enter::RUN) => return Ok(done.code),
+            Some(enter::ABSENT) if !is_second => place::send(link)?,
+            Some(word) => return Err(refused(link, word)),
+        }
+    }
+    Err(refused(link, enter::ABSENT))
+}
+
+/// What a word of the script means.
+pub(super) fn refused(link: &Link, word: &str) -> CliError {
+    let name = &link.target.name;
+    let folder = place::shown(link.target.folder.as_deref().unwrap_or("."));
+    if word == enter::NO_FOLDER {
+        return CliError::new("host_folder", format!("enter `{folder}` on `{name}`: it isn't there"))
+            .hint(format!("`ilchul --host {name} up` makes it, or name one: `--host {name}:FOLDER`."));
+    }
+    if let Some(version) = word.strip_prefix(enter::OTHER) {
+        let message = format!(
+            "run ilchul on `{name}`: its program says `{}`, and this one is {}",
+            crate::render::clean(version.trim()),
+            env!("CARGO_PKG_VERSION")
+        );
+        return CliError::new("host_program", message)
+            .hint("Update it, or leave `program` of `hosts` out of your settings.");
+    }
+    let message = format!("run ilchul on `{name}`: it was sent, and isn't there to be run");
+    CliError::new("host_program", message).hint(
+        "Programs may not be allowed in that home (`noexec`): install ilchul elsewhere there and name it by `program` of `hosts` in your settings.",
+    )
+}
+
+/// What of our environment says how things look here.
+pub(super) fn environment() -> Vec<(&'static str, String)> {
+    let set = |name: &'static str| Some((name, std::env::var(name).ok().filter(|value| !value.is_empty())?));
+    let mut env: Vec<_> = ["NO_COLOR", "COLORTERM"].into_iter().filter_map(set).collect();
+    if std::io::stdout().is_terminal() {
+        env.push(("COLUMNS", output::width().to_string()));
+    }
+    env
+}

@@ -1,0 +1,124 @@
+//! Following a run on the other machine through what ends links, supervisors and patience.
+
+use nix::sys::signal::Signal;
+
+use crate::remote::{Remote, end};
+use crate::world::{Up, wait_until};
+
+/// Two tasks that leave a line each time they are begun; the second waits for a word.
+const WAITS: &str = "tasks:\n  first: { run: 'echo first >> $W/ledger' }\n  second: { needs: [first], run: 'echo second >> $W/ledger; while [ ! -e $W/go ]; do sleep 0.05; done' }\n";
+
+/// How many processes there read rows for somebody here.
+fn followers(remote: &Remote) -> usize {
+    let home = format!("HOME={}", remote.home().display());
+    let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let reads = |path: &std::path::PathBuf| {
+        let read = |name: &str| {
+            String::from_utf8_lossy(&std::fs::read(path.join(name)).unwrap_or_default()).into_owned()
+        };
+        read("cmdline").contains("\0events\0--rows\0")
+            && read("environ").split('\0').any(|entry| entry == home)
+    };
+    processes.filter(reads).count()
+}
+
+fn begun(remote: &Remote) -> Up {
+    let up = remote.start_up();
+    wait_until("the second task", || remote.world.ledger().len() == 2);
+    up
+}
+
+#[test]
+fn ctrl_c_ends_following_only_and_up_follows_on() {
+    let remote = Remote::with(WAITS);
+    let up = begun(&remote);
+    up.signal_group(Signal::SIGINT);
+    let ran = up.wait().exits(4);
+    assert!(ran.stderr.contains("Following has ended; the run"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("`ilchul --host there down`"), "{}", ran.stderr);
+    wait_until("no reader to be left there", || followers(&remote) == 0);
+    let up = remote.start_up();
+    // Whoever follows reads the journal there.
+    wait_until("following", || followers(&remote) == 1);
+    remote.world.touch("go");
+    let ran = up.wait().exits(0);
+    assert!(ran.stderr.contains("Following the run") && ran.stderr.contains("ok second"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("first  started"), "what is past isn't news: {}", ran.stderr);
+    assert!(!remote.ok(&["events"]).contains("run.resumed"), "the supervisor was disturbed by nobody");
+    assert_eq!(remote.world.ledger(), ["first", "second"]);
+}
+
+#[test]
+fn a_supervisor_that_is_killed_there_is_started_again_and_adopts_what_lives() {
+    let remote = Remote::with(WAITS);
+    let up = begun(&remote);
+    let first = remote.supervisor();
+    end(first);
+    wait_until("another supervisor", || remote.supervisor() != first);
+    remote.world.touch("go");
+    let ran = up.wait().exits(0);
+    assert!(ran.stderr.contains("the supervisor on there is gone"), "{}", ran.stderr);
+    assert_eq!(remote.world.ledger(), ["first", "second"], "no work is done twice");
+}
+
+#[test]
+fn a_supervisor_that_a_person_ends_there_stays_ended() {
+    let remote = Remote::with(WAITS);
+    let up = begun(&remote);
+    remote.run(&["down"]).exits(0);
+    let ran = up.wait().exits(4);
+    assert!(ran.stderr.contains("On there: Interrupted (down)"), "{}", ran.stderr);
+    assert_eq!(remote.world.ledger(), ["first", "second"]);
+}
+
+#[test]
+fn a_link_that_is_cut_is_made_again_and_nothing_is_told_twice() {
+    let mut remote = Remote::with(WAITS);
+    let up = begun(&remote);
+    remote.cut();
+    remote.world.touch("go");
+    // While nobody listens, the run ends there.
+    let home = ilchul::home::Home::at(remote.home().join("ilchul/repo.ilchul"));
+    wait_until("the end of the run there", || {
+        ilchul::journal::lock::held(&home.lock()).is_ok_and(|holder| holder.is_none())
+    });
+    remote.serve();
+    let ran = up.wait().exits(0);
+    assert_eq!(ran.stderr.matches("the link to there broke").count(), 1, "{}", ran.stderr);
+    for line in ["> first  started", "ok first  completed", "> second  started", "ok second  completed"] {
+        assert_eq!(ran.stderr.matches(line).count(), 1, "{line}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_run_under_way_is_left_alone_by_a_detached_up() {
+    let remote = Remote::with(WAITS);
+    remote.run(&["up", "--session", "subprocess", "--detach"]).exits(0);
+    wait_until("the second task", || remote.world.ledger().len() == 2);
+    let held = remote.run(&["up", "--detach"]).exits(5);
+    assert!(held.stderr.contains("has driven the run"), "{}", held.stderr);
+    remote.world.touch("go");
+    remote.run(&["wait"]).exits(0);
+}
+
+#[test]
+fn supervisors_that_die_one_after_the_other_are_an_end_and_no_loop() {
+    let remote = Remote::with(WAITS);
+    let mut up = begun(&remote);
+    let mut last = 0;
+    let mut killed = 0;
+    while !up.has_ended() {
+        if let Some(pid) = remote.holder().filter(|pid| *pid != last) {
+            end(pid);
+            (last, killed) = (pid, killed + 1);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let ran = up.wait().exits(4);
+    assert!(ran.stderr.contains("it died 3 times in a row, and nothing went on"), "{}", ran.stderr);
+    assert_eq!(killed, 4, "the first one, and three that were started for it");
+    // A person goes on with it, and no work was done twice.
+    remote.world.touch("go");
+    remote.up().exits(0);
+    assert_eq!(remote.world.ledger(), ["first", "second"]);
+}

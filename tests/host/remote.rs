@@ -1,0 +1,243 @@
+//! A world with a second machine: an sshd whose sessions have another home.
+//!
+//! The developer's own ssh is never read: `ssh` in the world's `PATH` names one configuration.
+//! It leaves out assertions.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::world::{Ran, Up, World, ran, wait_for, wait_until};
+
+/// A laptop (the world) and a machine that it calls `there`.
+pub struct Remote {
+    pub world: World,
+    sshd: Option<Child>,
+    port: u16,
+    /// What each session there is forced to; the shell where none is.
+    forced: Option<String>,
+}
+
+fn program(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap();
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    folders.map(|folder| folder.join(name)).find(|file| file.is_file()).unwrap()
+}
+
+fn tool(name: &str, text: &str, folder: &Path) {
+    fs::create_dir_all(folder).unwrap();
+    fs::write(folder.join(name), text).unwrap();
+    fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+impl Remote {
+    /// A laptop with this workflow, and a machine with nothing.
+    pub fn with(workflow: &str) -> Self {
+        Self::forced(workflow, None)
+    }
+
+    /// The same, whose sessions are forced to a line that may run `$SSH_ORIGINAL_COMMAND`.
+    pub fn forced(workflow: &str, forced: Option<&str>) -> Self {
+        let world = World::with(workflow);
+        let forced = forced.map(str::to_owned);
+        let mut remote = Self { world, sshd: None, port: 0, forced };
+        remote.keys();
+        remote.serve();
+        let (ssh, config) = (program("ssh"), remote.etc("ssh_config"));
+        let text = format!("#!/bin/sh\nexec {} -F {} \"$@\"\n", ssh.display(), config.display());
+        let tools = remote.world.root().join("sshbin");
+        tool("ssh", &text, &tools);
+        let others: Vec<_> = std::env::split_paths(&remote.world.path).collect();
+        remote.world.path = std::env::join_paths(std::iter::once(tools).chain(others)).unwrap();
+        remote
+    }
+
+    pub fn etc(&self, name: &str) -> PathBuf {
+        self.world.root().join("etc").join(name)
+    }
+
+    /// The home of the machine there.
+    pub fn home(&self) -> PathBuf {
+        self.world.root().join("there")
+    }
+
+    /// The checkout there.
+    pub fn checkout(&self) -> PathBuf {
+        self.home().join("ilchul/repo")
+    }
+
+    fn keys(&self) {
+        for folder in ["etc", "there", "r"] {
+            fs::create_dir_all(self.world.root().join(folder)).unwrap();
+        }
+        for name in ["host", "id"] {
+            let made = Command::new(program("ssh-keygen"))
+                .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+                .arg(self.etc(name))
+                .stdin(Stdio::null())
+                .status();
+            assert!(made.unwrap().success());
+        }
+    }
+
+    /// Starts the sshd on a port that was free a moment ago.
+    pub fn serve(&mut self) {
+        if self.port == 0 {
+            self.port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        }
+        let (port, home) = (self.port, self.home());
+        let forced = self.forced.as_ref().map(|line| format!("ForceCommand {line}\n")).unwrap_or_default();
+        // Where the tests have a cluster, that machine is its login node.
+        let cluster =
+            std::env::var("SLURM_CONF").map(|path| format!("SLURM_CONF={path}")).unwrap_or_default();
+        // The test's own git settings hold there too; of the developer's none.
+        let config = format!(
+            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\n\
+             StrictModes no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\n\
+             SetEnv HOME={} TMUX_TMPDIR={} GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null {cluster}\n{forced}",
+            self.etc("host").display(),
+            self.etc("id.pub").display(),
+            home.display(),
+            home.display(),
+        );
+        fs::write(self.etc("sshd_config"), config).unwrap();
+        let host = fs::read_to_string(self.etc("host.pub")).unwrap();
+        let known = host.split(' ').take(2).collect::<Vec<_>>().join(" ");
+        fs::write(self.etc("known"), format!("[127.0.0.1]:{port} {known}\n")).unwrap();
+        let user = nix::unistd::User::from_uid(nix::unistd::getuid()).unwrap().unwrap().name;
+        let config = format!(
+            "Host there other\n HostName 127.0.0.1\n Port {port}\n User {user}\n IdentityFile {}\n \
+             IdentitiesOnly yes\n UserKnownHostsFile {}\n GlobalKnownHostsFile /dev/null\n",
+            self.etc("id").display(),
+            self.etc("known").display()
+        );
+        fs::write(self.etc("ssh_config"), config).unwrap();
+        let log = fs::File::create(self.etc("sshd.log")).unwrap();
+        let sshd = Command::new(program("sshd"))
+            .args(["-D", "-e", "-f"])
+            .arg(self.etc("sshd_config"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn();
+        self.sshd = Some(sshd.unwrap());
+        wait_until("sshd", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    }
+
+    /// Ends the sshd that listens, and every link that it had.
+    pub fn cut(&mut self) {
+        let mut sshd = self.sshd.take().unwrap();
+        let links = children(sshd.id());
+        sshd.kill().unwrap();
+        sshd.wait().unwrap();
+        links.into_iter().for_each(end);
+    }
+
+    /// The binary on the laptop, with the machine named.
+    pub fn ilchul(&self, args: &[&str]) -> Command {
+        self.on("there", args)
+    }
+
+    pub fn on(&self, host: &str, args: &[&str]) -> Command {
+        let mut command = self.world.ilchul(&[&["--host", host], args].concat());
+        command.env("XDG_RUNTIME_DIR", self.world.root().join("r"));
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> Ran {
+        ran(&self.ilchul(args).output().unwrap())
+    }
+
+    #[track_caller]
+    pub fn ok(&self, args: &[&str]) -> String {
+        self.run(args).exits(0).stdout
+    }
+
+    /// `up` on plain processes there, followed to the end.
+    pub fn up(&self) -> Ran {
+        self.run(&["up", "--session", "subprocess"])
+    }
+
+    pub fn start_up(&self) -> Up {
+        self.world.spawn(self.ilchul(&["up", "--session", "subprocess"]))
+    }
+
+    /// Git in the checkout there.
+    #[track_caller]
+    pub fn git_there(&self, args: &[&str]) -> String {
+        let mut git = self.world.sealed("git");
+        ran(&git.current_dir(self.checkout()).args(args).output().unwrap()).exits(0).stdout
+    }
+
+    /// A commit of one file here.
+    pub fn commit(&self, file: &str, text: &str) {
+        fs::write(self.world.repo().join(file), text).unwrap();
+        self.world.git(&["add", "-A"]);
+        self.world.git(&["-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-q", "-m", "More"]);
+    }
+
+    /// The supervisor's process there, if there is one that drives a run.
+    pub fn holder(&self) -> Option<u32> {
+        let lock = self.home().join("ilchul/repo.ilchul/supervisor.lock");
+        ilchul::journal::lock::held(&lock).ok()??.filter(|holder| !holder.run.is_empty()).map(|one| one.pid)
+    }
+
+    /// The same, once there is one.
+    pub fn supervisor(&self) -> u32 {
+        wait_for("the supervisor there", || self.holder())
+    }
+
+    /// Ends the master of the laptop's link, if there is one.
+    pub fn end_master(&self) {
+        let _ = self
+            .world
+            .sealed("ssh")
+            .args([
+                "-o",
+                &format!("ControlPath={}/r/ilchul/%C", self.world.root().display()),
+                "-O",
+                "exit",
+                "there",
+            ])
+            .stderr(Stdio::null())
+            .status();
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        self.end_master();
+        if self.sshd.is_some() {
+            self.cut();
+        }
+    }
+}
+
+/// Ends one process as nobody can prepare for.
+pub fn end(pid: u32) {
+    let pid = i32::try_from(pid).unwrap();
+    assert!(pid > 1);
+    // It may have ended by itself.
+    let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+}
+
+/// The processes that sshd runs for links: what it forked, and what that forked while it was still sshd.
+fn children(of: u32) -> Vec<u32> {
+    let mut found = vec![of];
+    let mut at = 0;
+    while at < found.len() {
+        let path = format!("/proc/{0}/task/{0}/children", found[at]);
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let is_sshd = |pid: &u32| {
+            fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim().starts_with("sshd"))
+        };
+        found.extend(text.split_whitespace().filter_map(|pid| pid.parse().ok()).filter(is_sshd));
+        at += 1;
+    }
+    found.split_off(1)
+}

@@ -1,0 +1,159 @@
+//! What goes to the other machine, and what is refused there.
+
+use std::fs;
+use std::process::Command;
+
+use crate::remote::Remote;
+use crate::world::World;
+
+const ONE: &str = "tasks: { a: { run: 'true' } }\n";
+
+fn refuses(remote: &Remote, why: &str) {
+    let ran = remote.run(&["up", "--session", "subprocess", "--new"]).exits(1);
+    assert!(ran.stderr.contains(why), "{why}: {}", ran.stderr);
+}
+
+#[test]
+fn commits_go_along_under_their_branch_and_a_run_starts_from_them() {
+    let remote = Remote::with("tasks: { a: { run: 'test -e more' } }\n");
+    remote.up().exits(3);
+    assert_eq!(remote.git_there(&["branch", "--show-current"]), "main\n");
+    remote.commit("more", "x");
+    remote.run(&["up", "--session", "subprocess", "--new"]).exits(0);
+    assert_eq!(remote.git_there(&["rev-parse", "HEAD"]).trim(), remote.world.head());
+    assert_eq!(remote.git_there(&["status", "--porcelain"]), "");
+    // Another branch, and no branch at all.
+    remote.world.git(&["checkout", "-q", "-b", "side", "HEAD~1"]);
+    remote.run(&["up", "--session", "subprocess", "--new"]).exits(3);
+    assert_eq!(remote.git_there(&["branch", "--show-current"]), "side\n");
+    remote.world.git(&["checkout", "-q", "--detach", "main"]);
+    remote.run(&["up", "--session", "subprocess", "--new"]).exits(0);
+    assert_eq!(remote.git_there(&["rev-parse", "HEAD"]).trim(), remote.world.head());
+}
+
+#[test]
+fn s1_no_hook_of_the_repository_runs_on_either_machine() {
+    let remote = Remote::with(ONE);
+    remote.up().exits(0);
+    let names = [
+        "pre-push",
+        "post-checkout",
+        "post-merge",
+        "pre-receive",
+        "post-receive",
+        "update",
+        "push-to-checkout",
+        "reference-transaction",
+        "post-index-change",
+    ];
+    for hooks in [remote.world.repo().join(".git/hooks"), remote.checkout().join(".git/hooks")] {
+        fs::create_dir_all(&hooks).unwrap();
+        for name in names {
+            let hook = hooks.join(name);
+            fs::write(&hook, format!("#!/bin/sh\necho {name} >> {}/ledger\n", remote.world.root().display()))
+                .unwrap();
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            fs::set_permissions(hook, mode).unwrap();
+        }
+    }
+    remote.world.git(&[
+        "-c",
+        "core.hooksPath=/dev/null",
+        "-c",
+        "user.name=t",
+        "-c",
+        "user.email=t@localhost",
+        "commit",
+        "-q",
+        "--allow-empty",
+        "-m",
+        "More",
+    ]);
+    let before = remote.world.ledger().len();
+    let ran = remote.run(&["up", "--session", "subprocess", "--new"]).exits(0);
+    assert!(ran.stderr.contains("are fetched to"), "{}", ran.stderr);
+    assert_eq!(remote.git_there(&["rev-parse", "HEAD"]).trim(), remote.world.head());
+    assert_eq!(&remote.world.ledger()[before..], [""; 0]);
+}
+
+#[test]
+fn a_workflow_that_is_not_committed_is_refused_before_anything_is_sent() {
+    let remote = Remote::with(ONE);
+    fs::write(remote.world.repo().join("ilchul.yaml"), "version: 1\ntasks: { b: { run: 'true' } }\n")
+        .unwrap();
+    refuses(&remote, "it has changes that aren't committed");
+    fs::write(remote.world.repo().join("new.yaml"), "version: 1\ntasks: { b: { run: 'true' } }\n").unwrap();
+    let ran = remote.run(&["up", "new.yaml"]).exits(1);
+    assert!(ran.stderr.contains("it isn't committed"), "{}", ran.stderr);
+    let outside = remote.world.root().join("x.yaml");
+    fs::write(&outside, "version: 1\ntasks: { b: { run: 'true' } }\n").unwrap();
+    let ran = remote.run(&["up", outside.to_str().unwrap()]).exits(1);
+    assert!(ran.stderr.contains("it isn't in this repository"), "{}", ran.stderr);
+    assert!(!remote.checkout().exists());
+}
+
+#[test]
+fn a_named_workflow_is_found_from_any_folder_and_other_changes_stay_here() {
+    let remote = Remote::with(ONE);
+    fs::create_dir(remote.world.repo().join("flows")).unwrap();
+    remote.commit("flows/x.yaml", "version: 1\ntasks: { only: { run: 'test ! -e left' } }\n");
+    fs::write(remote.world.repo().join("left"), "").unwrap();
+    let mut command = remote.ilchul(&["up", "x.yaml", "--session", "subprocess"]);
+    let ran = crate::world::ran(&command.current_dir(remote.world.repo().join("flows")).output().unwrap());
+    let ran = ran.exits(0);
+    assert!(ran.stderr.contains("Not sent, because uncommitted: left."), "{}", ran.stderr);
+    assert!(ran.stderr.contains("of flows/x.yaml on there"), "{}", ran.stderr);
+}
+
+#[test]
+fn changes_there_and_commits_that_are_not_here_are_refused_and_kept() {
+    let remote = Remote::with(ONE);
+    remote.up().exits(0);
+    fs::write(remote.checkout().join("README"), "changed there\n").unwrap();
+    refuses(&remote, "it has changes: README");
+    assert_eq!(fs::read_to_string(remote.checkout().join("README")).unwrap(), "changed there\n");
+    remote.git_there(&["-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-qam", "There"]);
+    let there = remote.git_there(&["rev-parse", "HEAD"]);
+    remote.commit("here", "x");
+    refuses(&remote, "`main` has commits there that aren't part of it");
+    assert_eq!(remote.git_there(&["rev-parse", "HEAD"]), there);
+}
+
+#[test]
+fn another_repository_of_the_same_name_is_kept_out() {
+    let remote = Remote::with(ONE);
+    remote.up().exits(0);
+    let head = remote.git_there(&["rev-parse", "HEAD"]);
+    let other = World::with("tasks: { b: { run: 'true' } }\n");
+    let mut command = remote.ilchul(&["up"]);
+    let ran = crate::world::ran(&command.current_dir(other.repo()).output().unwrap()).exits(1);
+    assert!(ran.stderr.contains("it was made for"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("--host there:FOLDER"), "{}", ran.stderr);
+    assert_eq!(remote.git_there(&["rev-parse", "HEAD"]), head);
+    // A folder of its own is the way out.
+    let mut command = remote.on("there:work/b", &["up", "--session", "subprocess"]);
+    crate::world::ran(&command.current_dir(other.repo()).output().unwrap()).exits(0);
+    // What is no repository isn't made one.
+    fs::create_dir_all(remote.home().join("full")).unwrap();
+    fs::write(remote.home().join("full/x"), "").unwrap();
+    let ran = crate::world::ran(&remote.on("there:full", &["up"]).output().unwrap()).exits(1);
+    assert!(ran.stderr.contains("it isn't empty, and no repository"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_clone_that_the_user_made_there_is_used_as_it_is() {
+    let remote = Remote::with(ONE);
+    let clone = remote.home().join("mine");
+    let mut git = Command::new("git");
+    git.args(["clone", "-q"]).arg(remote.world.repo()).arg(&clone);
+    assert!(git.status().unwrap().success());
+    remote.commit("later", "x");
+    let up = ["up", "--session", "subprocess"];
+    let ran = crate::world::ran(&remote.on("there:mine", &up).output().unwrap()).exits(0);
+    assert!(ran.stderr.contains("is a repository of its own"), "{}", ran.stderr);
+    assert!(!clone.join("later").exists());
+    // And from anywhere, without a repository here.
+    let mut command = remote.on("there:mine", &["status"]);
+    let ran = crate::world::ran(&command.current_dir(remote.world.root()).output().unwrap()).exits(0);
+    assert!(ran.stdout.contains("completed"), "{}", ran.stdout);
+}
