@@ -780,7 +780,8 @@ fn work_is_told_to_end_before_its_wall_time_and_why_is_told_once() {
 
 #[test]
 fn a_warning_of_the_host_that_comes_first_is_its_wall_time_too() {
-    for (announced, reason) in [(true, WALL_TIME), (false, "its shim was told to end (SIGTERM)")] {
+    for (announced, reason) in [(true, WALL_TIME), (false, "its job was told to end from outside (SIGTERM)")]
+    {
         let mut stage = walled(1_000, 100);
         stage.assign(&["sh", "-c", "trap 'exit 4' TERM; echo > on; sleep 600 & wait"], json!({}));
         stage.file("on");
