@@ -109,7 +109,7 @@ impl Supervisor {
     }
 
     /// Whether a worker on another host was heard of a moment ago. A controller that forgot its
-    /// job proves nothing against that.
+    /// job, or can't reach the node, proves nothing against that.
     fn is_heard_of(&self, id: &str) -> bool {
         let limit = self.engine.state().workflow().heartbeat.unhealthy_after;
         let beats =
@@ -124,8 +124,9 @@ impl Supervisor {
         let (exit, detail) = match &observed.state {
             State::Queued(_) | State::Live(_) | State::Unknown(_) => return None,
             State::Stuck(why) => return Some(format!("it will never start: {why}")),
+            // A controller that misses the node, or forgot the job, isn't believed against its beats.
+            State::Ended(None) | State::Absent if self.is_heard_of(id) => return None,
             State::Ended(exit) => (*exit, "its session has ended, and no end was recorded"),
-            State::Absent if self.is_heard_of(id) => return None,
             State::Absent => (None, "its session is gone"),
         };
         let said = observed.note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();

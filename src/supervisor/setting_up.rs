@@ -2,6 +2,7 @@
 //!
 //! It leaves out running any of it, and what was approved.
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -42,18 +43,21 @@ pub(super) fn set_up(
     if let Some(setup) = &job.setup {
         copy(world, job, (repository, setup), tree)?;
     }
-    let checkout = repository.filling(workspace).map_err(|error| of_workspace(&error))?.map(of_fill);
+    let fill = if is_deferred(world, job) { repository.filling(workspace) } else { Ok(None) };
+    let checkout = fill.map_err(|error| of_workspace(&error))?.map(of_fill);
     let lines = job.setup.as_ref().map(|setup| setup.run.clone()).unwrap_or_default();
     if lines.is_empty() && checkout.is_none() {
         return Ok(());
     }
     let setup = job.setup.as_ref();
+    // May be secret, and git needs none of it.
+    let env = if lines.is_empty() { BTreeMap::new() } else { job.extras.clone() };
     let spec = SetupSpec {
         checkout,
         commands: lines,
         timeout_ms: millis(setup.map(|setup| setup.timeout).unwrap_or_default()),
         grace_ms: millis(setup.map(|setup| setup.grace).unwrap_or_default()),
-        env: job.extras.clone(),
+        env,
         log: world.home.setup_log(&world.run, &job.worker),
         log_cap: SETUP_LOG_CAP,
         // The terminal of a program that speaks for itself is captured into the worker's log.

@@ -48,17 +48,27 @@ fn ctrl_c_ends_following_only_and_up_follows_on() {
     assert_eq!(remote.world.ledger(), ["first", "second"]);
 }
 
-#[test]
-fn a_supervisor_that_is_killed_there_is_started_again_and_adopts_what_lives() {
+/// The supervisor there is ended by a signal while somebody follows, and the run goes on.
+fn survives(signal: Signal) {
     let remote = Remote::with(WAITS);
     let up = begun(&remote);
     let first = remote.supervisor();
-    end(first);
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(i32::try_from(first).unwrap()), signal).unwrap();
     wait_until("another supervisor", || remote.supervisor() != first);
     remote.world.touch("go");
     let ran = up.wait().exits(0);
     assert!(ran.stderr.contains("the supervisor on there is gone"), "{}", ran.stderr);
     assert_eq!(remote.world.ledger(), ["first", "second"], "no work is done twice");
+}
+
+#[test]
+fn a_supervisor_that_is_killed_there_is_started_again_and_adopts_what_lives() {
+    survives(Signal::SIGKILL);
+}
+
+#[test]
+fn a_supervisor_that_a_site_asks_to_end_is_started_again_too() {
+    survives(Signal::SIGTERM);
 }
 
 #[test]
@@ -88,6 +98,20 @@ fn a_link_that_is_cut_is_made_again_and_nothing_is_told_twice() {
     for line in ["> first  started", "ok first  completed", "> second  started", "ok second  completed"] {
         assert_eq!(ran.stderr.matches(line).count(), 1, "{line}: {}", ran.stderr);
     }
+}
+
+#[test]
+fn branches_come_back_by_the_next_up_where_nobody_followed_to_the_end() {
+    let remote = Remote::with(WAITS);
+    remote.world.touch("go");
+    remote.run(&["up", "--session", "subprocess", "--detach"]).exits(0);
+    remote.run(&["wait"]).exits(0);
+    let there = ["for-each-ref", "--format=%(refname)", "refs/remotes/there/"];
+    assert_eq!(remote.world.git(&there), "");
+    let ran = remote.up().exits(0);
+    assert!(ran.stderr.contains("The branches of 2 workers are fetched to"), "{}", ran.stderr);
+    assert_eq!(remote.world.git(&there).lines().count(), 2);
+    assert!(!remote.up().exits(0).stderr.contains("fetched"));
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn a_cluster_is_driven_from_a_laptop_by_its_login_node() {
         let ran = remote.run(&["attach", "a", "--print"]);
         (ran.code == 0).then_some(ran.stdout)
     });
-    assert!(way.starts_with("srun --jobid="), "{way}");
+    assert!(way.starts_with("srun ") && way.contains("--jobid=") && way.contains("--overlap"), "{way}");
     wait_until("the supervisor there", || remote.supervisor() > 1);
     remote.world.touch("go");
     let ran = crate::common::ended(up).exits(0);

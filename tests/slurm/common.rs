@@ -53,10 +53,15 @@ impl Site {
         self.world.spawn(self.ilchul(&["up", "--session", "slurm"]))
     }
 
+    /// Where the session of a worker is written down.
+    pub fn session_folder(&self, worker: &str) -> std::path::PathBuf {
+        let run = self.world.run_id().unwrap();
+        self.world.home().run(&run).join(format!("slurm/ilchul.{run}.{worker}"))
+    }
+
     /// The node and job of a worker that runs.
     pub fn claim(&self, worker: &str) -> (String, String) {
-        let run = self.world.run_id().unwrap();
-        let path = self.world.home().run(&run).join(format!("slurm/ilchul.{run}.{worker}/claim"));
+        let path = self.session_folder(worker).join("claim");
         let text = until("the claim", || std::fs::read_to_string(&path).ok());
         let value = |name: &str| {
             let found = text.lines().find_map(|line| line.strip_prefix(&format!("{name}=")));
@@ -111,6 +116,20 @@ pub fn controller() -> nix::unistd::Pid {
     let pid = text.trim().parse().unwrap();
     assert!(pid > 1);
     nix::unistd::Pid::from_raw(pid)
+}
+
+/// All processes that a job started, by what Slurm gave them along.
+pub fn processes_of(job: &str) -> Vec<nix::unistd::Pid> {
+    let given = format!("SLURM_JOB_ID={job}");
+    let is_of_it = |pid: &i32| {
+        let bytes = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        bytes.split(|byte| *byte == 0).any(|one| one == given.as_bytes())
+    };
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let found: Vec<_> = pids.filter(is_of_it).map(nix::unistd::Pid::from_raw).collect();
+    assert!(!found.is_empty() && found.iter().all(|pid| pid.as_raw() > 1), "job {job}");
+    found
 }
 
 /// The first `Some` of `look`, within [`LONG`].

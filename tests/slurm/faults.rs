@@ -4,7 +4,9 @@
 
 use nix::sys::signal::{Signal, kill};
 
-use crate::common::{Site, cluster, controller, ended, forgotten_but_beating, node_aborted, slurm, until};
+use crate::common::{
+    Site, cluster, controller, ended, forgotten_but_beating, node_aborted, processes_of, slurm, until,
+};
 use crate::world::wait_until;
 
 /// The first attempt says where it is and waits; a later one ends at once. With its own words on
@@ -13,19 +15,28 @@ const TWICE: &str = "limits: { workers: 2, grace: 2s }\ntasks:\n  a:\n    retrie
 
 #[test]
 fn l7_a_node_that_hangs_costs_an_attempt_and_its_late_writer_changes_nothing() {
-    let site = Site::with(TWICE);
+    let site =
+        Site::with(&format!("heartbeat: {{ every: 1s, unhealthy_after: 5s, lost_after: 60s }}\n{TWICE}"));
     let up = site.start_up();
     wait_until("the work", || site.world.ledger().len() == 1);
     site.world.await_task("a", "in_progress");
-    let (node, _) = site.claim("a.1");
+    let (node, job) = site.claim("a.1");
+    // Cut off whole: Slurm misses the node, and nothing that the job writes arrives.
     cluster(&["hang", &node]);
-    // The controller misses the node; the job's processes live on all the while.
+    let frozen = processes_of(&job);
+    frozen.iter().for_each(|pid| kill(*pid, Signal::SIGSTOP).unwrap());
     ended(up).exits(0);
     let state = site.world.state();
     assert_eq!(state.tasks[0].attempt, 2);
     let tasks = site.run(&["status", "--json"]).stdout;
-    // What the first attempt still had to say was said under a dead token.
+    // Back again, and its file system hasn't heard yet that it is to stop: what the first attempt
+    // still has to say is said under a dead token.
+    let stop = site.session_folder("a.1").join("stop");
+    std::fs::rename(&stop, stop.with_extension("unseen")).unwrap();
     site.world.touch("go");
+    for pid in &frozen {
+        let _ = kill(*pid, Signal::SIGCONT);
+    }
     let exit = site.world.mail("a.1").join("exit.json");
     until("the late writer's word", || exit.exists().then_some(()));
     let again = site.run(&["status", "--json"]).stdout;
@@ -36,6 +47,24 @@ fn l7_a_node_that_hangs_costs_an_attempt_and_its_late_writer_changes_nothing() {
     assert_eq!(strip(&again), strip(&tasks));
     site.up().exits(0);
     assert_eq!(site.world.ledger(), ["1", "2"]);
+}
+
+#[test]
+fn l10_a_node_that_slurm_misses_ends_no_worker_that_beats() {
+    let site = Site::with(TWICE);
+    let up = site.start_up();
+    wait_until("the work", || site.world.ledger().len() == 1);
+    site.world.await_task("a", "in_progress");
+    let (node, _) = site.claim("a.1");
+    cluster(&["hang", &node]);
+    until("Slurm to give it up", || site.jobs("NODE_FAIL").pop());
+    // Longer than its word is held back for the files' sake.
+    let began = std::time::Instant::now();
+    until("some looks", || (began.elapsed().as_secs() >= 8).then_some(()));
+    site.world.touch("go");
+    ended(up).exits(0);
+    assert_eq!(site.world.ledger(), ["1"]);
+    assert_eq!(site.world.state().tasks[0].attempt, 1);
 }
 
 #[test]

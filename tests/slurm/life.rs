@@ -107,6 +107,15 @@ fn what_a_worker_commits_after_it_was_told_of_its_wall_time_is_kept() {
 }
 
 #[test]
+fn the_probe_of_doctor_runs_on_a_node_what_a_worker_needs() {
+    let site = Site::with("tasks: { a: { run: 'true' } }");
+    let told = site.run(&["doctor", "--session", "slurm", "--json"]).stdout;
+    let words = "a job saw this folder, ran this program from it, and has git and tmux, ";
+    assert!(told.contains(words), "{told}");
+    assert_eq!(site.run(&["runs", "--json"]).stdout.matches("\"id\"").count(), 0);
+}
+
+#[test]
 fn j6_a_supervisor_that_was_killed_adopts_its_jobs_and_repeats_nothing() {
     let site = Site::with(
         "limits: { workers: 2 }\ntasks:\n  a: { run: 'echo a >> $W/ledger; while ! test -e $W/go; do sleep 0.1; done' }\n  b: { run: 'echo b >> $W/ledger; exit 7', evidence: [ { exit: 7 } ] }\n  c: { needs: [a, b], run: 'echo c >> $W/ledger' }",

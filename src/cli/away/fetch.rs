@@ -14,6 +14,18 @@ use crate::host::{Input, word};
 /// How long they may travel.
 const LIMIT: Duration = Duration::from_secs(3600);
 
+/// Fetches those of the latest run there, unless they are here.
+pub(super) fn of_latest(link: &Link, root: &Path) {
+    let Ok(runs) = link.ilchul(&["runs".into(), "--json".into()], LIMIT) else { return };
+    let runs: serde_json::Value = serde_json::from_slice(&runs.stdout).unwrap_or_default();
+    let last = runs["data"].as_array().and_then(|runs| runs.last()?["id"].as_str());
+    let Some(run) = last else { return };
+    let here = git::line(root, &["for-each-ref", "--count=1", &below(&link.target.name, run)]);
+    if here.is_ok_and(|found| found.is_some_and(|found| found.is_empty())) {
+        branches(link, root, run);
+    }
+}
+
 /// Fetches them, and says so in a line. A run that can't be fetched is no worse for it.
 pub(super) fn branches(link: &Link, root: &Path, run: &str) {
     let name = &link.target.name;

@@ -4,15 +4,12 @@
 //! started again, and adopts. It leaves out deciding anything about the run.
 
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader, Read};
 use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
 use std::time::{Duration, Instant};
-
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::super::error::CliError;
 use super::super::exit_code::Exit;
@@ -21,6 +18,7 @@ use super::super::progress::Progress;
 use super::super::record;
 use super::enter::{self, Entry, How};
 use super::link::Link;
+use super::listen::{Said, hear, read};
 use super::rows::Word;
 use super::{pass, place, stream};
 use crate::engine::Engine;
@@ -42,8 +40,6 @@ const DEATHS: u32 = 3;
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// How long a supervisor there may take to begin.
 const START: Duration = Duration::from_secs(120);
-/// The longest line: a thousand rows.
-const LINE_MAX: u64 = 256 << 20;
 
 /// A run that is followed.
 pub(super) struct Follow<'l> {
@@ -60,6 +56,8 @@ pub(super) struct Follow<'l> {
     pending: Vec<Recorded>,
     unheld: Option<Instant>,
     deaths: u32,
+    /// What one said that didn't begin.
+    last_words: String,
     stopped: Arc<AtomicBool>,
 }
 
@@ -96,6 +94,7 @@ impl<'l> Follow<'l> {
             pending,
             unheld: None,
             deaths: 0,
+            last_words: String::new(),
             stopped,
         })
     }
@@ -300,7 +299,8 @@ impl<'l> Follow<'l> {
         if self.deaths > DEATHS {
             self.progress.done();
             let message = format!(
-                "keep a supervisor on `{name}`: it died {DEATHS} times in a row, and nothing went on"
+                "keep a supervisor on `{name}`: it died {DEATHS} times in a row, and nothing went on{}",
+                if self.last_words.is_empty() { String::new() } else { format!(" ({})", self.last_words) }
             );
             return Err(CliError::new("host_supervisor", message).exit(Exit::Interrupted).hint(
                 "Its last words are in `supervisor.log` of the home there; ask the site what it ends on login nodes.",
@@ -316,10 +316,15 @@ impl<'l> Follow<'l> {
         if [Exit::Done, Exit::Failed, Exit::Held].iter().any(|exit| exit.code() == ran.code) {
             return Ok(None);
         }
+        let known = [Exit::Interrupted, Exit::Journal].into_iter().find(|exit| exit.code() == ran.code);
+        let Some(exit) = known else {
+            // It may have been refused, or killed while it began: the next look counts it.
+            self.last_words = ran.words();
+            return Ok(None);
+        };
         self.progress.done();
         output::talk_raw(&String::from_utf8_lossy(&ran.stderr));
-        let known = [Exit::Interrupted, Exit::Journal].into_iter().find(|exit| exit.code() == ran.code);
-        Ok(Some(known.unwrap_or(Exit::Wrong)))
+        Ok(Some(exit))
     }
 
     /// The run is over: its record.
@@ -371,66 +376,4 @@ fn begun(state: &RunState, name: &str) -> String {
         state.tasks.len() - state.open_count,
         state.tasks.len()
     )
-}
-
-/// What came beside the words.
-#[derive(Default)]
-struct Said {
-    word: Option<String>,
-    err: Vec<u8>,
-}
-
-/// Reads the child's lines on threads of their own.
-fn read(child: &mut Child) -> (Receiver<Said>, Receiver<String>) {
-    let (lines, received) = sync_channel(16);
-    let (said, heard) = sync_channel(1);
-    let (out, err) = (child.stdout.take(), child.stderr.take());
-    let errors = thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = err.map(|err| err.take(64 << 10).read_to_end(&mut bytes));
-        bytes
-    });
-    thread::spawn(move || {
-        let mut past = Past::default();
-        let mut out = BufReader::new(
-            out.map(|out| Box::new(out) as Box<dyn Read + Send>).unwrap_or(Box::new(std::io::empty())),
-        );
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            match out.by_ref().take(LINE_MAX).read_until(b'\n', &mut line) {
-                Ok(1..) => {}
-                Ok(0) | Err(_) => break,
-            }
-            let ours = past.feed(&line);
-            // Half a line is the end of a link that broke.
-            if ours.ends_with(b"\n") && lines.send(String::from_utf8_lossy(ours).into_owned()).is_err() {
-                break;
-            }
-        }
-        let word = past.said().map(str::to_owned);
-        // First what it was, then that it is over: whoever waits for the lines reads both.
-        let _ = said.send(Said { word, err: errors.join().unwrap_or_default() });
-        drop(lines);
-    });
-    (heard, received)
-}
-
-/// Sets the flag at the first signal that asks for an end.
-fn hear(stopped: &Arc<AtomicBool>) -> std::io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()];
-    for kind in kinds {
-        let _inside = runtime.enter();
-        let (mut source, stopped) = (signal(kind)?, stopped.clone());
-        runtime.spawn(async move {
-            while source.recv().await.is_some() {
-                stopped.store(true, Ordering::Relaxed);
-            }
-        });
-    }
-    thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || runtime.block_on(std::future::pending::<()>()))?;
-    Ok(())
 }

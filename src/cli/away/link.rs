@@ -161,21 +161,18 @@ impl Link {
     /// The error for a machine that isn't reached, or a link that broke.
     pub(super) fn failed(&self, error: &HostError) -> CliError {
         let (name, destination) = (&self.target.name, &self.target.destination);
-        let (code, hint) = match error {
-            HostError::Start(_) => ("host", "Install ssh (the package `openssh-client`).".to_owned()),
-            HostError::Late(_) => ("host", format!("Try `ssh {destination} true`; the machine may hang.")),
-            HostError::Lost(_) => ("host_lost", "What runs there goes on. Try again.".to_owned()),
-            HostError::Words => ("host", "Say less on the command line.".to_owned()),
-            HostError::Unreached(trouble, _) => ("host", self.hint(*trouble)),
-        };
-        let message = match error {
-            HostError::Start(error) => format!("reach `{name}`: `ssh` can't be started: {error}"),
-            HostError::Lost(_) => format!("keep the link to `{name}`: {error}"),
-            HostError::Late(_) | HostError::Words | HostError::Unreached(..) => {
-                format!("reach `{name}`: {error}")
+        let silent = |why: String| CliError::new("host", format!("reach `{name}`: {why}"));
+        match error {
+            HostError::Lost(_) => CliError::new("host_lost", format!("keep the link to `{name}`: {error}"))
+                .hint("What runs there goes on. Try again."),
+            HostError::Start(error) => silent(format!("`ssh` can't be started: {error}"))
+                .hint("Install ssh (the package `openssh-client`)."),
+            HostError::Late(_) => {
+                silent(error.to_string()).hint(format!("Try `ssh {destination} true`; the machine may hang."))
             }
-        };
-        CliError::new(code, message).hint(hint)
+            HostError::Words => silent(error.to_string()).hint("Say less on the command line."),
+            HostError::Unreached(trouble, _) => silent(error.to_string()).hint(self.hint(*trouble)),
+        }
     }
 
     fn hint(&self, trouble: Trouble) -> String {

@@ -9,6 +9,7 @@ mod fetch;
 mod follow;
 mod git;
 mod link;
+mod listen;
 mod pass;
 mod place;
 pub(super) mod rows;

@@ -38,6 +38,11 @@ pub(super) fn run(
     let answered = !started.stdout.is_empty() && !joins;
     if args.detach || answered || (started.code != 0 && !joins) {
         say(&started);
+        let is_over = [Exit::Done, Exit::Failed].iter().any(|exit| exit.code() == started.code);
+        if let (Some(root), true, false) = (&sent.root, answered && is_over, args.detach) {
+            // Nobody may have followed it to its end.
+            fetch::of_latest(link, root);
+        }
         return Ok(started.code);
     }
     if !joins {

@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const FILL: &str = "fill worktree";
+/// The field of a handle whose worktree somebody else fills.
+pub(crate) const DEFERRED: &str = "files";
 
 /// How far a worktree's files are there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +112,9 @@ impl GitWorktree {
     /// # Errors
     /// When entry, record or tree can't be looked at, or don't belong together.
     pub fn filled(&self, handle: &Handle) -> Result<Filled, Error> {
+        if !handle.fields.contains_key(DEFERRED) {
+            return Ok(Filled::Whole);
+        }
         self.bound(handle)?;
         let Some(entry) = self.record_of(&handle.mark)? else { return Err(not_filled(FILL, handle)) };
         let record = entry.record.as_ref().ok_or_else(|| not_filled(FILL, handle))?;

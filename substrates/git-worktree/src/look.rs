@@ -5,6 +5,7 @@
 
 use crate::GitWorktree;
 use crate::admin::{Entry, Files, Record, entry_names, small_file};
+use crate::fill::DEFERRED;
 use ilchul_substrate::{Error, ErrorKind, Facts, Handle, Mark, Observation, State};
 use std::collections::BTreeMap;
 use std::fs;
@@ -41,7 +42,7 @@ impl GitWorktree {
             fields.map(|(name, value)| (name.to_owned(), value)).into();
         if record.files != Files::AtOnce {
             // That it is deferred, and not how far it came: a handle stays as it was on its day.
-            fields.insert("files".to_owned(), "deferred".to_owned());
+            fields.insert(DEFERRED.to_owned(), "deferred".to_owned());
         }
         Handle { mark: mark.clone(), kind: KIND.to_owned(), id: record.path.clone(), fields }
     }

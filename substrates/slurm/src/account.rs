@@ -31,12 +31,15 @@ pub(crate) type Key = (u64, String);
 const SINCE: &str = "now-14days";
 /// The most that one question is about; the rest waits for the next.
 const ASKED_MAX: usize = 1000;
+const NOT_YET: &str = "accounting has no record of it yet";
 const SOON: &str = "accounting wasn't asked about it yet";
 
 /// All that accounting said.
 #[derive(Debug)]
 pub(crate) struct Accounts {
     limit: Duration,
+    /// How long it must go on knowing nothing of a job.
+    lag: Duration,
     kept: Mutex<Kept>,
 }
 
@@ -45,15 +48,19 @@ struct Kept {
     turns: Backoff,
     /// The last answer; an end is final.
     known: BTreeMap<Key, Account>,
+    /// Since when it has known nothing of them: it lags, most of all after it was down.
+    blank_since: BTreeMap<Key, Instant>,
     /// Whom the next question is about as well, whoever asks it.
     wanted: BTreeSet<Key>,
 }
 
 impl Accounts {
-    /// Asks at most once in `interval`, and waits `limit` for an answer.
-    pub(crate) fn new(interval: Duration, limit: Duration) -> Self {
-        let kept = Kept { turns: Backoff::new(interval), known: BTreeMap::new(), wanted: BTreeSet::new() };
-        Self { limit, kept: Mutex::new(kept) }
+    /// Asks at most once in `interval`, waits `limit` for an answer, and believes that there is
+    /// no record after `lag`.
+    pub(crate) fn new(interval: Duration, limit: Duration, lag: Duration) -> Self {
+        let (known, blank_since, wanted) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        let kept = Kept { turns: Backoff::new(interval), known, blank_since, wanted };
+        Self { limit, lag, kept: Mutex::new(kept) }
     }
 
     /// What is known of each of `jobs`, in order; the error says why nothing is.
@@ -73,6 +80,7 @@ impl Accounts {
         let said = |job: &Key| match (kept.known.get(job), &trouble) {
             (Some(over @ Account::Over(_)), _) => Ok(over.clone()),
             (_, Some(why)) => Err(why.clone()),
+            (Some(Account::Nothing), None) if !kept.is_blank(job, self.lag) => Err(NOT_YET.to_owned()),
             (Some(account), None) => Ok(account.clone()),
             (None, None) => Err(SOON.to_owned()),
         };
@@ -81,6 +89,10 @@ impl Accounts {
 }
 
 impl Kept {
+    fn is_blank(&self, job: &Key, lag: Duration) -> bool {
+        self.blank_since.get(job).is_some_and(|since| since.elapsed() >= lag)
+    }
+
     fn ask(&mut self, limit: Duration) -> Result<(), String> {
         // Those of whom nothing is known go first.
         let mut asked: Vec<Key> = self.wanted.iter().cloned().collect();
@@ -99,6 +111,11 @@ impl Kept {
                 for job in asked {
                     let account = read(&answer.out, &job);
                     self.wanted.remove(&job);
+                    if account == Account::Nothing {
+                        self.blank_since.entry(job.clone()).or_insert(asked_at);
+                    } else {
+                        self.blank_since.remove(&job);
+                    }
                     self.known.insert(job, account);
                 }
                 return Ok(());

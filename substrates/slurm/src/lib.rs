@@ -121,7 +121,7 @@ impl Slurm {
             root: root.into(),
             queue: Queue::new(pace.interval, pace.limit),
             turns: Turns::new(pace.submit_every, BURST),
-            accounts: Accounts::new(pace.interval, pace.limit),
+            accounts: Accounts::new(pace.interval, pace.limit, pace.forget),
             pace,
             memories: Memories::default(),
             accounting: OnceLock::new(),
