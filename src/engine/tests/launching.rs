@@ -347,6 +347,7 @@ fn l17_the_silence_of_what_its_host_suspended_isnt_counted_and_it_goes_on() {
     let mut play = Play::new(flow(vec![task("a").timeout(100_000)]));
     play.launch("a.1");
     play.ready("a.1");
+    play.ack("a.1");
     for _ in 0..100 {
         assert_eq!(play.see("a.1", Seen::Suspended), []);
         play.tick(5_000);
