@@ -11,17 +11,37 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
+pub use disk::Disk;
+
+mod disk;
+
 /// The folder beside a checkout in which everything of ilchul's lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home {
     root: PathBuf,
+    /// Said instead of found.
+    disk: Option<Disk>,
 }
 
 impl Home {
     /// The home at `root`; nothing is looked at or made.
     #[must_use]
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), disk: None }
+    }
+
+    /// The same as if it lay on such a file system, whatever it lies on.
+    #[must_use]
+    pub fn on(self, disk: Disk) -> Self {
+        Self { disk: Some(disk), ..self }
+    }
+
+    /// The file system that it lies on, or will lie on.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn disk(&self) -> io::Result<Disk> {
+        self.disk.map_or_else(|| Disk::of(&self.root), Ok)
     }
 
     /// The folder itself.

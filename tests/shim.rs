@@ -764,6 +764,8 @@ fn walled(allowed: u64, ago: u64) -> Stage {
     stage
 }
 
+const JOB_TERMED: &str =
+    "its job was told to end from outside (SIGTERM): by `scancel`, by preemption or by an administrator";
 const WALL_TIME: &str = "wall_time: its wall time is nearly over, so it was told to end";
 
 #[test]
@@ -780,7 +782,7 @@ fn work_is_told_to_end_before_its_wall_time_and_why_is_told_once() {
 
 #[test]
 fn a_warning_of_the_host_that_comes_first_is_its_wall_time_too() {
-    for (announced, reason) in [(true, WALL_TIME), (false, "its shim was told to end (SIGTERM)")] {
+    for (announced, reason) in [(true, WALL_TIME), (false, JOB_TERMED)] {
         let mut stage = walled(1_000, 100);
         stage.assign(&["sh", "-c", "trap 'exit 4' TERM; echo > on; sleep 600 & wait"], json!({}));
         stage.file("on");

@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 use super::error::CliError;
 use super::exit_code::Exit;
 use super::output::Output;
-use super::{Global, choose, place};
+use super::{Global, choose, place, settings};
 use crate::home::Home;
+use crate::workflow::{SessionKind, Workflow};
 
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
@@ -81,6 +82,17 @@ impl Finding {
     }
 }
 
+/// The kind that was named; one that starts nothing here is also looked for where it stands
+/// for good, because nothing else that is looked at tells whether it can be had.
+fn session<'a>(args: &'a DoctorArgs, workflow: Option<&Workflow>) -> Option<&'a str> {
+    let usual = || {
+        let kept = workflow.and_then(|workflow| workflow.session);
+        let kept = kept.or_else(|| settings::load().ok()?.session);
+        kept.filter(|kind| *kind == SessionKind::Slurm).map(SessionKind::word)
+    };
+    args.session.as_deref().or_else(usual)
+}
+
 /// Runs it.
 ///
 /// # Errors
@@ -89,17 +101,22 @@ pub fn run(global: &Global, args: &DoctorArgs, output: Output) -> Result<Exit, C
     let mut findings = vec![host::git()];
     let place = place::find(global.home.as_deref());
     findings.push(repository::kind(place.as_ref()));
-    findings.extend(host::session(args.session.as_deref()));
+    let workflow = place.as_ref().ok().and_then(repository::workflow);
+    let session = session(args, workflow.as_ref());
+    let is_cluster = session == Some(SessionKind::Slurm.word());
+    findings.extend(host::session(session, workflow.as_ref()));
     findings.extend(host::inotify());
     match &place {
         Ok(place) => {
-            findings.extend(home::all(&place.home));
+            findings.extend(home::all(&place.home, is_cluster));
             findings.push(repository::remnants(place));
             findings.push(repository::locks(place));
-            findings.extend(repository::setup(place));
+            findings.extend(workflow.iter().filter_map(|workflow| repository::setup(place, workflow)));
         }
         // A home that was named can be looked at without a repository.
-        Err(_) => findings.extend(global.home.iter().flat_map(|home| home::all(&Home::at(home)))),
+        Err(_) => {
+            findings.extend(global.home.iter().flat_map(|home| home::all(&Home::at(home), is_cluster)));
+        }
     }
     findings.extend(agents::all(place.as_ref().ok()));
     output.result(

@@ -70,6 +70,7 @@ mod status;
 mod status_line;
 mod submit;
 mod submit_line;
+mod surroundings;
 mod tmux_snippet;
 mod trace;
 mod unrecorded;

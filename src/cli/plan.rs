@@ -17,7 +17,7 @@ use super::exit_code::Exit;
 use super::output::Output;
 use super::place::{self, Place, Run};
 use super::workflow_file::{self, File};
-use super::{Global, adopt, agent_look, prompts, setup_plan, start, submit_line, up};
+use super::{Global, adopt, agent_look, prompts, setup_plan, start, submit_line, surroundings, up};
 use crate::home::Home;
 use crate::journal::{Journal, JournalError};
 use crate::render::words;
@@ -60,6 +60,8 @@ struct Plan<'a> {
     setup: Option<setup_plan::Outlook>,
     /// A clause for each agent, and what people are told of it.
     agents: agent_look::Found,
+    /// What jobs won't have of these surroundings.
+    lacking: Vec<String>,
     /// What agents would be told, where that was asked for.
     prompts: Option<Vec<prompts::Prompt>>,
     /// The last run, where the file has been edited since, and what that means for it.
@@ -82,6 +84,7 @@ pub fn run(global: &Global, args: &PlanArgs, output: Output) -> Result<Exit, Cli
     let agents = agent_look::found(&mut settled, chosen.kind)?;
     let plan = Plan {
         agents,
+        lacking: surroundings::look(workflow, chosen.kind)?,
         prompts: args.prompts.then(|| prompts::all(&settled)),
         name: path.display().to_string(),
         base: (start::resolve(&place, workflow)?, start::base_name(workflow)),
@@ -186,6 +189,9 @@ impl Plan<'_> {
         }
         let _ = writeln!(text, "Sessions  {} ({})", self.session.kind.word(), self.session.why);
         let _ = writeln!(text, "Workers   {} at once", self.workers);
+        for line in &self.lacking {
+            let _ = writeln!(text, "Lacking   {line}");
+        }
         for line in &self.agents.lines {
             let _ = writeln!(text, "Agent     {line}");
         }
@@ -197,10 +203,8 @@ impl Plan<'_> {
         for (index, layer) in self.layers.iter().enumerate() {
             let _ = writeln!(text, "\nStep {}", index + 1);
             for (task, commit) in layer {
-                task_text(&mut text, task, commit.as_deref());
-                if let Some(words) = self.submits(task) {
-                    let _ = writeln!(text, "    submit: {}", submit_line::text(&words));
-                }
+                let submits = |task: &Task, id: &str| self.submits(task, id);
+                task_text(&mut text, (task, commit.as_deref()), &submits);
             }
         }
         text.extend(self.prompts.iter().map(|all| prompts::text(all)));
@@ -220,8 +224,9 @@ impl Plan<'_> {
     }
 
     /// The line that would submit a task's job, where jobs are submitted.
-    fn submits(&self, task: &Task) -> Option<Vec<String>> {
-        submit_line::of(&Home::at(self.home), &self.file.loaded.workflow, self.session.kind, task)
+    fn submits(&self, task: &Task, id: &str) -> Option<Vec<String>> {
+        let kind = self.session.kind;
+        submit_line::of(&Home::at(self.home), &self.file.loaded.workflow, kind, (task, id))
     }
 
     /// For scripts: the same, with whole commits and times in milliseconds.
@@ -232,7 +237,7 @@ impl Plan<'_> {
             .flat_map(|(index, layer)| {
                 layer.iter().map(move |(task, commit)| {
                     let mut value = task_json(index + 1, task, commit);
-                    value["submit"] = json!(self.submits(task));
+                    value["submit"] = json!(self.submits(task, &task.id));
                     value
                 })
             })
@@ -247,6 +252,7 @@ impl Plan<'_> {
                 "notice": self.session.line(),
             },
             "workers": self.workers,
+            "lacking": self.lacking,
             "agents": self.agents.json,
             "prompts": self.prompts.as_ref().map(|all| prompts::json(all)),
             "limits": describe::bounds_json(&workflow.limits),
@@ -261,8 +267,11 @@ impl Plan<'_> {
     }
 }
 
+/// The words that submit a task's job under an id, where one is submitted.
+type Submits<'a> = &'a dyn Fn(&Task, &str) -> Option<Vec<String>>;
+
 /// One task for people. What is the default goes without saying, but for time and attempts.
-fn task_text(text: &mut String, task: &Task, commit: Option<&str>) {
+fn task_text(text: &mut String, (task, commit): (&Task, Option<&str>), submits: Submits<'_>) {
     let _ = writeln!(text, "  {}: {}", task.id, describe::what(task));
     if !task.needs.is_empty() {
         let _ = writeln!(text, "    needs: {}", describe::needs(task));
@@ -274,16 +283,16 @@ fn task_text(text: &mut String, task: &Task, commit: Option<&str>) {
     for branch in describe::branches(task) {
         let _ = writeln!(text, "    branch: {branch}");
     }
-    body_text(text, task, (&task.id, 4));
+    body_text(text, task, (&task.id, 4), submits);
 }
 
 /// What a task must show and how often it may be tried; of a control task, what it makes.
-fn body_text(text: &mut String, task: &Task, (id, indent): (&str, usize)) {
+fn body_text(text: &mut String, task: &Task, (id, indent): (&str, usize), submits: Submits<'_>) {
     let made = crate::workflow::made(task);
     for part in &made {
         let _ = writeln!(text, "{:indent$}makes: {}", "", describe::made(part, id));
         let _ = writeln!(text, "{:indent$}  {}", "", describe::what(part.body));
-        body_text(text, part.body, (&part.any(id), indent + 2));
+        body_text(text, part.body, (&part.any(id), indent + 2), submits);
     }
     if !made.is_empty() {
         return;
@@ -303,6 +312,9 @@ fn body_text(text: &mut String, task: &Task, (id, indent): (&str, usize)) {
     let plural = if attempts == 1 { "" } else { "s" };
     let timeout = describe::duration(task.timeout);
     let _ = writeln!(text, "{:indent$}{attempts} attempt{plural}, {timeout} each", "");
+    if let Some(words) = submits(task, id) {
+        let _ = writeln!(text, "{:indent$}submit: {}", "", submit_line::text(&words));
+    }
 }
 
 /// One task for scripts. A need without a policy of its own carries the task's.

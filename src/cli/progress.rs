@@ -178,6 +178,7 @@ impl Listener for Progress {
                 bytes >> 20
             ),
             Note::Polling(why) => format!("watching by polling: {why}"),
+            Note::Unsettled(worker, why) => format!("{worker} isn't judged yet: {why}"),
             Note::ProbeFailed(why) => {
                 format!("the workers' sessions can't be looked at: {why}; nothing is concluded from that")
             }

@@ -8,6 +8,7 @@ use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use clap::Args;
+use ilchul_substrate::Mark as SessionMark;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::Global;
@@ -20,12 +21,13 @@ use crate::engine::view::{RunView, TaskView, WorkerView};
 use crate::engine::worker_table::WorkerPhase;
 use crate::journal::{Journal, JournalError, Mark, Recorded, lock};
 use crate::protocol::{self, Heartbeat};
-use crate::render::Beside;
 use crate::render::table::Screen;
+use crate::render::{Beside, Host};
 use crate::supervisor::SupervisorError;
 use crate::supervisor::clock::wall_ms;
 use crate::supervisor::close;
 use crate::supervisor::fold::{self, Folded, Proof};
+use crate::workflow::SessionKind;
 
 /// Most edits between a mistaken name and the one that is offered.
 const EDITS: usize = 3;
@@ -191,7 +193,18 @@ impl Read {
             }
         }
         let scratch = Some(self.place.home.run(run).join("scratch"));
-        Beside { beats, scratch, gone: self.gone(), closes: BTreeMap::new() }
+        let shown = self.view.workers.iter().filter(|worker| all || worker.phase.is_live());
+        let hosts = shown.filter_map(|worker| Some((worker.id.clone(), self.host(worker)?))).collect();
+        Beside { beats, scratch, gone: self.gone(), closes: BTreeMap::new(), hosts }
+    }
+
+    /// Where a cluster runs a worker, or ran it: its job said so in its own folder.
+    #[must_use]
+    pub fn host(&self, worker: &WorkerView) -> Option<Host> {
+        worker.session.as_ref().filter(|place| place.kind == SessionKind::Slurm.word())?;
+        let mark = SessionMark::new(&self.view.id, &worker.task, worker.attempt).ok()?;
+        let folder = self.place.home.run(&self.view.id).join("slurm").join(mark.to_string());
+        Some(Host { node: ilchul_slurm::node(&folder)?, folder })
     }
 
     /// The workers whose worktree is gone, and what to type to have it back: a look at each.

@@ -11,6 +11,7 @@ pub fn words(resumed: &Resumed) -> (&'static str, String) {
     let task = resumed.worker.rsplit_once('.').map_or("TASK", |(task, _)| task);
     let (mark, found) = match &resumed.fate {
         Fate::Adopted => (">", "adopted: it lives and goes on undisturbed".to_owned()),
+        Fate::Queued(why) => (">", format!("adopted: it waits for its turn in the cluster's queue ({why})")),
         Fate::Ending => (">", "told to end before: it is being ended".to_owned()),
         Fate::Settled(exit) => (">", format!("settled: it ended while nobody supervised ({})", exit.words())),
         Fate::Gone(detail) => ("!", format!("gone: {detail}")),
@@ -38,7 +39,7 @@ pub fn words(resumed: &Resumed) -> (&'static str, String) {
 pub fn tally(resumed: &[Resumed]) -> String {
     let count = |fits: &dyn Fn(&Resumed) -> bool| resumed.iter().filter(|one| fits(one)).count();
     let parts = [
-        (count(&|one| one.fate == Fate::Adopted), "adopted"),
+        (count(&|one| matches!(one.fate, Fate::Adopted | Fate::Queued(_))), "adopted"),
         (count(&|one| one.fate == Fate::Ending), "being ended"),
         (count(&|one| matches!(one.fate, Fate::Settled(_))), "settled"),
         (count(&|one| matches!(one.fate, Fate::Gone(_))), "gone"),

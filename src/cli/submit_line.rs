@@ -12,17 +12,30 @@ use crate::workflow::{SessionKind, Task, Workflow};
 /// Stands for a run's id until there is one: a mark is made of real ids.
 const RUN: &str = "run";
 
+/// Stands for the id of one that is made.
+const MADE: &str = "made";
+
 /// The words of the line; none where no job is submitted for `task`.
 #[must_use]
-pub fn of(home: &Home, workflow: &Workflow, kind: SessionKind, task: &Task) -> Option<Vec<String>> {
+pub fn of(
+    home: &Home,
+    workflow: &Workflow,
+    kind: SessionKind,
+    (task, id): (&Task, &str),
+) -> Option<Vec<String>> {
     if kind != SessionKind::Slurm || task.kind.is_control() {
         return None;
     }
-    let mark = Mark::new(RUN, &task.id, 1).ok()?;
-    let folder = home.run("<run>").join("slurm").join(format!("ilchul.<run>.{}.1", task.id));
+    // What is made for each element has an id that isn't known yet.
+    let (mark, own) = match Mark::new(RUN, id, 1) {
+        Ok(mark) => (mark, id),
+        Err(_) => (Mark::new(RUN, MADE, 1).ok()?, MADE),
+    };
+    let folder = home.run("<run>").join("slurm").join(format!("ilchul.<run>.{id}.1"));
     let words = ilchul_slurm::line(&mark, "<nonce>", &folder, &request::of_task(workflow, task));
-    let own = format!("ilchul.{RUN}.");
-    let shown = words.iter().map(|word| word.to_string_lossy().replace(&own, "ilchul.<run>."));
+    let own = format!("ilchul.{RUN}.{own}.");
+    let named = format!("ilchul.<run>.{id}.");
+    let shown = words.iter().map(|word| word.to_string_lossy().replace(&own, &named));
     Some(shown.collect())
 }
 
@@ -41,7 +54,7 @@ mod tests {
         let text = "version: 1\nslurm: { partition: main, time: 1h }\ntasks: { a: { run: x, slurm: { cpus: 4 } }, b: { approve: { message: y } } }\n";
         let workflow = crate::workflow::load("x.yaml", text.as_bytes()).unwrap().workflow;
         let home = Home::at("/h");
-        let line = of(&home, &workflow, SessionKind::Slurm, &workflow.tasks[0]).unwrap();
+        let line = of(&home, &workflow, SessionKind::Slurm, (&workflow.tasks[0], "a")).unwrap();
         for word in [
             "--job-name=ilchul.<run>.a.1",
             "--no-requeue",
@@ -52,7 +65,9 @@ mod tests {
             assert!(line.iter().any(|one| one == word), "{word} in {line:?}");
         }
         assert!(super::text(&line).starts_with("sbatch --parsable "));
-        assert_eq!(of(&home, &workflow, SessionKind::Tmux, &workflow.tasks[0]), None);
-        assert_eq!(of(&home, &workflow, SessionKind::Slurm, &workflow.tasks[1]), None);
+        let made = of(&home, &workflow, SessionKind::Slurm, (&workflow.tasks[0], "m-m<k>")).unwrap();
+        assert!(made.iter().any(|one| one == "--job-name=ilchul.<run>.m-m<k>.1"), "{made:?}");
+        assert_eq!(of(&home, &workflow, SessionKind::Tmux, (&workflow.tasks[0], "a")), None);
+        assert_eq!(of(&home, &workflow, SessionKind::Slurm, (&workflow.tasks[1], "b")), None);
     }
 }

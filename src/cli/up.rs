@@ -15,7 +15,9 @@ use super::output::{self, Output};
 use super::place::{self, Place, Run};
 use super::progress::Progress;
 use super::workflow_file::{self, File};
-use super::{Global, adopt, agent_look, choose, detach, drive, metrics, record, settings, start};
+use super::{
+    Global, adopt, agent_look, choose, detach, drive, metrics, record, settings, start, surroundings,
+};
 use crate::engine::Engine;
 use crate::engine::state::{RunPhase, RunState};
 use crate::journal::Journal;
@@ -120,12 +122,13 @@ pub fn run(global: &Global, args: &UpArgs, output: Output) -> Result<Exit, CliEr
             let File { loaded, bytes, digest } = file;
             let mut workflow = loaded.workflow;
             let degraded = agent_look::settle(&mut workflow, chosen.kind)?;
+            let lacking = surroundings::look(&workflow, chosen.kind)?;
             let started = start::plan(&place, (workflow, digest), (identity, chosen.kind), args)?;
             if let (Some(because), Told::Text) = (chosen.line(), args.output) {
                 output::talk(&because);
             }
             if args.output == Told::Text {
-                degraded.iter().for_each(|line| output::talk(line));
+                degraded.iter().chain(&lacking).for_each(|line| output::talk(line));
             }
             if args.detach {
                 // What can't be had is refused here, and not in a log.

@@ -25,7 +25,10 @@ pub struct WhyArgs {
 pub fn run(global: &Global, args: &WhyArgs, output: Output) -> Result<Exit, CliError> {
     let read = Read::open(global, &args.of)?;
     let task = read.task(&args.task)?;
-    let beside = read.beside(false);
+    let mut beside = read.beside(false);
+    // Also of one that has ended: where it ran is what is asked first.
+    let worker = task.worker.as_deref().and_then(|worker| read.view.worker(worker));
+    beside.hosts.extend(worker.and_then(|worker| Some((worker.id.clone(), read.host(worker)?))));
     let why = Why::new((&read.view, read.held), task, &beside, args.of.run.is_some());
     output.result(|| why.json(), || why.text(read::screen(output)));
     Ok(Exit::Done)

@@ -86,7 +86,12 @@ pub enum Seen {
         reason: String,
     },
     /// Its host runs it.
-    Begun,
+    Begun {
+        /// What is still to come, in the host's words; empty where that is only its readiness.
+        reason: String,
+    },
+    /// Its host has stopped it for a while, so that its silence says nothing.
+    Suspended,
     /// It wrote `ready.json`.
     Ready {
         /// What it echoed.

@@ -221,6 +221,9 @@ impl Engine {
     fn feel(&mut self, now: Now, input: &Input) -> bool {
         match input {
             Input::Blind => self.pulses.renew_all(now.stamp.moment),
+            Input::Worker { worker, seen: Seen::Suspended } => {
+                self.pulses.renew(worker, now.stamp.moment);
+            }
             Input::Worker { worker, seen: Seen::Beat(beat) } => {
                 let known = self.state.workers.get(worker);
                 let fenced = known.is_some_and(|known| {

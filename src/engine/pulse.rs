@@ -29,6 +29,10 @@ pub struct Pulse {
 }
 
 impl Pulse {
+    fn renew(&mut self, now: Moment) {
+        (self.seen, self.since, self.regained, self.progressed) = (now, now, Some(now), now);
+    }
+
     fn new(now: Moment) -> Self {
         let (seq, regained) = (None, None);
         Self { seen: now, since: now, regained, seq, progress: 0, progressed: now, complained: false }
@@ -60,11 +64,13 @@ impl Pulses {
 
     /// Gives everybody a whole fresh grace: we couldn't look for a while.
     pub fn renew_all(&mut self, now: Moment) {
-        for pulse in self.0.values_mut() {
-            pulse.seen = now;
-            pulse.since = now;
-            pulse.regained = Some(now);
-            pulse.progressed = now;
+        self.0.values_mut().for_each(|pulse| pulse.renew(now));
+    }
+
+    /// The same for one, who couldn't say anything.
+    pub fn renew(&mut self, worker: &str, now: Moment) {
+        if let Some(pulse) = self.0.get_mut(worker) {
+            pulse.renew(now);
         }
     }
 

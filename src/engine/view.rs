@@ -346,7 +346,7 @@ fn waits_for(state: &RunState, index: usize, says: Option<&Verdict>) -> Vec<Stri
             waits.map(|says| says.reason().to_owned()).into_iter().collect()
         }
         TaskPhase::Claimed => {
-            vec![queued(state, index).unwrap_or_else(|| "its worker's readiness".to_owned())]
+            vec![queued(state, index).unwrap_or_else(|| readiness(state, index))]
         }
         TaskPhase::Verifying => {
             let person = asked(state, index).map(|(_, message)| format!("a person's approval: {message}"));
@@ -376,6 +376,15 @@ fn waits_for(state: &RunState, index: usize, says: Option<&Verdict>) -> Vec<Stri
 fn queued(state: &RunState, index: usize) -> Option<String> {
     let (_, worker) = state.current_worker(index).filter(|(_, worker)| worker.queued)?;
     Some(format!("its turn in the cluster's queue ({})", worker.reason.trim_start_matches("queued: ")))
+}
+
+/// Readiness, and what the host said of it.
+fn readiness(state: &RunState, index: usize) -> String {
+    let reason = state.current_worker(index).map(|(_, worker)| worker.reason.as_str());
+    match reason.filter(|reason| reason.starts_with("starting ")) {
+        Some(reason) => format!("its worker's readiness ({reason})"),
+        None => "its worker's readiness".to_owned(),
+    }
 }
 
 fn worker_view(id: String, task: String, worker: WorkerState) -> WorkerView {

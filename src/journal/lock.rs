@@ -2,6 +2,12 @@
 //!
 //! An open-file-description lock: the kernel drops it when its holder dies, no child
 //! inherits it, and others can see that it is held without taking it for a moment.
+//!
+//! On a network file system it is the server's: NFS, GPFS and CephFS keep it between hosts, and
+//! so do Lustre mounted with `flock` and BeeGFS with `tuneUseGlobalFileLocks`. A mount that keeps
+//! locks to itself (`local_lock`, `localflock`, BeeGFS as it comes) holds it on one host alone,
+//! which nobody can see from here; SQLite's own locks are of the same kind, and the journal's
+//! chain of digests then finds the second writer.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};

@@ -59,7 +59,7 @@ impl Journal {
         }
         let mut connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         tidy_on_close(&connection, found == 0)?;
-        set_up(&connection, found == 0)?;
+        set_up(&connection, home, found == 0)?;
         migrate(&mut connection, &path, (found, schema::VERSION), &migrations())?;
         Self::over(connection, home, None)
     }
@@ -75,8 +75,7 @@ impl Journal {
             Standing::Nothing | Standing::Empty => return Err(JournalError::Missing { path }),
             Standing::File => {}
         }
-        let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        let found = judge(&connection, home)?;
+        let (connection, found) = reader(home, &path)?;
         if found == 0 {
             return Err(JournalError::Missing { path });
         }
@@ -84,13 +83,14 @@ impl Journal {
     }
 
     fn over(connection: Connection, home: &Home, newer: Option<u32>) -> Result<Self, JournalError> {
+        let has_log = has_log(&connection)?;
         let on_disk = OnDisk::now(home.journal())?;
         connection.set_prepared_statement_cache_capacity(16);
         let last_seq: i64 = connection
             .query_row("SELECT coalesce(max(seq), 0) FROM events", [], |row| row.get(0))
             .map_err(|source| damage_or("read", source))?;
         let last_seq = u64::try_from(last_seq).unwrap_or_default();
-        Ok(Self { connection, on_disk, last_seq, digests: BTreeMap::new(), newer })
+        Ok(Self { connection, on_disk, last_seq, digests: BTreeMap::new(), newer, has_log })
     }
 }
 
@@ -142,16 +142,36 @@ fn has_past(home: &Home) -> Result<bool, JournalError> {
 
 /// The schema of a journal of ours; 0 where nothing was made in it yet.
 fn inspect(home: &Home, path: &Path) -> Result<u32, JournalError> {
-    let reader = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    match judge(&reader, home) {
-        // Where a rollback journal is kept, the one of a crash must be rolled back first.
+    reader(home, path).map(|(_, found)| found)
+}
+
+/// A handle that reads a journal of ours, and its schema; 0 where nothing was made in it yet.
+///
+/// Where a rollback journal is kept, that of a crash must be rolled back before anything is
+/// read, now or while this reader goes on: a handle that can't write never could. So it may,
+/// and no statement of its own does.
+fn reader(home: &Home, path: &Path) -> Result<(Connection, u32), JournalError> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    match judge(&connection, home) {
+        Ok(found) if has_log(&connection)? => return Ok((connection, found)),
+        Ok(_) => {}
         Err(JournalError::Store { source, .. })
-            if source.sqlite_error_code() == Some(rusqlite::ErrorCode::ReadOnly) =>
-        {
-            judge(&connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?, home)
-        }
-        judged => judged,
+            if source.sqlite_error_code() == Some(rusqlite::ErrorCode::ReadOnly) => {}
+        Err(error) => return Err(error),
     }
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    tidy_on_close(&connection, false)?;
+    connection.pragma_update(None, "query_only", true).map_err(|source| damage_or("open", source))?;
+    let found = judge(&connection, home)?;
+    Ok((connection, found))
+}
+
+/// Whether it is kept with a write-ahead log.
+fn has_log(connection: &Connection) -> Result<bool, JournalError> {
+    let mode: String = connection
+        .pragma_query_value(None, "journal_mode", |row| row.get(0))
+        .map_err(|source| damage_or("open", source))?;
+    Ok(mode.eq_ignore_ascii_case("wal"))
 }
 
 fn judge(connection: &Connection, home: &Home) -> Result<u32, JournalError> {
@@ -231,15 +251,14 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, JournalError> {
     Ok(connection)
 }
 
-fn set_up(connection: &Connection, made: bool) -> Result<(), JournalError> {
+fn set_up(connection: &Connection, home: &Home, made: bool) -> Result<(), JournalError> {
     let fail = |source| damage_or("open", source);
     if made {
         connection.pragma_update(None, "application_id", APPLICATION).map_err(fail)?;
     }
-    // WAL needs shared memory between processes: where it can't be had (a network file
-    // system) SQLite answers with another mode, and every commit is still synced.
-    let _mode: String =
-        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(fail)?;
+    let shared =
+        home.disk().map_err(|source| io("look at the file system of", home.root(), source))?.may_be_shared();
+    keep_in(connection, if shared { "TRUNCATE" } else { "WAL" }).map_err(fail)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(fail)?;
     connection.pragma_update(None, "wal_autocheckpoint", 4000).map_err(fail)?;
     // A log that a long reader made grow is cut back once that reader has gone.
@@ -247,6 +266,25 @@ fn set_up(connection: &Connection, made: bool) -> Result<(), JournalError> {
         .pragma_update_and_check(None, "journal_size_limit", 16 * 1024 * 1024, |row| row.get(0))
         .map_err(fail)?;
     Ok(())
+}
+
+/// How rows are kept. A write-ahead log has an index in memory that all its processes share, and
+/// SQLite doesn't notice that another host can't: `status` on a second login node would read, or
+/// fold back, what isn't there. A rollback journal needs locks and synced files alone, both of
+/// which such file systems have; and cut to nothing it needs no folder synced, as a file that is
+/// removed does.
+///
+/// One is made into the other only by who has it alone: SQLite asks for the lock that no reader
+/// or writer, on any host, leaves to it. Until it gets that, it stays what it is.
+fn keep_in(connection: &Connection, mode: &str) -> rusqlite::Result<()> {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
+    connection.busy_timeout(Duration::ZERO)?;
+    let changed = connection.pragma_update_and_check(None, "journal_mode", mode, |_| Ok(()));
+    connection.busy_timeout(BUSY)?;
+    match changed {
+        Err(error) if matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked)) => Ok(()),
+        changed => changed,
+    }
 }
 
 fn lost(home: &Home, what: &'static str) -> JournalError {

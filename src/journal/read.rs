@@ -10,6 +10,9 @@ use super::record::{ROOT, Row};
 use super::store::damage_or;
 use super::{Journal, JournalError, Recorded};
 
+/// How many rows are held in memory where a reader keeps writers waiting.
+const AT_ONCE: usize = 256;
+
 /// A place in a run's rows: the last sequence number that was read, and its row's digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
@@ -119,16 +122,34 @@ impl Journal {
                  WHERE run = ? AND seq > ? AND seq <= ? ORDER BY seq",
             )
             .map_err(fail)?;
-        let after = self.first_seq(run)?.saturating_sub(1).max(i64::try_from(from.seq).unwrap_or(i64::MAX));
-        let mut rows = select.query(params![run, after, until]).map_err(fail)?;
+        let mut after =
+            self.first_seq(run)?.saturating_sub(1).max(i64::try_from(from.seq).unwrap_or(i64::MAX));
         let mut last = from;
-        while let Some(row) = rows.next().map_err(fail)? {
-            let row = borrowed(row).map_err(fail)?;
+        let mut take = |row: &Row<'_>| {
             row.check_root(run, last == Mark::ROOT)?;
-            visit(&row, &last.digest)?;
+            visit(row, &last.digest)?;
             last = Mark { seq: u64::try_from(row.seq).unwrap_or_default(), digest: row.digest };
+            Ok::<(), E>(())
+        };
+        if self.has_log {
+            let mut rows = select.query(params![run, after, until]).map_err(fail)?;
+            while let Some(row) = rows.next().map_err(fail)? {
+                take(&borrowed(row).map_err(fail)?)?;
+            }
+            return Ok(last);
         }
-        Ok(last)
+        // Nobody can write while a statement reads, and whoever visits may wait for a pager.
+        loop {
+            let mut rows = select.query(params![run, after, until]).map_err(fail)?;
+            let mut some = Vec::new();
+            while let (true, Some(row)) = (some.len() < AT_ONCE, rows.next().map_err(fail)?) {
+                some.push(borrowed(row).map_err(fail)?.into_owned());
+            }
+            drop(rows);
+            let Some(end) = some.last() else { return Ok(last) };
+            after = end.seq;
+            some.iter().try_for_each(&mut take)?;
+        }
     }
 
     /// Where a run's rows begin; 0 for one that the list of runs doesn't have.

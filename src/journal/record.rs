@@ -58,6 +58,12 @@ impl Row<'_> {
         Ok(row)
     }
 
+    /// The same, as long as it is wanted.
+    pub(super) fn into_owned(self) -> Row<'static> {
+        let (kind, data) = (self.kind.into_owned().into(), self.data.into_owned().into());
+        Row { seq: self.seq, moment: self.moment, wall_ms: self.wall_ms, kind, data, digest: self.digest }
+    }
+
     /// SHA-256 over the previous digest and every field, each with its length.
     pub(super) fn chained(&self, run: &str, previous: &[u8; 32]) -> [u8; 32] {
         let mut hash = Sha256::new();

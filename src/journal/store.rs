@@ -22,6 +22,8 @@ pub struct Journal {
     pub(super) digests: BTreeMap<String, [u8; 32]>,
     /// Its schema, where that is one of a later ilchul; such a journal is never written.
     pub(super) newer: Option<u32>,
+    /// Whether readers and writers go on beside each other.
+    pub(super) has_log: bool,
 }
 
 /// One run, as the journal lists it.

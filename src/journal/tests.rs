@@ -1,11 +1,14 @@
 //! The journal as its laws see it, on a real file.
 
+use std::cell::Cell;
+
 use super::*;
 use crate::engine::event::{Event, Ignored};
 use crate::engine::moment::{Moment, Stamp};
-use crate::home::Home;
+use crate::home::{Disk, Home};
 
 mod opening;
+mod shared;
 mod trouble;
 
 fn event(detail: &str) -> Event {
@@ -16,10 +19,15 @@ fn at(moment: u64) -> Stamp {
     Stamp { moment: Moment(moment), wall_ms: 1_700_000_000_000 }
 }
 
+thread_local! {
+    /// Whether homes of this test lie, as far as anybody can see, on a file system of several hosts.
+    static IS_SHARED: Cell<bool> = const { Cell::new(false) };
+}
+
 fn home() -> (tempfile::TempDir, Home) {
     let dir = tempfile::tempdir().unwrap();
     let home = Home::at(dir.path().join("home"));
-    (dir, home)
+    (dir, if IS_SHARED.get() { home.on(Disk::Network("nfs")) } else { home })
 }
 
 #[test]

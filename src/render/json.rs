@@ -107,6 +107,7 @@ fn verdict(checked: &Checked) -> Value {
 pub fn worker(worker: &WorkerView, beside: &Beside) -> Value {
     // Two keys whether or not there is a session yet, so that no reader has to look for them.
     let session = worker.session.as_ref();
+    let host = beside.hosts.get(&worker.id);
     json!({
         "id": worker.id,
         "task": worker.task,
@@ -116,6 +117,8 @@ pub fn worker(worker: &WorkerView, beside: &Beside) -> Value {
         "restore": beside.gone.get(&worker.id).map(Vec::as_slice).unwrap_or_default(),
         "close": beside.closes.get(&worker.id).map(super::close::json),
         "session": {"kind": session.map(|place| &place.kind), "id": session.map(|place| &place.id)},
+        "node": host.map(|host| &host.node),
+        "job_folder": host.map(|host| super::shown(&host.folder)),
         "tree": beside.tree(worker),
         "branch": branch(worker),
         "pid": worker.pid,
@@ -138,7 +141,7 @@ mod tests {
         {"base":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","ended_at":null,"halted":null,"id":"20231114-221320-ab12","started_at":"2023-11-14T22:13:20Z","state":"running","workflow":"nightly"}
         {"attempt":1,"conditions":[],"evidence":[{"kind":"exit","reason":"exit code 0","verdict":"verified"},{"kind":"artifact","reason":"a regular file","verdict":"verified"}],"head":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","id":"build","kind":"run","parent":null,"question":null,"reason":"verified: 2 items verified","since":"2023-11-14T22:13:30Z","state":"completed","until":null,"worker":"build.1"}
         {"attempt":0,"conditions":[],"evidence":[],"head":null,"id":"pack","kind":"run","parent":null,"question":null,"reason":"waits: task `fix`, which is in_progress","since":"2023-11-14T22:13:30Z","state":"pending","until":null,"worker":null}
-        {"attempt":1,"branch":"ilchul/r1/build.1","close":null,"id":"build.1","last_heartbeat_at":"2023-11-14T22:13:50Z","pid":41,"reason":"retained: its work is over, its tree and session are kept","restore":[],"session":{"id":"%3","kind":"tmux"},"state":"completed-retained","task":"build","tree":"/h/t/build.1"}
+        {"attempt":1,"branch":"ilchul/r1/build.1","close":null,"id":"build.1","job_folder":null,"last_heartbeat_at":"2023-11-14T22:13:50Z","node":null,"pid":41,"reason":"retained: its work is over, its tree and session are kept","restore":[],"session":{"id":"%3","kind":"tmux"},"state":"completed-retained","task":"build","tree":"/h/t/build.1"}
         {"attempts":{"left":5,"reserved":0,"total":10,"used":5},"tasks":null,"tokens":null,"usd":null,"wall":null,"workers":{"left":2,"reserved":0,"total":4,"used":2}}
         "#);
     }

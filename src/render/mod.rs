@@ -50,6 +50,17 @@ pub struct Beside {
     pub gone: BTreeMap<String, Vec<String>>,
     /// The close verdicts, where they were asked for.
     pub closes: BTreeMap<String, Close>,
+    /// Where a cluster runs a worker, or ran it, as far as it has begun.
+    pub hosts: BTreeMap<String, Host>,
+}
+
+/// A worker's place on a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// The node.
+    pub node: String,
+    /// The folder with the files of its job.
+    pub folder: PathBuf,
 }
 
 impl Beside {

@@ -10,7 +10,7 @@ use super::words::{
     ago, count, line, list, reason, respond, run_state, sentence, span, stopped, task_reason, time, up,
 };
 use super::wrap::wrapped;
-use super::{Beside, control, drift, restore};
+use super::{Beside, Host, control, drift, restore};
 use crate::engine::task_table::TaskPhase;
 use crate::engine::view::{Gated, RunView, TaskView, WorkerView};
 
@@ -97,6 +97,12 @@ impl<'v> Why<'v> {
         if let Some(worker) = self.worker() {
             text.push_str(&drift::text(&worker.id, &worker.drift));
         }
+        if let Some((job, host)) = self.host() {
+            let (node, folder) = (line(&host.node), line(&super::shown(&host.folder)));
+            text.push_str(&format!(
+                "Its worker is job {job} on {node}; what Slurm wrote: {folder}/slurm.log\n"
+            ));
+        }
         text.push_str(&self.links(screen));
         let (what, at) = self.observed();
         text.push_str(&format!("Known from {what}, {}.\n", ago(screen.now_ms, at)));
@@ -160,6 +166,7 @@ impl<'v> Why<'v> {
             "observed": {"by": what, "at": time(at)},
             "change": way.change,
             "next": way.next,
+            "job": self.host().map(|(job, host)| json!({"id": job, "node": host.node, "folder": super::shown(&host.folder)})),
             "drift": self.worker().map(|worker| drift::json(&worker.drift)),
             "restore": self.gone().map(|(_, commands)| commands).unwrap_or_default(),
         })
@@ -168,6 +175,12 @@ impl<'v> Why<'v> {
     /// The task's last worker.
     fn worker(&self) -> Option<&WorkerView> {
         self.view.worker(self.task().worker.as_deref()?)
+    }
+
+    /// The job of the task's last worker, and where it runs or ran.
+    fn host(&self) -> Option<(&str, &Host)> {
+        let worker = self.worker()?;
+        Some((worker.session.as_ref()?.id.as_str(), self.beside.hosts.get(&worker.id)?))
     }
 
     /// The task's last worker, where its worktree is gone, and how to have that back.
@@ -218,7 +231,7 @@ impl<'v> Why<'v> {
                 self.one(list(&root.waits_for), "workers")
             }
             TaskPhase::Claimed => {
-                self.one("its worker's readiness, or the end of the time for it", "workers")
+                self.one(format!("{}, or the end of the time for it", list(&root.waits_for)), "workers")
             }
             TaskPhase::InProgress if self.is_lost() => Way {
                 change: "a heartbeat of its worker, or your decision".to_owned(),

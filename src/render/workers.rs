@@ -25,6 +25,11 @@ pub fn text(view: &RunView, beside: &Beside, screen: Screen) -> String {
         text.push('\n');
         text.push_str(&trees);
     }
+    let folder = beside.hosts.values().next().and_then(|host| host.folder.parent());
+    if let Some(folder) = folder {
+        let folder = line(&super::shown(folder));
+        text.push_str(&format!("\n`ilchul logs TASK` shows what a worker wrote; what Slurm and its job wrote is in\n{folder}/ilchul.{}.TASK.ATTEMPT/slurm.log\n", view.id));
+    }
     if !beside.closes.is_empty() {
         text.push('\n');
         text.push_str(&close::table(&beside.closes, screen));
@@ -66,7 +71,11 @@ fn trees(view: &RunView, beside: &Beside, screen: Screen) -> String {
 }
 
 fn row(worker: &WorkerView, beside: &Beside, screen: Screen) -> Vec<String> {
-    let session = worker.session.as_ref().map(|place| format!("{} {}", line(&place.kind), line(&place.id)));
+    let node = beside.hosts.get(&worker.id).map(|host| format!(" on {}", line(&host.node)));
+    let session = worker
+        .session
+        .as_ref()
+        .map(|place| format!("{} {}{}", line(&place.kind), line(&place.id), node.unwrap_or_default()));
     vec![
         worker.id.clone(),
         worker.phase.word().to_owned(),
@@ -93,6 +102,23 @@ fn tone(worker: &WorkerView) -> Tone {
 mod tests {
     use super::super::sample;
     use super::*;
+
+    #[test]
+    fn a_clusters_worker_is_shown_with_its_job_its_node_and_where_the_jobs_words_are() {
+        let (mut view, mut beside) = (sample::view(), sample::beside());
+        view.workers[1].session = Some(sample::place("slurm", "4711", &[]));
+        let folder = std::path::PathBuf::from("/h/runs/r/slurm/ilchul.r.fix.1");
+        beside.hosts.insert("fix.1".to_owned(), super::super::Host { node: "n7".to_owned(), folder });
+        let shown = text(&view, &beside, sample::screen());
+        assert!(shown.contains("slurm 4711 on n7"), "{shown}");
+        assert!(shown.contains("/h/runs/r/slurm/ilchul."), "{shown}");
+        let json = super::super::json::worker(&view.workers[1], &beside);
+        assert_eq!((&json["session"]["id"], &json["node"]), (&"4711".into(), &"n7".into()));
+        let why = super::super::why::Why::new((&view, true), view.task("fix").unwrap(), &beside, false);
+        let said = why.text(Screen { width: None, ..sample::screen() });
+        assert!(said.contains("Its worker is job 4711 on n7; what Slurm wrote: /h/runs/r/slurm/"), "{said}");
+        assert_eq!(why.json()["job"]["node"], "n7");
+    }
 
     #[test]
     fn a_worker_is_shown_with_its_session_its_tree_and_its_last_sign_of_life() {

@@ -104,6 +104,10 @@ pub(super) struct Attempt<'a, 'b> {
     verdict: Option<Verdict>,
 }
 
+/// An order of ilchul's own comes as a file first, and the wall time is announced: it is neither.
+const JOB_TERMED: &str =
+    "its job was told to end from outside (SIGTERM): by `scancel`, by preemption or by an administrator";
+
 impl<'a, 'b> Attempt<'a, 'b> {
     pub(super) fn new(
         session: &'a Session,
@@ -258,8 +262,12 @@ impl<'a, 'b> Attempt<'a, 'b> {
         match signal {
             Signal::SIGTERM => {
                 let now = clock::now();
-                let announced = self.session.wall.is_announced();
-                let why = if announced { WALL_TIME } else { "its shim was told to end (SIGTERM)" };
+                let wall = &self.session.wall;
+                let why = match (wall.is_announced(), wall.is_of_a_job()) {
+                    (true, _) => WALL_TIME,
+                    (false, true) => JOB_TERMED,
+                    (false, false) => "its shim was told to end (SIGTERM)",
+                };
                 self.end(why, self.grace, now);
             }
             Signal::SIGWINCH => self.relay.resize(),

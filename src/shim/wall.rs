@@ -47,6 +47,11 @@ impl Wall {
         self.at.is_some_and(|at| now >= at)
     }
 
+    /// Whether its host is a cluster's job, which others than we may end.
+    pub(super) fn is_of_a_job(&self) -> bool {
+        self.sign.is_some()
+    }
+
     /// Whether an order to end that came now is the host's, because its time is nearly over.
     pub(super) fn is_announced(&self) -> bool {
         self.sign.as_ref().is_some_and(|sign| sign.symlink_metadata().is_ok())

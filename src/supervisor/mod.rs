@@ -84,6 +84,8 @@ pub enum Note {
     Polling(String),
     /// The substrate couldn't be asked. The reason.
     ProbeFailed(String),
+    /// What the host says of a worker settles nothing yet. The worker, and what it says.
+    Unsettled(String, String),
     /// The journal's log has grown to so many bytes: somebody reads it without an end.
     LogGrows(u64),
 }
@@ -104,6 +106,8 @@ pub struct Resumed {
 pub enum Fate {
     /// Alive: it goes on undisturbed.
     Adopted,
+    /// In its host's queue, which says why: it waits there undisturbed.
+    Queued(String),
     /// Alive, and told to end before: it still is.
     Ending,
     /// It ended, and left how.

@@ -2,7 +2,7 @@
 //!
 //! A failed look proves nothing (law L9). It leaves out what follows from an answer.
 
-use ilchul_substrate::{Exit, Handle, Observation, State, Urgency};
+use ilchul_substrate::{Exit, Facts, Handle, Observation, State, Urgency};
 
 use super::mailbox::Mailbox;
 use super::run::{Message, Probed, Supervisor};
@@ -14,6 +14,15 @@ use crate::engine::effect::Effect;
 use crate::engine::evidence::ChildExit;
 use crate::engine::input::Seen;
 use crate::workflow::TaskKind;
+
+/// That it runs and hasn't begun its own part, where its host says so.
+fn starts(facts: &Facts) -> String {
+    let note = |name: &str| facts.notes.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
+    match (note("starts"), note("node")) {
+        (Some(_), Some(node)) => format!("starting on {node}"),
+        (Some(_) | None, _) => String::new(),
+    }
+}
 
 impl Supervisor {
     /// Starts a look, unless one is under way.
@@ -51,8 +60,13 @@ impl Supervisor {
         self.probing = false;
         let mut trouble = None;
         for (whose, observed) in observations {
-            if let State::Unknown(why) = &observed.state {
-                trouble = Some(why.clone());
+            match (&observed.state, &whose) {
+                // Its host did answer.
+                (State::Unknown(why), Probed::Worker(id)) if observed.note.is_some() => {
+                    self.listener.note(&Note::Unsettled(id.clone(), why.clone()));
+                }
+                (State::Unknown(why), _) => trouble = Some(why.clone()),
+                _ => {}
             }
             match whose {
                 Probed::Worker(id) => self.probed_worker(&id, &observed),
@@ -76,8 +90,13 @@ impl Supervisor {
                 self.see(id, Seen::Queued { reason: reason.clone() });
             }
             State::Queued(_) => {}
-            State::Live(_) => {
-                self.see(id, Seen::Begun);
+            State::Live(facts) => {
+                if let Some((_, said)) = facts.notes.iter().find(|(name, _)| *name == "suspended") {
+                    self.see(id, Seen::Suspended);
+                    let why = format!("{said}; its silence isn't counted until it goes on");
+                    self.listener.note(&Note::Unsettled(id.to_owned(), why));
+                }
+                self.see(id, Seen::Begun { reason: starts(facts) });
                 if self.engine.state().workers.get(id).is_some_and(|worker| worker.pid.is_none()) {
                     self.expect_mail(id);
                 }

@@ -169,7 +169,11 @@ impl Supervisor {
         }
         let Some(detail) = self.judge_session(id, &observed) else {
             let worker = self.engine.state().workers.get(id)?;
-            let lives = if worker.stop.is_some() { Fate::Ending } else { Fate::Adopted };
+            let lives = match (&observed.state, worker.stop.is_some()) {
+                (_, true) => Fate::Ending,
+                (State::Queued(reason), false) => Fate::Queued(reason.clone()),
+                (_, false) => Fate::Adopted,
+            };
             return Some(worker.exit.map_or(lives, Fate::Settled));
         };
         Some(Fate::Gone(detail))
@@ -180,7 +184,12 @@ impl Supervisor {
     fn bury_the_dead(&mut self, fates: &[(String, Fate)]) {
         let dead = fates.iter().filter_map(|(id, fate)| match fate {
             Fate::Gone(detail) => Some((id, detail)),
-            Fate::Adopted | Fate::Ending | Fate::Settled(_) | Fate::HalfMade | Fate::Unknown(_) => None,
+            Fate::Adopted
+            | Fate::Queued(_)
+            | Fate::Ending
+            | Fate::Settled(_)
+            | Fate::HalfMade
+            | Fate::Unknown(_) => None,
         });
         let dead: Vec<(&String, &String)> = dead.collect();
         std::thread::scope(|scope| {

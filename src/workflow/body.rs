@@ -155,6 +155,9 @@ impl Sink<'_> {
         let is_agent = body.get("agent").is_some();
         let around = Surroundings { task: site.span, is_agent, workspace, rule: site.rule };
         let slurm = self.slurm(at, body);
+        let timeout =
+            body.get("timeout").and_then(|field| self.duration(at, field)).unwrap_or(defaults.timeout);
+        self.outlives(at, body, &slurm, timeout);
         let usual = if kind.may_spend() { defaults.budget } else { Ceiling::default() };
         let budget = self.ceiling(at, body, site.scope.limits).or(usual);
         Task {
@@ -162,10 +165,7 @@ impl Sink<'_> {
             env,
             budget,
             slurm,
-            timeout: body
-                .get("timeout")
-                .and_then(|field| self.duration(at, field))
-                .unwrap_or(defaults.timeout),
+            timeout,
             retries: body.get("retries").and_then(|field| self.small(at, field)).unwrap_or(defaults.retries),
             evidence: self.evidence(at, body, &around),
             retain: body.get("retain").and_then(|field| self.flag(at, field)).unwrap_or(true),

@@ -10,6 +10,7 @@ use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, So
 use regex::Regex;
 
 use super::place::{Excerpt, Path, Source, visible};
+use super::slurm::SlurmRequest;
 use super::tree::Span;
 
 /// Problems that are kept; the rest is counted. A screenful of causes helps, a flood hides them.
@@ -144,13 +145,22 @@ pub(super) struct Sink<'s> {
     errors: Vec<Problem>,
     more: usize,
     warnings: Vec<Problem>,
+    /// What the workflow asks of a cluster, for its tasks to be held against.
+    pub(super) cluster: SlurmRequest,
     /// Regular expressions that compile: large files repeat a few, and compiling is what costs.
     patterns: HashSet<String>,
 }
 
 impl<'s> Sink<'s> {
     pub(super) fn new(source: Source<'s>) -> Self {
-        Self { source, errors: Vec::new(), more: 0, warnings: Vec::new(), patterns: HashSet::new() }
+        Self {
+            source,
+            errors: Vec::new(),
+            more: 0,
+            warnings: Vec::new(),
+            patterns: HashSet::new(),
+            cluster: SlurmRequest::default(),
+        }
     }
 
     /// A problem that stops the file from being used.

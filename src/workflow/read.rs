@@ -49,6 +49,7 @@ impl Sink<'_> {
             Some(_) | None => Order::Critical,
         };
         let slurm = self.slurm(&at, &body);
+        self.cluster.clone_from(&slurm);
         let setup = body.get("setup").and_then(|field| self.setup(&at.key("setup"), field.value));
         let (agents, agent_names) = self.agents(&body, &settings.agents);
         // Agents come before tasks whatever the file's order is, because tasks name them.

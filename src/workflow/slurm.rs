@@ -147,6 +147,9 @@ fn refused(option: &str) -> Option<String> {
     let Some(name) = option.strip_prefix("--").and_then(|rest| rest.split('=').next()) else {
         return Some(format!("`{option}`: a long option is allowed here, as in --exclusive or --nodes=2"));
     };
+    if let Some((name, value)) = name.split_once(char::is_whitespace) {
+        return Some(format!("`{option}` is one word: write `--{name}={}`", value.trim_start()));
+    }
     // Slurm takes any beginning of a name that fits one alone.
     let owned = OWNED
         .iter()
@@ -155,7 +158,86 @@ fn refused(option: &str) -> Option<String> {
     owned.map(|(owned, instead)| format!("`--{owned}` is ilchul's own: {instead}"))
 }
 
+/// The least that a job may take: Slurm counts minutes.
+const LEAST_TIME: Duration = Duration::from_secs(60);
+/// The least between two questions to a controller that serves everybody.
+const LEAST_POLL: Duration = Duration::from_millis(100);
+
+/// The key that is said by an option as well, and the option's name.
+fn said_twice(asked: &SlurmRequest) -> Option<(&'static str, &'static str)> {
+    let keys = [
+        ("partition", "partition", asked.partition.is_some()),
+        ("account", "account", asked.account.is_some()),
+        ("qos", "qos", asked.qos.is_some()),
+        ("cpus", "cpus-per-task", asked.cpus.is_some()),
+        ("mem", "mem", asked.mem.is_some()),
+        ("gres", "gres", asked.gres.is_some()),
+        ("constraint", "constraint", asked.constraint.is_some()),
+    ];
+    let names = asked.sbatch.iter().filter_map(|option| option.strip_prefix("--")?.split('=').next());
+    let names: Vec<&str> = names.collect();
+    // Of three letters on, a beginning of one of these names fits no other option.
+    let is = |option: &str, name: &str| option == name || (name.len() > 3 && option.starts_with(name));
+    let twice = |option: &str| names.iter().any(|name| is(option, name));
+    keys.into_iter().find(|(_, option, set)| *set && twice(option)).map(|(key, option, _)| (key, option))
+}
+
+/// As people write it.
+fn spoken(time: Duration) -> String {
+    match time.as_secs() {
+        secs if secs > 0 && secs.is_multiple_of(3600) => format!("{}h", secs / 3600),
+        secs if secs > 0 && secs.is_multiple_of(60) => format!("{}m", secs / 60),
+        secs => format!("{secs}s"),
+    }
+}
+
 impl Sink<'_> {
+    /// Warns where a task's job is over before the task's own time is. What nobody wrote isn't
+    /// warned of.
+    pub(super) fn outlives(
+        &mut self,
+        at: &Path<'_>,
+        body: &Fields<'_, '_>,
+        asked: &SlurmRequest,
+        timeout: Duration,
+    ) {
+        let Some(time) = asked.time.or(self.cluster.time).filter(|time| *time < timeout) else { return };
+        let own = body.get("slurm").filter(|_| asked.time.is_some());
+        if let Some(field) = own.or_else(|| body.get("timeout")) {
+            let (time, timeout) = (spoken(time), spoken(timeout));
+            let message =
+                format!("the job ends after {time} (`slurm.time`), before the task's `timeout` of {timeout}");
+            self.warn(&at.key(field.key.name), field.span, message);
+        }
+    }
+
+    /// A duration that isn't shorter than `least`.
+    fn at_least(
+        &mut self,
+        at: &Path<'_>,
+        field: Option<Field<'_, '_>>,
+        (least, why): (Duration, &str),
+    ) -> Option<Duration> {
+        let field = field?;
+        let value = self.duration(at, field)?;
+        if value < least {
+            self.error(&at.key(field.key.name), field.span, why);
+        }
+        Some(value)
+    }
+
+    fn once(&mut self, at: &Path<'_>, field: Field<'_, '_>, asked: &SlurmRequest) {
+        if said_twice(&self.cluster).is_some() {
+            return;
+        }
+        if let Some((key, option)) = said_twice(&asked.or(&self.cluster)) {
+            let message = format!(
+                "`--{option}` in `sbatch` is `{key}` once more, and Slurm takes the last: use the key `{key}` alone"
+            );
+            self.error(at, field.span, message);
+        }
+    }
+
     /// `slurm` of a workflow or of a task, as far as it can be read.
     pub(super) fn slurm(&mut self, at: &Path<'_>, body: &Fields<'_, '_>) -> SlurmRequest {
         let Some(field) = body.get("slurm") else { return SlurmRequest::default() };
@@ -180,11 +262,13 @@ impl Sink<'_> {
             let message = format!("`{file}` is no whole path, and a node has no other folder to start from");
             self.error(&at.key("env_file"), field.span, message);
         }
-        SlurmRequest {
+        let time = (LEAST_TIME, "Slurm counts minutes: a job has at least `1m`");
+        let poll = (LEAST_POLL, "a controller serves everybody: at least `100ms`, and `5s` is quick already");
+        let asked = SlurmRequest {
             partition,
             account,
             qos,
-            time: body.get("time").and_then(|field| self.duration(&at, field)),
+            time: self.at_least(&at, body.get("time"), time),
             cpus: body.get("cpus").and_then(|field| self.small(&at, field)),
             mem,
             gres,
@@ -193,10 +277,12 @@ impl Sink<'_> {
             export: self.exported(&at, body.get("export")),
             env_file,
             sbatch: self.sbatch_options(&at, body.get("sbatch")),
-            poll: body.get("poll").and_then(|field| self.duration(&at, field)),
+            poll: self.at_least(&at, body.get("poll"), poll),
             settle: body.get("settle").and_then(|field| self.duration(&at, field)),
             submit_every: body.get("submit_every").and_then(|field| self.duration(&at, field)),
-        }
+        };
+        self.once(&at, field, &asked);
+        asked
     }
 
     fn filled_texts(&mut self, at: &Path<'_>, field: Option<Field<'_, '_>>) -> Vec<String> {
@@ -277,6 +363,40 @@ mod tests {
             assert!(why.contains(part), "{part} in {why}");
         }
         assert_eq!(why.lines().count(), 7, "{why}");
+    }
+
+    #[test]
+    fn what_a_key_says_isnt_said_by_an_option_as_well() {
+        for (file, task, key) in [
+            ("{ mem: 2G, sbatch: ['--mem=5G'] }", "{}", "key `mem`"),
+            ("{ partition: a }", "{ sbatch: [--part=b] }", "key `partition`"),
+            ("{ sbatch: [--cpus-per-task=2] }", "{ cpus: 4 }", "key `cpus`"),
+        ] {
+            let why = load(file, task).unwrap_err();
+            assert!(why.contains(key) && why.lines().count() == 1, "{why}");
+        }
+        load("{ mem: 2G, cpus: 2, sbatch: [--mem-bind=local, --exclusive] }", "{}").unwrap();
+        load("{ sbatch: [--mem-per-cpu=2G, --partition=b] }", "{ cpus: 4 }").unwrap();
+        let why = load("{ sbatch: ['--nodes 2'] }", "{}").unwrap_err();
+        assert!(why.contains("write `--nodes=2`"), "{why}");
+    }
+
+    #[test]
+    fn times_that_slurm_or_its_controller_cant_keep_are_refused_and_short_ones_are_told() {
+        assert!(load("{ time: 30s }", "{}").unwrap_err().contains("counts minutes"));
+        assert!(load("{}", "{ time: 500ms }").unwrap_err().contains("counts minutes"));
+        assert!(load("{ poll: 1ms }", "{}").unwrap_err().contains("at least `100ms`"));
+        load("{ poll: 100ms, time: 1m }", "{}").unwrap();
+        let warnings = |slurm: &str, task: &str| {
+            let text = format!("version: 1\nslurm: {slurm}\ntasks: {{ a: {{ run: x, {task} }} }}\n");
+            let loaded = super::super::load("x.yaml", text.as_bytes()).unwrap();
+            loaded.warnings.iter().map(ToString::to_string).collect::<Vec<_>>().concat()
+        };
+        let both = "ends after 10m (`slurm.time`), before the task's `timeout` of 2h";
+        assert!(warnings("{}", "timeout: 2h, slurm: { time: 10m }").contains(both));
+        assert!(warnings("{ time: 10m }", "timeout: 2h").contains(both));
+        assert_eq!(warnings("{ time: 2h }", "timeout: 10m"), "");
+        assert_eq!(warnings("{ time: 2m }", "retries: 1"), "", "nobody wrote the other time");
     }
 
     #[test]

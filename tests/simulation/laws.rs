@@ -169,7 +169,8 @@ impl Laws {
             Seen::Launched { .. }
             | Seen::LaunchFailed { .. }
             | Seen::Queued { .. }
-            | Seen::Begun
+            | Seen::Begun { .. }
+            | Seen::Suspended
             | Seen::Ready { .. }
             | Seen::BadFile { .. }
             | Seen::Ended { .. }

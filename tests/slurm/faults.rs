@@ -11,12 +11,11 @@ use crate::world::wait_until;
 
 /// The first attempt says where it is and waits; a later one ends at once. With its own words on
 /// the standard output, so that a late writer is told from its successor.
-const TWICE: &str = "limits: { workers: 2, grace: 2s }\ntasks:\n  a:\n    retries: 1\n    run: 'echo $ILCHUL_ATTEMPT >> $W/ledger; echo $ILCHUL_ATTEMPT > out.txt; test $ILCHUL_ATTEMPT = 2 || while ! test -e $W/go; do sleep 0.1; done'\n    evidence: [ { exit: 0 }, { artifact: out.txt } ]\n";
+const TWICE: &str = "heartbeat: { every: 1s, unhealthy_after: 5s, lost_after: 60s }\nlimits: { workers: 2, grace: 2s }\ntasks:\n  a:\n    retries: 1\n    run: 'echo $ILCHUL_ATTEMPT >> $W/ledger; echo $ILCHUL_ATTEMPT > out.txt; test $ILCHUL_ATTEMPT = 2 || while ! test -e $W/go; do sleep 0.1; done'\n    evidence: [ { exit: 0 }, { artifact: out.txt } ]\n";
 
 #[test]
 fn l7_a_node_that_hangs_costs_an_attempt_and_its_late_writer_changes_nothing() {
-    let site =
-        Site::with(&format!("heartbeat: {{ every: 1s, unhealthy_after: 5s, lost_after: 60s }}\n{TWICE}"));
+    let site = Site::with(TWICE);
     let up = site.start_up();
     wait_until("the work", || site.world.ledger().len() == 1);
     site.world.await_task("a", "in_progress");

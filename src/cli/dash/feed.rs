@@ -94,7 +94,7 @@ impl Feed {
             self.gone = (Some(Instant::now()), self.read.gone());
         }
         let scratch = Some(self.read.place.home.run(&self.read.view.id).join("scratch"));
-        let beside = Beside { beats, scratch, gone: self.gone.1.clone(), closes: BTreeMap::new() };
+        let beside = Beside { beats, scratch, gone: self.gone.1.clone(), ..Beside::default() };
         (beside, progress, wall_ms())
     }
 

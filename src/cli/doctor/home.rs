@@ -10,21 +10,21 @@ use std::path::Path;
 use super::{Finding, Level};
 use crate::cli::describe::{bytes, count};
 use crate::cli::error::CliError;
-use crate::home::Home;
+use crate::home::{Disk, Home};
 use crate::journal::{Journal, JournalError, lock};
 
 /// Free bytes below which a warning, and below which a failure.
 const FREE: (u64, u64) = (2 << 30, 64 << 20);
 
-/// Everything about one home; it need not exist yet.
-pub(super) fn all(home: &Home) -> Vec<Finding> {
+/// Everything about one home; it need not exist yet. What is right depends on who hosts workers.
+pub(super) fn all(home: &Home, is_cluster: bool) -> Vec<Finding> {
     let root = home.root();
     // What isn't made yet will lie on the disk of the nearest folder above it.
     let Some(there) = root.ancestors().find(|folder| folder.is_dir()) else {
         return vec![Finding::fail("home", format!("nothing of `{}` exists", root.display()), ELSEWHERE)];
     };
     let mut findings = vec![rights(root, there)];
-    findings.push(file_system(there));
+    findings.push(file_system(home, is_cluster));
     findings.push(free(there));
     findings.push(journal(home));
     findings.push(supervisor(home));
@@ -73,56 +73,42 @@ fn judge(root: &Path, found: &Metadata, user: u32) -> Finding {
     }
 }
 
-/// Where the home lies: SQLite's shared memory and inotify both need the kernel's own disk.
-fn file_system(there: &Path) -> Finding {
-    match rustix::fs::statfs(there) {
-        // The kernel's numbers are 32 bits wide, whatever C's type for them is.
-        Ok(found) => kind(u64::try_from(found.f_type & 0xffff_ffff).unwrap_or(0)),
-        Err(error) => Finding::warn("file system", format!("`{}`: {error}", there.display()), ""),
+/// Where the home lies. Watches need the kernel's own disk; what runs on a cluster's nodes needs
+/// one that they see.
+fn file_system(home: &Home, is_cluster: bool) -> Finding {
+    match home.disk() {
+        Ok(disk) => kind(disk, is_cluster),
+        Err(error) => Finding::warn("file system", format!("`{}`: {error}", home.root().display()), ""),
     }
 }
 
-/// By the numbers of `statfs(2)`: those of network file systems, and those that may be one.
-fn kind(number: u64) -> Finding {
-    let network = [
-        (0x6969, "nfs"),
-        (0x517b, "smb"),
-        (0xff53_4d42, "cifs"),
-        (0xfe53_4d42, "smb2"),
-        (0x0102_1997, "9p"),
-        (0x00c3_6400, "ceph"),
-        (0x5346_414f, "afs"),
-        (0x0bd0_0bd0, "lustre"),
-        (0x4750_4653, "gpfs"),
-        (0x1983_0326, "beegfs"),
-        (0x7461_636f, "ocfs2"),
-        (0x0116_1970, "gfs2"),
-    ];
-    let local = [
-        (0xef53, "ext4"),
-        (0x5846_5342, "xfs"),
-        (0x9123_683e, "btrfs"),
-        (0x2fc1_2fc1, "zfs"),
-        (0xf2f5_2010, "f2fs"),
-        (0x0102_1994, "tmpfs"),
-        (0x794c_7630, "overlay"),
-        (0xca45_1a4e, "bcachefs"),
-    ];
-    let named =
-        |list: &[(u64, &'static str)]| list.iter().find(|(known, _)| *known == number).map(|(_, name)| *name);
-    if let Some(name) = named(&network) {
-        let advice = "The journal and the watches need a local disk. Name a home on one with `--home`.";
-        return Finding::warn("file system", format!("{name}, a network file system"), advice);
-    }
-    match (named(&local), number) {
-        (Some(name), _) => Finding::ok("file system", format!("{name}, local")),
-        (None, 0x6573_5546) => Finding::warn(
-            "file system",
+fn kind(disk: Disk, is_cluster: bool) -> Finding {
+    let what = "file system";
+    match (disk, is_cluster) {
+        (Disk::Network(name), true) => {
+            Finding::ok(what, format!("{name}, a network file system, as a cluster's nodes need"))
+        }
+        (Disk::Network(name), false) => Finding::warn(
+            what,
+            format!("{name}, a network file system"),
+            "Watches don't see what other hosts write, and every step is slower. Name a home on a local disk \
+             with `--home`, unless a cluster's nodes run your tasks (`--session slurm`).",
+        ),
+        (Disk::Local(name), true) => Finding::warn(
+            what,
+            format!("{name}, local to this host"),
+            "A cluster's nodes don't see it, unless they are this host. Name a home on a shared file system \
+             with `--home`.",
+        ),
+        (Disk::Local(name), false) => Finding::ok(what, format!("{name}, local")),
+        (Disk::Fuse, true) => Finding::ok(what, "fuse, which may be a network file system"),
+        (Disk::Fuse, false) => Finding::warn(
+            what,
             "fuse, which may be a network file system",
             "Use a home on a local disk if it is one.",
         ),
-        (None, other) => {
-            Finding::ok("file system", format!("type {other:#x}, not known as a network file system"))
+        (Disk::Unknown(other), _) => {
+            Finding::ok(what, format!("type {other:#x}, not known as a network file system"))
         }
     }
 }
@@ -194,7 +180,7 @@ mod tests {
     #[test]
     fn a_home_that_is_not_made_yet_is_no_fault() {
         let top = tempfile::tempdir().unwrap();
-        let found = all(&Home::at(top.path().join("a/b")));
+        let found = all(&Home::at(top.path().join("a/b")), false);
         let names = ["home", "file system", "free disk", "journal", "supervisor"];
         assert_eq!(found.iter().map(|finding| finding.what).collect::<Vec<_>>(), names);
         for what in ["home", "journal", "supervisor"] {
@@ -224,12 +210,14 @@ mod tests {
     }
 
     #[test]
-    fn network_file_systems_are_named_and_unknown_ones_are_not_called_local() {
-        assert_eq!(kind(0x6969).level, Level::Warn);
-        assert_eq!(kind(0xff53_4d42).found, "cifs, a network file system");
-        assert_eq!(kind(0x6573_5546).level, Level::Warn);
-        assert_eq!(kind(0xef53), Finding::ok("file system", "ext4, local"));
-        assert!(!kind(0x1234).found.contains("local"));
+    fn a_cluster_needs_a_home_that_its_nodes_see_and_everybody_else_a_local_one() {
+        let level = |disk, is_cluster| kind(disk, is_cluster).level;
+        assert_eq!(level(Disk::Network("nfs"), false), Level::Warn);
+        assert_eq!(level(Disk::Network("nfs"), true), Level::Ok);
+        assert_eq!(level(Disk::Local("ext4"), true), Level::Warn);
+        assert_eq!(kind(Disk::Local("ext4"), false), Finding::ok("file system", "ext4, local"));
+        assert_eq!(level(Disk::Fuse, false), Level::Warn);
+        assert!(!kind(Disk::Unknown(0x1234), false).found.contains("local"));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::Finding;
 use crate::cli::ask::ask;
 use crate::cli::choose::{self, version};
 use crate::cli::error::words;
+use crate::workflow::Workflow;
 
 /// The oldest git that can be used.
 const OLDEST_GIT: (u32, u32) = (2, 30);
@@ -41,12 +42,12 @@ pub(super) fn git() -> Finding {
 }
 
 /// What the named kind of session needs; tmux is only wanted where none is named.
-pub(super) fn session(named: Option<&str>) -> Vec<Finding> {
+pub(super) fn session(named: Option<&str>, workflow: Option<&Workflow>) -> Vec<Finding> {
     match named {
         None => tmux(Finding::warn),
         Some("tmux") => tmux(Finding::fail),
         Some("subprocess") => vec![Finding::ok("sessions", "`subprocess` needs nothing")],
-        Some("slurm") => super::slurm::all(),
+        Some("slurm") => super::slurm::all(workflow),
         Some(other) => vec![Finding::fail(
             "sessions",
             format!("this version has no kind `{other}`"),

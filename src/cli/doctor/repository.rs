@@ -13,7 +13,7 @@ use crate::cli::describe::{count, list};
 use crate::cli::error::{CliError, words};
 use crate::cli::place::Place;
 use crate::cli::{settings, setup_plan, workflow_file};
-use crate::workflow;
+use crate::workflow::{self, Workflow};
 
 /// Names that one line shows.
 const NAMED: usize = 5;
@@ -70,13 +70,17 @@ pub(super) fn locks(place: &Place) -> Finding {
     )
 }
 
-/// Whether what the repository brings to every worktree was approved. A workflow that can't
-/// be read is `validate`'s to explain.
-pub(super) fn setup(place: &Place) -> Option<Finding> {
+/// The repository's workflow. One that can't be read is `validate`'s to explain.
+pub(super) fn workflow(place: &Place) -> Option<Workflow> {
     let path = place.repository.main_checkout().join(workflow_file::NAME);
     let settings = settings::load().ok()?;
     let loaded = workflow::load_for(&settings, workflow_file::NAME, &workflow::read(&path).ok()?).ok()?;
-    match setup_plan::look(place, &loaded.workflow) {
+    Some(loaded.workflow)
+}
+
+/// Whether what the repository brings to every worktree was approved.
+pub(super) fn setup(place: &Place, workflow: &Workflow) -> Option<Finding> {
+    match setup_plan::look(place, workflow) {
         Ok(None) => None,
         Ok(Some(outlook)) => Some(match outlook.approved {
             Some(approved) => {

@@ -13,11 +13,14 @@ use super::Finding;
 use crate::cli::error::words;
 use crate::cli::{choose, place, placed};
 use crate::home::Home;
+use crate::workflow::{SlurmRequest, Workflow};
 
 /// How long the controller may take to answer.
 const LIMIT: Duration = Duration::from_secs(20);
 /// How long the probe job may wait and run; longer is said, and it is taken back.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The wall time that it asks for.
+const PROBE_WALL: Duration = Duration::from_secs(120);
 /// Between two looks at it.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Below this a record may be gone before anybody looked three times.
@@ -31,7 +34,7 @@ tmux -V || exit 5
 \"$1\" --version || exit 6";
 
 /// Everything about the cluster of `SLURM_CONF`.
-pub(super) fn all() -> Vec<Finding> {
+pub(super) fn all(workflow: Option<&Workflow>) -> Vec<Finding> {
     let version = match choose::slurm_version() {
         Ok(version) => version,
         Err(why) => return vec![Finding::fail("slurm", why, "Run this where Slurm's commands are.")],
@@ -46,7 +49,7 @@ pub(super) fn all() -> Vec<Finding> {
         }
     };
     findings.extend(of_site(&site));
-    findings.push(probe());
+    findings.push(probe(workflow));
     findings
 }
 
@@ -94,7 +97,7 @@ fn of_site(site: &Site) -> Vec<Finding> {
 }
 
 /// One tiny job, in the home if there is one: that is the folder that nodes must see.
-fn probe() -> Finding {
+fn probe(workflow: Option<&Workflow>) -> Finding {
     let root = match place::find(None) {
         Ok(place) if place.home.root().is_dir() => place.home.root().to_owned(),
         Ok(place) => place.home.root().parent().map_or_else(std::env::temp_dir, Path::to_owned),
@@ -110,7 +113,7 @@ fn probe() -> Finding {
         Ok(folder) => folder,
         Err(error) => return failed(format!("no folder in `{}`: {error}", root.display())),
     };
-    match run(folder.path()) {
+    match run(folder.path(), request(workflow)) {
         Ok(took) => {
             let tried = "a job saw this folder, ran this program from it, and has git and tmux";
             Finding::ok("slurm probe", format!("{tried}, {:.1} s after its submit", took.as_secs_f64()))
@@ -124,8 +127,20 @@ fn probe() -> Finding {
     }
 }
 
+/// What the workflow's jobs ask for: a site may take none without an account, and another
+/// partition's nodes prove nothing of the one that is used.
+fn request(workflow: Option<&Workflow>) -> Request {
+    let asked = workflow.map(|workflow| &workflow.slurm);
+    Request {
+        options: asked.map(SlurmRequest::options).unwrap_or_default(),
+        setup: asked.map(|asked| asked.setup.clone()).unwrap_or_default(),
+        env_file: asked.and_then(|asked| asked.env_file.as_ref()).map(Into::into),
+        wall: Some(PROBE_WALL),
+    }
+}
+
 /// How long it took; or why not, and whether that is a failure.
-fn run(folder: &Path) -> Result<Duration, (String, bool)> {
+fn run(folder: &Path, request: Request) -> Result<Duration, (String, bool)> {
     let hard = |error: &dyn std::error::Error| (words(error), true);
     let jobs = Slurm::new(folder.join("jobs"), Pace { interval: Duration::from_secs(1), ..Pace::default() });
     let mark = Mark::new("doctor", "probe", 1).map_err(|error| hard(&error))?;
@@ -140,7 +155,7 @@ fn run(folder: &Path) -> Result<Duration, (String, bool)> {
         env: vec![("PATH".into(), path)],
         log: folder.join("log"),
         capture: false,
-        request: Request { wall: Some(Duration::from_secs(120)), ..Request::default() },
+        request,
     };
     let began = Instant::now();
     let handle = jobs.ensure(&mark, &spec).map_err(|error| hard(&error))?;
@@ -188,6 +203,18 @@ mod tests {
     fn site(pairs: &[(&str, &str)]) -> Site {
         let settings = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Site { settings: settings.collect::<BTreeMap<_, _>>() }
+    }
+
+    #[test]
+    fn the_probe_asks_for_what_the_workflows_jobs_ask_for() {
+        let text = "version: 1\nslurm: { partition: gpu, account: lab, time: 2d, setup: [module load git] }\ntasks: { a: { run: x } }\n";
+        let workflow = crate::workflow::load("x.yaml", text.as_bytes()).unwrap().workflow;
+        let asked = request(Some(&workflow));
+        for option in ["--partition=gpu", "--account=lab"] {
+            assert!(asked.options.iter().any(|one| one == option), "{option} in {:?}", asked.options);
+        }
+        assert_eq!((asked.setup, asked.wall), (vec!["module load git".to_owned()], Some(PROBE_WALL)));
+        assert_eq!(request(None), Request { wall: Some(PROBE_WALL), ..Request::default() });
     }
 
     #[test]

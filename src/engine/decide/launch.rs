@@ -89,9 +89,9 @@ pub(super) fn queued(id: &str, worker: &WorkerState, reason: &str) -> Vec<Event>
 }
 
 /// Its host runs it, which is news only where it waited.
-pub(super) fn begun(id: &str, worker: &WorkerState) -> Vec<Event> {
+pub(super) fn begun(id: &str, worker: &WorkerState, reason: &str) -> Vec<Event> {
     let waited = worker.phase == WorkerPhase::Provisioning && worker.queued;
-    waited.then(|| moved(id, PlainMove::Begun, "")).into_iter().collect()
+    waited.then(|| moved(id, PlainMove::Begun, reason)).into_iter().collect()
 }
 
 /// It says that it is ready: only the nonce of this incarnation, inside the tree, counts (L19, L20).

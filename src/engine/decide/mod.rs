@@ -93,7 +93,9 @@ fn of_worker(view: View<'_>, id: &str, worker: &WorkerState, seen: &Seen) -> Vec
         }
         Seen::LaunchFailed { step, detail, host } => launch::failed(view, id, worker, (step, detail, *host)),
         Seen::Queued { reason } => launch::queued(id, worker, reason),
-        Seen::Begun => launch::begun(id, worker),
+        // Felt by its pulse alone.
+        Seen::Suspended => Vec::new(),
+        Seen::Begun { reason } => launch::begun(id, worker, reason),
         Seen::Ready { nonce, pid, started_at, in_tree } => {
             launch::ready(id, worker, nonce, (*pid, started_at, *in_tree))
         }

@@ -104,7 +104,9 @@ pub(super) fn gone(view: View<'_>, id: &str, worker: &WorkerState, detail: &str)
     if worker.exit.is_some() || !worker.phase.is_live() {
         return Vec::new();
     }
-    let reason = format!("worker_died: {detail}");
+    // What never began and was to be stopped didn't die.
+    let code = if worker.queued && worker.stop.is_some() { "taken_back" } else { "worker_died" };
+    let reason = format!("{code}: {detail}");
     let mut events = vec![moved(id, PlainMove::WentStale, reason.clone())];
     if !worker.token_live {
         return events;

@@ -305,6 +305,10 @@ fn ended_with(error: &str) -> Seen {
     }
 }
 
+fn begun() -> Seen {
+    Seen::Begun { reason: String::new() }
+}
+
 fn queued(reason: &str) -> Seen {
     Seen::Queued { reason: reason.to_owned() }
 }
@@ -319,18 +323,57 @@ fn a_worker_in_a_clusters_queue_is_never_late_and_its_time_counts_from_its_start
     assert_eq!(play.tick(200_000_000), []);
     assert_eq!(play.see("a.1", queued("Priority")), []);
     assert_eq!(kinds(&play.see("a.1", queued("Resources"))), ["worker.queued"]);
-    assert_eq!(kinds(&play.see("a.1", Seen::Begun)), ["worker.begun"]);
-    assert_eq!(play.see("a.1", Seen::Begun), []);
+    assert_eq!(kinds(&play.see("a.1", begun())), ["worker.begun"]);
+    assert_eq!(play.see("a.1", begun()), []);
     assert_eq!(play.tick(59_999), []);
     play.tick(1);
     assert_eq!((play.phase("a"), play.worker_phase("a.1")), (T::Failed, W::Unhealthy));
 }
 
 #[test]
+fn what_runs_and_says_nothing_is_late_and_is_said_to_be_starting() {
+    let mut play = Play::new(flow(vec![task("a")]));
+    play.launch("a.1");
+    play.see("a.1", queued("Priority"));
+    play.see("a.1", Seen::Begun { reason: "starting on n1".to_owned() });
+    let view = crate::engine::view::RunView::of(play.state());
+    assert_eq!(view.task("a").unwrap().waits_for, ["its worker's readiness (starting on n1)"]);
+    play.tick(60_000);
+    assert_eq!(play.phase("a"), T::Failed);
+}
+
+#[test]
+fn l17_the_silence_of_what_its_host_suspended_isnt_counted_and_it_goes_on() {
+    let mut play = Play::new(flow(vec![task("a").timeout(100_000)]));
+    play.launch("a.1");
+    play.ready("a.1");
+    play.ack("a.1");
+    for _ in 0..100 {
+        assert_eq!(play.see("a.1", Seen::Suspended), []);
+        play.tick(5_000);
+    }
+    assert_eq!((play.phase("a"), play.worker_phase("a.1")), (T::InProgress, W::Busy));
+    // Gone on and silent, it is judged again.
+    play.tick(10_000_000);
+    assert_ne!(play.worker_phase("a.1"), W::Busy);
+}
+
+#[test]
+fn what_was_taken_back_from_the_queue_didnt_die() {
+    let mut play = Play::new(flow(vec![task("a")]));
+    play.launch("a.1");
+    play.see("a.1", queued("Priority"));
+    play.ask(Request::Down { force: true }).expect("granted");
+    play.see("a.1", Seen::Gone { detail: "it was called off before it began".to_owned() });
+    let reason = play.worker("a.1").reason.clone();
+    assert!(reason.starts_with("taken_back: "), "{reason}");
+}
+
+#[test]
 fn a_worker_that_was_never_queued_begins_without_a_word() {
     let mut play = Play::new(flow(vec![task("a")]));
     play.launch("a.1");
-    assert_eq!(play.see("a.1", Seen::Begun), []);
+    assert_eq!(play.see("a.1", begun()), []);
     play.ready("a.1");
     // An old look at the queue changes nothing any more.
     assert_eq!(play.see("a.1", queued("Priority")), []);

@@ -53,12 +53,12 @@ fn replace(path: &Path, with: &[u8]) {
 }
 
 #[test]
-fn j11_an_empty_file_beside_runs_is_no_new_journal() {
+pub(super) fn j11_an_empty_file_beside_runs_is_no_new_journal() {
     check(|path| replace(path, b""), "it is empty, but the runs that it told of");
 }
 
 #[test]
-fn j11_an_empty_database_beside_runs_is_no_new_journal() {
+pub(super) fn j11_an_empty_database_beside_runs_is_no_new_journal() {
     check(
         |path| {
             std::fs::remove_file(path).unwrap();
@@ -69,13 +69,13 @@ fn j11_an_empty_database_beside_runs_is_no_new_journal() {
 }
 
 #[test]
-fn j11_a_file_that_is_no_database_is_named() {
+pub(super) fn j11_a_file_that_is_no_database_is_named() {
     check(|path| replace(path, b"x"), "journal.db` can't be read: file is not a database");
     check(|path| replace(path, &[b'x'; 8192]), "file is not a database");
 }
 
 #[test]
-fn j11_a_folder_a_pipe_and_links_to_nothing_are_no_new_journal() {
+pub(super) fn j11_a_folder_a_pipe_and_links_to_nothing_are_no_new_journal() {
     let gone = |path: &Path| std::fs::remove_file(path).unwrap();
     check(
         |path| {
@@ -108,7 +108,7 @@ fn j11_a_folder_a_pipe_and_links_to_nothing_are_no_new_journal() {
 }
 
 #[test]
-fn j11_a_journal_cut_off_anywhere_is_damaged() {
+pub(super) fn j11_a_journal_cut_off_anywhere_is_damaged() {
     let (_dir, home) = kept();
     let whole = std::fs::read(home.journal()).unwrap();
     for left in [100, 4000, 4096, 5000, whole.len() / 2, whole.len() / 2 + 4096, whole.len() - 1000] {
@@ -122,7 +122,7 @@ fn j11_a_journal_cut_off_anywhere_is_damaged() {
 }
 
 #[test]
-fn j11_another_programs_database_is_refused() {
+pub(super) fn j11_another_programs_database_is_refused() {
     check(
         |path| {
             std::fs::remove_file(path).unwrap();
@@ -145,7 +145,7 @@ fn j11_another_programs_database_is_refused() {
 }
 
 #[test]
-fn j11_a_journal_from_before_it_said_what_it_is_still_opens() {
+pub(super) fn j11_a_journal_from_before_it_said_what_it_is_still_opens() {
     let (_dir, home) = kept();
     let id = || {
         let raw = Connection::open(home.journal()).unwrap();
@@ -158,7 +158,7 @@ fn j11_a_journal_from_before_it_said_what_it_is_still_opens() {
 }
 
 #[test]
-fn j11_a_newer_journal_is_read_and_not_even_its_log_is_folded_back() {
+pub(super) fn j11_a_newer_journal_is_read_and_not_even_its_log_is_folded_back() {
     let (_dir, home) = kept();
     let raw = Connection::open(home.journal()).unwrap();
     super::super::file::tidy_on_close(&raw, false).unwrap();
@@ -176,7 +176,7 @@ fn j11_a_newer_journal_is_read_and_not_even_its_log_is_folded_back() {
 }
 
 #[test]
-fn j11_a_journal_that_was_only_looked_at_keeps_the_log_that_a_crash_left() {
+pub(super) fn j11_a_journal_that_was_only_looked_at_keeps_the_log_that_a_crash_left() {
     let (_dir, home) = kept();
     let raw = Connection::open(home.journal()).unwrap();
     super::super::file::tidy_on_close(&raw, false).unwrap();
@@ -203,7 +203,7 @@ fn shape(path: &Path) -> (u32, Vec<String>) {
 }
 
 #[test]
-fn a_migration_that_fails_halfway_leaves_the_old_schema_and_a_copy_beside_it() {
+pub(super) fn a_migration_that_fails_halfway_leaves_the_old_schema_and_a_copy_beside_it() {
     let (_dir, home) = kept();
     let before = shape(&home.journal());
     let mut raw = Connection::open(home.journal()).unwrap();
@@ -226,7 +226,7 @@ fn a_migration_that_fails_halfway_leaves_the_old_schema_and_a_copy_beside_it() {
 }
 
 #[test]
-fn a_crash_at_any_statement_of_a_migration_leaves_the_old_schema() {
+pub(super) fn a_crash_at_any_statement_of_a_migration_leaves_the_old_schema() {
     let steps = ["CREATE TABLE more (x)", "DELETE FROM events", "DROP TABLE runs", "PRAGMA user_version = 2"];
     for cut in 0..=steps.len() {
         let (dir, home) = kept();

@@ -40,17 +40,17 @@ fn fails(make: &str, expected: Trouble) {
 }
 
 #[test]
-fn j11a_a_full_disk_is_named_and_the_batch_is_looked_for_by_a_new_handle() {
+pub(super) fn j11a_a_full_disk_is_named_and_the_batch_is_looked_for_by_a_new_handle() {
     fails("PRAGMA max_page_count = 1", Trouble::DiskFull);
 }
 
 #[test]
-fn j11a_a_disk_that_may_not_be_written_is_named() {
+pub(super) fn j11a_a_disk_that_may_not_be_written_is_named() {
     fails("PRAGMA query_only = 1", Trouble::ReadOnly);
 }
 
 #[test]
-fn a_writer_that_stays_is_an_error_that_names_the_file_and_loses_nothing() {
+pub(super) fn a_writer_that_stays_is_an_error_that_names_the_file_and_loses_nothing() {
     let (_dir, home) = home();
     let mut journal = Journal::open(&home).unwrap();
     journal.connection.busy_timeout(Duration::from_millis(20)).unwrap();
@@ -66,7 +66,7 @@ fn a_writer_that_stays_is_an_error_that_names_the_file_and_loses_nothing() {
 }
 
 #[test]
-fn a_writer_that_goes_is_waited_for() {
+pub(super) fn a_writer_that_goes_is_waited_for() {
     let (_dir, home) = home();
     let mut journal = Journal::open(&home).unwrap();
     let other = Connection::open(home.journal()).unwrap();
@@ -81,7 +81,7 @@ fn a_writer_that_goes_is_waited_for() {
 }
 
 #[test]
-fn j9_rows_that_somebody_else_wrote_meanwhile_are_named() {
+pub(super) fn j9_rows_that_somebody_else_wrote_meanwhile_are_named() {
     let (_dir, home) = home();
     let mut journal = Journal::open(&home).unwrap();
     let mut other = Journal::open(&home).unwrap();
@@ -93,7 +93,7 @@ fn j9_rows_that_somebody_else_wrote_meanwhile_are_named() {
 }
 
 #[test]
-fn j11c_a_log_taken_away_under_us_stops_the_writer_and_what_it_wrote_is_looked_for() {
+pub(super) fn j11c_a_log_taken_away_under_us_stops_the_writer_and_what_it_wrote_is_looked_for() {
     let (_dir, home) = home();
     let mut journal = Journal::open(&home).unwrap();
     journal.append("r", at(0), vec![event("before")]).unwrap();
@@ -108,7 +108,7 @@ fn j11c_a_log_taken_away_under_us_stops_the_writer_and_what_it_wrote_is_looked_f
 }
 
 #[test]
-fn a_reader_that_stays_makes_the_log_grow_which_is_told_and_mended_once_it_goes() {
+pub(super) fn a_reader_that_stays_makes_the_log_grow_which_is_told_and_mended_once_it_goes() {
     let (_dir, home) = home();
     let mut journal = Journal::open(&home).unwrap();
     journal.append("r", at(0), vec![event("a")]).unwrap();
@@ -133,7 +133,7 @@ fn a_reader_that_stays_makes_the_log_grow_which_is_told_and_mended_once_it_goes(
 }
 
 #[test]
-fn where_no_write_ahead_log_can_be_had_every_commit_is_still_synced() {
+pub(super) fn where_no_write_ahead_log_can_be_had_every_commit_is_still_synced() {
     let (_dir, home) = home();
     let mut journal = Journal::open(&home).unwrap();
     // What SQLite answers by itself on a network file system.
@@ -149,7 +149,7 @@ fn where_no_write_ahead_log_can_be_had_every_commit_is_still_synced() {
 }
 
 #[test]
-fn j2_a_second_root_of_a_run_is_named() {
+pub(super) fn j2_a_second_root_of_a_run_is_named() {
     let (_dir, home) = home();
     let mut journal = Journal::open(&home).unwrap();
     journal.append("r", at(0), vec![root()]).unwrap();

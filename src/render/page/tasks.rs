@@ -84,6 +84,8 @@ fn attempt(page: &Page<'_>, task: &TaskView, bundle: &Bundle) -> Value {
         "worker_state": worker.map(|worker| worker.phase.word()),
         "tree": worker.and_then(|worker| page.beside.tree(worker)),
         "branch": worker.and_then(branch),
+        "node": worker.and_then(|worker| Some(&page.beside.hosts.get(&worker.id)?.node)),
+        "session": worker.and_then(|worker| worker.session.as_ref()).map(|place| line(&place.id)),
         "gone": worker.is_some_and(|worker| page.beside.gone.contains_key(&worker.id)),
         "items": own,
         "conditions": conditions,

@@ -29,6 +29,7 @@ use ilchul_substrate::{
 use look::Memories;
 use queue::Queue;
 use record::Record;
+pub use record::node;
 pub use site::Site;
 pub use submit::{OWNED, line, margin, owned};
 use turn::Turns;
@@ -250,14 +251,22 @@ fn check(mark: &Mark, spec: &SessionSpec) -> Result<(), Error> {
     if let Some(option) = spec.request.options.iter().find(|option| !option.starts_with("--")) {
         return refused(format!("the option `{option}` isn't a long one (`--name=value`)"));
     }
-    let Some(file) = &spec.request.env_file else { return Ok(()) };
+    match spec.request.env_file.as_deref().and_then(unfit_env_file) {
+        Some(why) => refused(why),
+        None => Ok(()),
+    }
+}
+
+/// Why a file of variables can't be used: it isn't there, is no file, or others can read it.
+#[must_use]
+pub fn unfit_env_file(file: &Path) -> Option<String> {
     match fs::metadata(file) {
-        Ok(found) if !found.is_file() => refused(format!("`{}` is no file", file.display())),
+        Ok(found) if !found.is_file() => Some(format!("`{}` is no file", file.display())),
         Ok(found) if found.permissions().mode() & 0o077 != 0 => {
-            refused(format!("`{}` can be read by others: `chmod 600` it", file.display()))
+            Some(format!("`{}` can be read by others: `chmod 600` it", file.display()))
         }
-        Ok(_) => Ok(()),
-        Err(error) => refused(format!("`{}`: {error}", file.display())),
+        Ok(_) => None,
+        Err(error) => Some(format!("`{}`: {error}", file.display())),
     }
 }
 

@@ -123,7 +123,19 @@ pub(crate) fn by_queue(
     let state = match (job.word, &written.claim) {
         (Word::Active, claim) => {
             memory.over_since = None;
-            claim.as_ref().map_or_else(|| State::Queued(format!("starting on {}", job.nodes)), live)
+            match claim {
+                // Nothing of it runs until Slurm lets it go on.
+                Some(claim) if ["SUSPENDED", "STOPPED"].contains(&job.state.as_str()) => {
+                    let mut facts = facts(claim);
+                    facts.notes.push(("suspended", job.said()));
+                    State::Live(facts)
+                }
+                Some(claim) => live(claim),
+                // A node that boots may take its time. Once the script was sent there, it is the
+                // worker's own: a login shell that hangs comes before any claim.
+                None if job.state == "CONFIGURING" => State::Queued(format!("starting on {}", job.nodes)),
+                None => begins(job),
+            }
         }
         (Word::Pending, Some(claim)) => waits_again(memory, (job, claim), snapshot, pace),
         (Word::Pending, None) => waiting(memory, job, pace),
@@ -160,9 +172,19 @@ fn waits_again(memory: &mut Memory, (job, claim): (&Job, &Claim), snapshot: &Sna
 }
 
 fn live(claim: &Claim) -> State {
+    State::Live(facts(claim))
+}
+
+fn facts(claim: &Claim) -> Facts {
     // The pid on another host names nothing here.
     let job = claim.job.map(|job| job.to_string()).unwrap_or_default();
     let notes = vec![("job", job), ("node", claim.node.clone())];
+    Facts { notes, ..Facts::default() }
+}
+
+/// It runs, and has said nothing yet.
+fn begins(job: &Job) -> State {
+    let notes = vec![("job", job.id.to_string()), ("node", job.nodes.clone()), ("starts", String::new())];
     State::Live(Facts { notes, ..Facts::default() })
 }
 
@@ -281,6 +303,32 @@ mod tests {
         assert_eq!(seen(&memories, Some(claim()), Some(&over), 1, 0), State::Ended(None));
         let never_ran = job(Word::Over, "None", "");
         assert_eq!(seen(&Memories::default(), None, Some(&never_ran), 1, 600), State::Ended(None));
+    }
+
+    #[test]
+    fn a_job_that_runs_has_begun_whether_or_not_it_claimed_and_one_whose_node_boots_has_not() {
+        let mut runs = job(Word::Active, "None", "n1");
+        for (state, begun) in [("CONFIGURING", false), ("RUNNING", true), ("COMPLETING", true)] {
+            state.clone_into(&mut runs.state);
+            match seen(&Memories::default(), None, Some(&runs), 1, 600) {
+                State::Live(facts) => {
+                    assert!(begun, "{state}");
+                    assert_eq!(facts.notes[..2], [("job", "7".to_owned()), ("node", "n1".to_owned())]);
+                }
+                State::Queued(why) => assert!(!begun && why == "starting on n1", "{state}"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn l17_a_job_that_slurm_suspended_lives_and_is_said_to_be_suspended() {
+        let mut stopped = job(Word::Active, "None", "n2");
+        "SUSPENDED".clone_into(&mut stopped.state);
+        let State::Live(facts) = seen(&Memories::default(), Some(claim()), Some(&stopped), 1, 600) else {
+            panic!("it lives");
+        };
+        assert!(facts.notes.iter().any(|(name, value)| *name == "suspended" && value.contains("SUSPENDED")));
     }
 
     #[test]

@@ -40,6 +40,13 @@ pub(crate) struct End {
     pub(crate) words: String,
 }
 
+/// The node whose job took the attempt of this session's folder, as far as one has; for people.
+#[must_use]
+pub fn node(folder: &Path) -> Option<String> {
+    let record = Record { folder: folder.to_owned(), nonce: String::new() };
+    record.claim().ok()?.map(|claim| claim.node).filter(|node| !node.is_empty())
+}
+
 /// One session's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {

@@ -48,7 +48,7 @@ fn status_json_is_what_the_contract_says() {
     let worker = |id: &str, task: &str, state: &str, reason: &str, beat: Value| {
         json!({"id": id, "task": task, "attempt": 1, "state": state, "reason": reason,
             "session": {"kind": "subprocess", "id": "4320"}, "tree": scratch.join(id), "branch": null,
-            "pid": 4321, "last_heartbeat_at": beat, "close": null, "restore": []})
+            "pid": 4321, "last_heartbeat_at": beat, "close": null, "restore": [], "node": null, "job_folder": null})
     };
     let expected = json!({
         "run": {"id": RUN, "workflow": "nightly", "state": "running", "base": base,
