@@ -104,8 +104,8 @@ fn e2_killed_five_times_during_a_check_it_is_awaited_and_never_runs_beside_itsel
 #[test]
 fn killed_five_times_while_a_worker_is_ended_it_is_ended_once_and_its_task_fails_once() {
     // It outstays its time, and its welcome until `go`.
-    let tasks = "  a: { run: 'sh $W/body sh $W/stay $W', timeout: 1s }\n";
-    let stay = "trap '' TERM INT HUP\nsleep 1.5\nuntil test -e \"$1/go\"; do sleep 0.02; done\n";
+    let tasks = "  a: { run: 'sh $W/body sh $W/stay $W', timeout: 3s }\n";
+    let stay = "trap '' TERM INT HUP\nsleep 3.5\nuntil test -e \"$1/go\"; do sleep 0.02; done\n";
     for session in ["subprocess", "tmux"] {
         let plan = Plan::of_with(tasks, session, &[("stay", stay)]);
         let world = plan.world();

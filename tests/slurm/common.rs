@@ -120,10 +120,13 @@ pub fn controller() -> nix::unistd::Pid {
 
 /// All processes that a job started, by what Slurm gave them along.
 pub fn processes_of(job: &str) -> Vec<nix::unistd::Pid> {
-    let given = format!("SLURM_JOB_ID={job}");
+    // Another cluster may have a job of this number.
+    let given =
+        [format!("SLURM_JOB_ID={job}"), format!("SLURM_CONF={}", std::env::var("SLURM_CONF").unwrap())];
     let is_of_it = |pid: &i32| {
         let bytes = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        bytes.split(|byte| *byte == 0).any(|one| one == given.as_bytes())
+        let has = |one: &String| bytes.split(|byte| *byte == 0).any(|other| other == one.as_bytes());
+        given.iter().all(has)
     };
     let all = std::fs::read_dir("/proc").unwrap().flatten();
     let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
