@@ -1,10 +1,13 @@
 """P13: a thousand tasks that do nothing on a Slurm of four nodes, against Slurm's own two ways.
 
-The sides run in turns on one cluster that this starts and ends. What a batch loop and a job array
+The sides run in turns on one cluster that this starts and ends; so does a chain of tasks, for the
+time from a worker's report to the submit that follows from it. What a batch loop and a job array
 don't do (claims, terminals, evidence, a journal) is in the ratio: it is the price of these. It
 leaves out a busy cluster, where waiting hides everything here.
 """
+import glob
 import os
+import resource
 import shutil
 import subprocess
 import tempfile
@@ -13,6 +16,7 @@ import time
 from common import Failed, Series, repository, timed, wait_until
 
 TASKS = 1000
+CHAIN = 30
 CLUSTER = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "slurm-cluster")
 
 
@@ -42,15 +46,22 @@ def measure(bench):
     sides = {"ilchul": lambda: ilchul(bench, home, repo), "sbatch loop": loop, "job array": array}
     wall = {name: Series(name, "s") for name in sides}
     own = Series("ilchul's own CPU, with its sbatch and squeue", "ms/task")
+    gaps = Series("from a report to the next submit", "ms", 0)
     for _ in range(min(bench.runs, 2)):
         for name, side in sides.items():
             seconds, cpu = side()
             wall[name].add(seconds)
             if name == "ilchul":
                 own.add(cpu * 1e3 / TASKS)
+        for gap in chain(bench, home):
+            gaps.add(gap * 1e3)
+    peak = Series("the peak of its memory", "MiB", 1)
+    peak.add(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
     bench.ratio("P13", wall["ilchul"], wall["sbatch loop"], 4.0)
     bench.say("     for comparison: %s" % wall["job array"])
-    bench.say("     for comparison: %s" % own)
+    bench.say("     ilchul over the job array: %.2f x" % (wall["ilchul"].median / wall["job array"].median))
+    for series in (own, peak, gaps):
+        bench.say("     for comparison: %s" % series)
 
 
 def ilchul(bench, home, repo):
@@ -64,6 +75,31 @@ def ilchul(bench, home, repo):
         raise Failed("ilchul up ended with %d" % code)
     after = os.times()
     return wall, after.children_user + after.children_system - before.children_user - before.children_system
+
+
+def chain(bench, home):
+    """Tasks one after the other: how long after each one's report the next one was submitted."""
+    lines = "".join(
+        "  t%d: { run: 'true'%s }\n" % (number, ", needs: [t%d]" % (number - 1) if number else "")
+        for number in range(CHAIN)
+    )
+    plan = "version: 1\ndefaults: { workspace: none }\nslurm: { poll: 2s }\ntasks:\n" + lines
+    top = bench.fresh(home, "chain")
+    repo = repository(os.path.join(top, "repo"), 1, {"ilchul.yaml": plan})
+    env = bench.environment(home, ILCHUL_HOME=os.path.join(top, "h"), SLURM_CONF=os.environ["SLURM_CONF"])
+    with open(os.path.join(top, "said"), "wb") as said:
+        code = timed([bench.binary, "up", "--session", "slurm"], patience=600, cwd=repo, env=env,
+                     stdout=said, stderr=said)[2]
+    if code != 0:
+        raise Failed("the chain ended with %d" % code)
+    [run] = glob.glob(os.path.join(top, "h", "runs", "*"))
+    name = os.path.basename(run)
+
+    def written(path):
+        return os.stat(os.path.join(run, path)).st_mtime_ns / 1e9
+    for number in range(CHAIN - 1):
+        submitted = written("slurm/ilchul.%s.t%d.1/job" % (name, number + 1))
+        yield submitted - written("mail/t%d.1/report.json" % number)
 
 
 def left(name):

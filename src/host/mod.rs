@@ -47,7 +47,7 @@ pub struct Call<'a> {
 pub struct Ran {
     /// Its exit code; -1 after a signal.
     pub code: i32,
-    /// What it printed, [`run::OUTPUT_MAX`] bytes at most.
+    /// What it printed, cut at a bound.
     pub stdout: Vec<u8>,
     /// What it complained of, likewise.
     pub stderr: Vec<u8>,
