@@ -6,12 +6,23 @@
 use ilchul_substrate::Request;
 
 /// What set-up prints is nobody's evidence: it goes nowhere, and a failure is told in our words.
-const ASIDE: &str = r#"exec 3>&1 4>&2 >/dev/null 2>&1; exec "$@""#;
-/// Ends with a code of its own where a line leaves the shell: a check that never ran mustn't pass.
+/// A check that was never reached doesn't pass, whatever the lines did to their shell (law E2): it
+/// leaves a mark right before it begins.
+const ASIDE: &str = r#"exec 3>&1 4>&2 >/dev/null 2>&1
+ilchul_mark=$(mktemp) || exit 73
+export ilchul_mark
+"$@"
+code=$?
+[ -s "$ilchul_mark" ] || [ "$code" = 73 ] || { code=73; echo "[ilchul: a set-up line ended its shell]" >&4; }
+rm -f "$ilchul_mark"
+exit "$code""#;
 const BEGIN: &str = r#"ilchul_off() { trap - EXIT; echo "[ilchul: $1]" >&4; exit 73; }
+ilchul_step() { ilchul_line=$1; set --; eval "$ilchul_line"; }
 trap 'ilchul_off "a set-up line ended its shell"' EXIT
 "#;
-const END: &str = r#"exec "$@" >&3 2>&4 3>&- 4>&-
+const END: &str = r#"echo reached > "$ilchul_mark"
+unset ilchul_mark ilchul_line
+exec "$@" >&3 2>&4 3>&- 4>&-
 "#;
 
 /// The words before a command that give it the surroundings of `request`; none where there are
@@ -28,8 +39,8 @@ pub(super) fn words(request: &Request) -> Vec<String> {
         text.push_str(&format!("done < {file} || ilchul_off \"the file of variables can't be read\"\n"));
     }
     for line in request.setup.iter().filter_map(|line| shlex::try_quote(line).ok()) {
-        text.push_str(&format!("ilchul_line={line}\n"));
-        text.push_str("eval \"$ilchul_line\" || ilchul_off \"the set-up line \\`$ilchul_line\\` failed\"\n");
+        text.push_str(&format!("ilchul_step {line} || "));
+        text.push_str("ilchul_off \"the set-up line \\`$ilchul_line\\` failed\"\n");
     }
     text.push_str(END);
     // As in the job: set-up lines are for what a login shell knows.
@@ -76,6 +87,8 @@ mod tests {
     fn e2_a_check_whose_set_up_fails_or_leaves_doesnt_run_and_doesnt_pass() {
         for (line, why) in [
             ("exit 0", "a set-up line ended its shell"),
+            ("trap - EXIT; exit 0", "a set-up line ended its shell"),
+            ("exec true", "a set-up line ended its shell"),
             ("no-such-module load", "the set-up line `no-such-module load` failed"),
         ] {
             let ran = run(&[line], None, "echo ran");
@@ -83,6 +96,16 @@ mod tests {
         }
         let gone = run(&[], Some("/nowhere".as_ref()), "echo ran");
         assert_eq!((gone.status.code(), gone.stdout), (Some(73), Vec::new()));
+    }
+
+    #[test]
+    fn e2_no_set_up_line_can_put_another_command_in_the_place_of_a_check() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("env.sh");
+        std::fs::write(&file, "test $# = 0 || export GIVEN=$#\nset -- true\n").unwrap();
+        let lines = ["set -- true", &format!(". {}", file.display())];
+        let ran = run(&lines, None, "echo ran $GIVEN $ilchul_mark; false");
+        assert_eq!(said(&ran), (Some(1), "ran\n".to_owned(), String::new()));
     }
 
     #[test]

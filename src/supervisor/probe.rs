@@ -2,6 +2,8 @@
 //!
 //! A failed look proves nothing (law L9). It leaves out what follows from an answer.
 
+use std::time::Duration;
+
 use ilchul_substrate::{Exit, Facts, Handle, Observation, State, Urgency};
 
 use super::mailbox::Mailbox;
@@ -23,6 +25,9 @@ fn starts(facts: &Facts) -> String {
         (Some(_) | None, _) => String::new(),
     }
 }
+
+/// How long a job may be unseen before it counts as one that waits: most are seen long before.
+const UNSEEN: Duration = Duration::from_secs(60);
 
 impl Supervisor {
     /// Starts a look, unless one is under way.
@@ -89,6 +94,10 @@ impl Supervisor {
             State::Queued(reason) if observed.note.is_some() => {
                 self.see(id, Seen::Queued { reason: reason.clone() });
             }
+            // Or nobody could ask it for long: a queue that can't be seen makes nobody late (law L9).
+            State::Queued(reason) | State::Unknown(reason) if self.waits_unseen(id) => {
+                self.see(id, Seen::Queued { reason: reason.clone() });
+            }
             State::Queued(_) => {}
             State::Live(facts) => {
                 if let Some((_, said)) = facts.notes.iter().find(|(name, _)| *name == "suspended") {
@@ -106,6 +115,13 @@ impl Supervisor {
         if let Some(detail) = self.judge_session(id, observed) {
             self.bury(id, detail);
         }
+    }
+
+    /// Whether a cluster has had a worker's session for long, and nothing was heard of it since.
+    fn waits_unseen(&self, id: &str) -> bool {
+        let worker = self.engine.state().workers.get(id).filter(|worker| worker.pid.is_none());
+        let since = worker.map(|worker| self.turn.stamp.moment.since(worker.since.moment));
+        self.world.sessions.capabilities().queued && since.is_some_and(|since| since > UNSEEN)
     }
 
     /// Whether a worker on another host was heard of a moment ago. A controller that forgot its

@@ -9,6 +9,7 @@ use ilchul_substrate::Request;
 
 use super::world::World;
 use crate::engine::state::RunState;
+use crate::engine::timer::CHECKOUT;
 use crate::workflow::{SessionKind, Task, Workflow, WorkspaceKind};
 
 /// Beyond the task's own time: readiness, the last words, what Slurm counts in minutes.
@@ -29,7 +30,9 @@ pub fn of_task(workflow: &Workflow, task: &Task) -> Request {
     let asked = task.slurm.or(&workflow.slurm);
     let has_tree = task.workspace == WorkspaceKind::Worktree;
     let setup = workflow.setup.as_ref().filter(|_| has_tree).map_or(Duration::ZERO, |setup| setup.timeout);
-    let usual = task.timeout.saturating_add(setup).saturating_add(SPARE);
+    // The node fills the tree first, and may take as long as it is allowed to.
+    let checkout = if has_tree { CHECKOUT } else { Duration::ZERO };
+    let usual = [task.timeout, setup, checkout].into_iter().fold(SPARE, Duration::saturating_add);
     Request {
         options: asked.options(),
         setup: asked.setup.clone(),
@@ -60,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_job_outlasts_its_task_unless_somebody_says_how_long_it_may_take() {
-        assert_eq!(wall("{ run: x, timeout: 10m }"), Some(Duration::from_secs(17 * 60)));
+        assert_eq!(wall("{ run: x, timeout: 10m }"), Some(Duration::from_secs(32 * 60)));
         assert_eq!(wall("{ run: x, timeout: 10m, workspace: none }"), Some(Duration::from_secs(15 * 60)));
         assert_eq!(wall("{ run: x, slurm: { time: 8m } }"), Some(Duration::from_secs(8 * 60)));
     }

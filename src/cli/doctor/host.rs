@@ -16,7 +16,7 @@ use crate::cli::error::words;
 use crate::workflow::Workflow;
 
 /// The oldest git that can be used.
-const OLDEST_GIT: (u32, u32) = (2, 30);
+const OLDEST_GIT: (u32, u32) = (2, 31);
 /// Watches and instances that one run should have left.
 const SPARE: (u64, u64) = (1_000, 8);
 /// Processes whose open files are counted at most.

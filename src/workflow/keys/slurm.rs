@@ -9,7 +9,7 @@ const ACCOUNT: Key = key("account", "Who pays.", Shape::Text);
 const QOS: Key = key("qos", "Quality of service.", Shape::Text);
 const TIME: Key = key(
     "time",
-    "The job's wall time. Default: the task's `timeout`, the time of `setup`, and five minutes.",
+    "The job's wall time. Default: the task's `timeout`, the time of `setup`, and what the node needs before (5m, with a tree 20m).",
     Shape::Duration,
 );
 const CPUS: Key = key("cpus", "Processors. Default: the site's.", Shape::Count(1, 100_000));

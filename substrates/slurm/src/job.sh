@@ -8,78 +8,81 @@
 #
 # FOLDER lies on the shared file system: `intent` (who we are), `spec` (what it needs itself, as
 # assignments), `env` (the program's surroundings, as lines of shell), `command` (the program),
-# and what is written here: `claim`, `exit`. RUN is of this node alone, because sockets need a local file system and a short path.
+# and what is written here: `claim`, `exit`. RUN is of this node alone, because sockets need a
+# local file system and a short path.
 # It leaves out every decision: what an end means is for whoever reads it.
-[ "$1" = job ] && mask=$(umask) # The user's own, for the program.
+#
+# Its variables begin with `il_`: an exported name that a shell assigns to goes on to the program.
+[ "$1" = job ] && il_mask=$(umask) # The user's own, for the program.
 umask 077
-script=${script:-$0}
-mode=$1 folder=$2
-read -r nonce < "$folder/intent" || exit 72
+il_script=${il_script:-$0}
+il_mode=$1 il_folder=$2
+read -r il_nonce < "$il_folder/intent" || exit 72
 
 # Whole or not at all, for readers on other hosts.
 record() { # CODE WORDS
-    printf '%s %s %s\n' "$nonce" "$1" "$2" > "$folder/exit.$$"
-    sync "$folder/exit.$$" 2> /dev/null
-    mv -f "$folder/exit.$$" "$folder/exit"
+    printf '%s %s %s\n' "$il_nonce" "$1" "$2" > "$il_folder/exit.$$"
+    sync "$il_folder/exit.$$" 2> /dev/null
+    mv -f "$il_folder/exit.$$" "$il_folder/exit"
 }
 
 fail() { # CODE WORDS: an end before the program began
     trap - EXIT
-    printf '[ilchul: %s]\n' "$2" >> "$log"
-    rm -f "$run/life" && rmdir "$run" 2> /dev/null
+    printf '[ilchul: %s]\n' "$2" >> "$il_log"
+    rm -f "$il_run/life" && rmdir "$il_run" 2> /dev/null
     record "$1" "$2"
     exit "$1"
 }
 
 # A process and all below it, whatever session they moved to.
 tree() {
-    ps -e -o pid= -o ppid= | awk -v root="$1" '
+    ps -e -o pid= -o ppid= | awk -v top="$1" '
         { below[$2] = below[$2] " " $1 }
         function walk(pid,  list, count, i) {
             print pid
             count = split(below[pid], list, " ")
             for (i = 1; i <= count; i++) walk(list[i])
         }
-        END { walk(root) }'
+        END { walk(top) }'
 }
 
 # Stopped first, until nobody is new, so that nothing forks away between look and kill.
 end_tree() {
     [ "${1:-0}" -gt 1 ] 2> /dev/null && kill -0 "$1" 2> /dev/null || return 0
-    seen=
+    il_seen=
     for _ in 1 2 3 4 5; do
-        now=$(tree "$1")
-        [ "$now" = "$seen" ] && break
-        kill -STOP $now 2> /dev/null
-        seen=$now
+        il_now=$(tree "$1")
+        [ "$il_now" = "$il_seen" ] && break
+        kill -STOP $il_now 2> /dev/null
+        il_seen=$il_now
     done
-    kill -KILL $now 2> /dev/null
+    kill -KILL $il_now 2> /dev/null
 }
 
-if [ "$mode" = pane ]; then
-    run=$3 mask=$4
+if [ "$il_mode" = pane ]; then
+    il_run=$3 il_mask=$4
     # Caught, not ignored: what is ignored would be ignored by the program too.
     trap : HUP INT QUIT TERM
-    echo "$$" > "$run/pane"
+    echo "$$" > "$il_run/pane"
     # Where Slurm knows of no cgroups, a kill of the batch script alone leaves this running.
     (
         trap '' HUP INT QUIT TERM
-        read -r _ < "$run/life"
-        read -r program < "$run/pid" && end_tree "$program"
+        read -r _ < "$il_run/life"
+        read -r il_program < "$il_run/pid" && end_tree "$il_program"
     ) > /dev/null 2>&1 &
-    guard=$!
-    (umask "$mask" && exec sh "$folder/command" "$run/pid")
-    code=$?
-    kill -KILL "$guard" 2> /dev/null
-    record "$code" ''
+    il_guard=$!
+    (umask "$il_mask" && exec sh "$il_folder/command" "$il_run/pid")
+    il_code=$?
+    kill -KILL "$il_guard" 2> /dev/null
+    record "$il_code" ''
     exit 0
 fi
 
 env_file() { # FILE: variables that nobody but its owner may read
-    while IFS= read -r line || [ -n "$line" ]; do
-        case $line in
+    while IFS= read -r il_line || [ -n "$il_line" ]; do
+        case $il_line in
             '' | '#'*) ;;
-            *=*) export "$line" ;;
+            *=*) export "$il_line" ;;
             *) fail 73 "a line of \`$1\` isn't NAME=VALUE" ;;
         esac
     done < "$1" || fail 73 "\`$1\` can't be read on this node"
@@ -88,148 +91,149 @@ env_file() { # FILE: variables that nobody but its owner may read
 # redefine there, only the environment goes on. What is needed after them has names of its own.
 step() { # LINE
     ilchul_line=$1
-    eval "$1" || ilchul_off "the set-up line \`$ilchul_line\` failed"
+    set --
+    eval "$ilchul_line" || ilchul_off "the set-up line \`$ilchul_line\` failed"
 }
 ilchul_off() { # WORDS
     trap - EXIT
     exec /bin/sh "$ilchul_script" off "$ilchul_folder" "$ilchul_run" "$ilchul_log" "$1"
 }
 
-if [ "$mode" = off ]; then
-    run=$3 log=$4
+if [ "$il_mode" = off ]; then
+    il_run=$3 il_log=$4
     fail 73 "$5"
 fi
-if [ "$mode" = job ]; then
+if [ "$il_mode" = job ]; then
     # One life for each attempt: whoever comes second ends, whatever Slurm knows of the first.
-    run=$(mktemp -d /tmp/ilchul.XXXXXX) || exit 71
-    mine=$folder/claim.$SLURM_JOB_ID.$$
+    il_run=$(mktemp -d /tmp/ilchul.XXXXXX) || exit 71
+    il_mine=$il_folder/claim.$SLURM_JOB_ID.$$
     {
-        echo "nonce=$nonce"
+        echo "nonce=$il_nonce"
         echo "job=$SLURM_JOB_ID"
         echo "node=${SLURMD_NODENAME:-$(uname -n)}"
-        echo "socket=$run/t.sock"
+        echo "socket=$il_run/t.sock"
         echo "restarts=${SLURM_RESTART_COUNT:-0}"
-    } > "$mine" || exit 71
-    sync "$mine" 2> /dev/null
+    } > "$il_mine" || exit 71
+    sync "$il_mine" 2> /dev/null
     # Over NFS a link may be made although the answer says no.
-    if ! ln "$mine" "$folder/claim" 2> /dev/null && ! [ "$mine" -ef "$folder/claim" ]; then
-        echo "another job has begun this attempt, or it was called off: $(tr '\n' ' ' < "$folder/claim")"
-        rm -f "$mine"
-        rmdir "$run"
+    if ! ln "$il_mine" "$il_folder/claim" 2> /dev/null && ! [ "$il_mine" -ef "$il_folder/claim" ]; then
+        echo "another job has begun this attempt, or it was called off: $(tr '\n' ' ' < "$il_folder/claim")"
+        rm -f "$il_mine"
+        rmdir "$il_run"
         exit 79
     fi
-    rm -f "$mine"
+    rm -f "$il_mine"
     # Whoever ends the work in time counts from here, and not by a clock that may be set. Slurm's
     # own warning is announced by a file, because a TERM alone doesn't say what it is for.
     read -r ILCHUL_JOB_BEGAN _ < /proc/uptime
-    export ILCHUL_JOB_BEGAN ILCHUL_WALL_SIGN="$run/wall"
-    . "$folder/spec"
-    ilchul_script=$script ilchul_folder=$folder ilchul_run=$run ilchul_mask=$mask ilchul_log=$log
+    export ILCHUL_JOB_BEGAN ILCHUL_WALL_SIGN="$il_run/wall"
+    . "$il_folder/spec"
+    ilchul_script=$il_script ilchul_folder=$il_folder ilchul_run=$il_run ilchul_mask=$il_mask ilchul_log=$il_log
     # What set-up lines say stands where people look for what the worker said.
-    [ ! -s "$folder/env" ] || exec >> "$log" 2>&1
+    [ ! -s "$il_folder/env" ] || exec >> "$il_log" 2>&1
     trap 'ilchul_off "the set-up line \`$ilchul_line\` ended its shell"' EXIT
-    . "$folder/env"
+    . "$il_folder/env"
     exec /bin/sh "$ilchul_script" main "$ilchul_folder" "$ilchul_run" "$ilchul_mask"
 fi
 
-run=$3 mask=$4
-. "$folder/spec"
-cd "$cwd" 2> /dev/null || fail 72 "its folder \`$cwd\` isn't there on ${SLURMD_NODENAME:-this node}"
+il_run=$3 il_mask=$4
+. "$il_folder/spec"
+cd "$il_cwd" 2> /dev/null || fail 72 "its folder \`$il_cwd\` isn't there on ${SLURMD_NODENAME:-this node}"
 
-asked=
-trap 'asked=term' TERM
-trap 'asked=wall' USR1
-trap 'asked=kill' USR2
+il_asked=
+trap 'il_asked=term' TERM
+trap 'il_asked=wall' USR1
+trap 'il_asked=kill' USR2
 trap : HUP INT
-mkfifo "$run/life" && exec 9<> "$run/life" || fail 71 "no pipe can be made in /tmp"
+mkfifo "$il_run/life" && exec 9<> "$il_run/life" || fail 71 "no pipe can be made in /tmp"
 
 terminal() {
-    tmux -N -S "$run/t.sock" new-session -d -s worker -n "$title" -x 200 -y 50 \
-        sh "$script" pane "$folder" "$run" "$mask" "$@" \; set-option -s exit-empty on 2> /dev/null
+    tmux -N -S "$il_run/t.sock" new-session -d -s worker -n "$il_title" -x 200 -y 50 \
+        sh "$il_script" pane "$il_folder" "$il_run" "$il_mask" "$@" \; set-option -s exit-empty on 2> /dev/null
 }
 quoted() { printf "'"; printf %s "$1" | sed "s/'/'\\\\''/g; s/#/##/g; s/%/%%/g"; printf "'"; }
 # `-N` and `-D` came with 3.2. A version that can't be read is somebody's own build.
 modern() {
-    version=$(tmux -V 2> /dev/null) || return 1
-    case ${version#tmux } in
+    il_version=$(tmux -V 2> /dev/null) || return 1
+    case ${il_version#tmux } in
         [0-2].* | 3.[01] | 3.[01][a-z]*) return 1 ;;
     esac
 }
 if modern; then
     # Not a daemon: a child of this job, found where Slurm looks for its processes.
-    tmux -D -S "$run/t.sock" -f /dev/null 9>&- &
-    root=$!
-    tries=0
-    until if [ "$capture" = 1 ]; then
-        terminal \; pipe-pane -t worker: "cat >> $(quoted "$log")"
+    tmux -D -S "$il_run/t.sock" -f /dev/null 9>&- &
+    il_root=$!
+    il_tries=0
+    until if [ "$il_capture" = 1 ]; then
+        terminal \; pipe-pane -t worker: "cat >> $(quoted "$il_log")"
     else
         terminal
     fi; do
-        tries=$((tries + 1))
-        kill -0 "$root" 2> /dev/null || break
-        [ "$tries" -lt 200 ] || { kill "$root"; fail 71 'no terminal could be made by tmux'; }
+        il_tries=$((il_tries + 1))
+        kill -0 "$il_root" 2> /dev/null || break
+        [ "$il_tries" -lt 200 ] || { kill "$il_root"; fail 71 'no terminal could be made by tmux'; }
         sleep 0.05
     done
 else
-    [ -z "$version" ] || printf '[ilchul: %s on this node is too old: there is no terminal]\n' "$version" >> "$log"
-    sh "$script" pane "$folder" "$run" "$mask" >> "$log" 2>&1 9>&- < /dev/null &
-    root=$!
+    [ -z "$il_version" ] || printf '[ilchul: %s on this node is too old: there is no terminal]\n' "$il_version" >> "$il_log"
+    sh "$il_script" pane "$il_folder" "$il_run" "$il_mask" >> "$il_log" 2>&1 9>&- < /dev/null &
+    il_root=$!
 fi
 
 lives() {
-    kill -0 "$root" 2> /dev/null && return 0
-    pane=$(cat "$run/pane" 2> /dev/null)
-    [ -n "$pane" ] && kill -0 "$pane" 2> /dev/null
+    kill -0 "$il_root" 2> /dev/null && return 0
+    il_pane=$(cat "$il_run/pane" 2> /dev/null)
+    [ -n "$il_pane" ] && kill -0 "$il_pane" 2> /dev/null
 }
 # Whoever can't reach this job through Slurm writes into its folder: a controller may have
 # forgotten a job that runs on.
 watch() {
     trap '' HUP INT QUIT TERM USR1 USR2
-    told=
-    while sleep "${watch:-5}" && kill -0 "$$" 2> /dev/null; do
-        { read -r whose how < "$folder/stop"; } 2> /dev/null || continue
-        [ "$whose" = "$nonce" ] && [ "$how" != "$told" ] || continue
-        told=$how
-        if [ "$how" = kill ]; then kill -USR2 "$$"; else kill -TERM "$$"; fi
+    il_told=
+    while sleep "${il_watch:-5}" && kill -0 "$$" 2> /dev/null; do
+        { read -r il_whose il_how < "$il_folder/stop"; } 2> /dev/null || continue
+        [ "$il_whose" = "$il_nonce" ] && [ "$il_how" != "$il_told" ] || continue
+        il_told=$il_how
+        if [ "$il_how" = kill ]; then kill -USR2 "$$"; else kill -TERM "$$"; fi
     done
 }
 watch > /dev/null 2>&1 9>&- < /dev/null &
-watcher=$!
-words= timer=
+il_watcher=$!
+il_words= il_timer=
 while lives; do
     # What was asked before there was anybody to wait for isn't waited over.
-    [ -n "$asked" ] || wait "$root"
-    program=$(cat "$run/pid" 2> /dev/null)
+    [ -n "$il_asked" ] || wait "$il_root"
+    il_program=$(cat "$il_run/pid" 2> /dev/null)
     # Between the terminal's start and the program's there is nobody to ask yet.
-    [ -z "$asked" ] || [ -n "$program" ] || { sleep 0.05; continue; }
-    case $asked in
+    [ -z "$il_asked" ] || [ -n "$il_program" ] || { sleep 0.05; continue; }
+    case $il_asked in
         term | wall)
-            [ "$asked" = term ] || {
-                words="its wall time is nearly over, so it was told to end"
+            [ "$il_asked" = term ] || {
+                il_words="its wall time is nearly over, so it was told to end"
                 # Once, whoever of us tells it to end.
-                [ -e "$run/wall" ] || tail -c 4096 "$log" 2> /dev/null | grep -qF "$words" ||
-                    printf '[ilchul: %s]\n' "$words" >> "$log"
-                : > "$run/wall"
+                [ -e "$il_run/wall" ] || tail -c 4096 "$il_log" 2> /dev/null | grep -qF "$il_words" ||
+                    printf '[ilchul: %s]\n' "$il_words" >> "$il_log"
+                : > "$il_run/wall"
             }
-            asked=
-            kill -TERM "$program" 2> /dev/null
-            [ -n "$timer" ] || { { sleep "$grace"; kill -USR2 "$$"; } > /dev/null 2>&1 9>&- & timer=$!; }
+            il_asked=
+            kill -TERM "$il_program" 2> /dev/null
+            [ -n "$il_timer" ] || { { sleep "$il_grace"; kill -USR2 "$$"; } > /dev/null 2>&1 9>&- & il_timer=$!; }
             ;;
         kill)
-            asked=
-            end_tree "$program"
+            il_asked=
+            end_tree "$il_program"
             ;;
         *)
             # The terminal is gone, and its program not yet.
-            kill -0 "$root" 2> /dev/null || sleep 0.1
+            kill -0 "$il_root" 2> /dev/null || sleep 0.1
             ;;
     esac
 done
-[ -z "$timer" ] || kill "$timer" 2> /dev/null
-kill -KILL "$watcher" 2> /dev/null
-[ -s "$folder/exit" ] || record 137 'its whole tree was killed'
-read -r _ code _ < "$folder/exit"
-[ -z "$words" ] || record "$code" "$words"
-rm -f "$run/t.sock" "$run/life" "$run/pid" "$run/pane" "$run/wall"
-rmdir "$run" 2> /dev/null
-exit "$code"
+[ -z "$il_timer" ] || kill "$il_timer" 2> /dev/null
+kill -KILL "$il_watcher" 2> /dev/null
+[ -s "$il_folder/exit" ] || record 137 'its whole tree was killed'
+read -r _ il_code _ < "$il_folder/exit"
+[ -z "$il_words" ] || record "$il_code" "$il_words"
+rm -f "$il_run/t.sock" "$il_run/life" "$il_run/pid" "$il_run/pane" "$il_run/wall"
+rmdir "$il_run" 2> /dev/null
+exit "$il_code"

@@ -166,13 +166,13 @@ impl Record {
         if let Some(seconds) = spec.request.wall.map(crate::submit::allowed) {
             line(&mut env, &["export ILCHUL_WALL=".as_ref(), seconds.to_string().as_ref()]);
         }
-        for (name, value) in [("cwd", spec.cwd.as_os_str()), ("log", spec.log.as_os_str())] {
+        for (name, value) in [("il_cwd", spec.cwd.as_os_str()), ("il_log", spec.log.as_os_str())] {
             line(&mut own, &[name.as_ref(), "=".as_ref(), &quoted(value)?]);
         }
-        line(&mut own, &["title=".as_ref(), &quoted(spec.title.as_ref())?]);
-        line(&mut own, &["capture=".as_ref(), if spec.capture { "1" } else { "0" }.as_ref()]);
-        line(&mut own, &["grace=".as_ref(), pace.grace.as_secs().to_string().as_ref()]);
-        line(&mut own, &["watch=".as_ref(), pace.watch().as_secs().to_string().as_ref()]);
+        line(&mut own, &["il_title=".as_ref(), &quoted(spec.title.as_ref())?]);
+        line(&mut own, &["il_capture=".as_ref(), if spec.capture { "1" } else { "0" }.as_ref()]);
+        line(&mut own, &["il_grace=".as_ref(), pace.grace.as_secs().to_string().as_ref()]);
+        line(&mut own, &["il_watch=".as_ref(), pace.watch().as_secs().to_string().as_ref()]);
         if let Some(file) = &spec.request.env_file {
             line(&mut env, &["env_file ".as_ref(), &quoted(file.as_os_str())?]);
         }

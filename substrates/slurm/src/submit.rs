@@ -16,6 +16,7 @@ use crate::client::{Answer, Silence, gist, run};
 use crate::queue::Queue;
 use crate::record::{Record, quote};
 use crate::turn::Turns;
+use crate::words;
 
 const ACTION: &str = "submit job";
 
@@ -155,7 +156,7 @@ pub(crate) fn script(program: &Path, folder: &Path, request: &Request) -> Result
         return Err(Error::new(ErrorKind::Refused, ACTION, detail));
     };
     // Read and not started: a shell's functions don't pass to another one.
-    Ok(format!("{shell}\nscript={program}\nset -- job {folder}\n. \"$script\"\n"))
+    Ok(format!("{shell}\nil_script={program}\nset -- job {folder}\n. \"$il_script\"\n"))
 }
 
 /// What was learnt about a submit.
@@ -179,7 +180,10 @@ fn outcome(answer: &Result<Answer, Silence>) -> Outcome {
         Ok(answer) => {
             let why = gist(&answer.err);
             let says = |list: &[&str]| list.iter().any(|words| answer.err.contains(words));
-            if says(FULL) {
+            // One message of Slurm's is for every limit of an account; the limit stands before it.
+            if let Some(limit) = words::hopeless_in(&answer.err) {
+                Outcome::Refused(ErrorKind::Refused, format!("{limit}: {why}"))
+            } else if says(FULL) {
                 Outcome::Refused(ErrorKind::Unavailable, why)
             } else if says(REFUSALS) {
                 Outcome::Refused(ErrorKind::Refused, why)
@@ -207,8 +211,13 @@ pub(crate) fn submit(
         match outcome(&run(&command, script, pace.limit)) {
             Outcome::Made(id) => return Ok(id),
             Outcome::Refused(kind, why) => {
-                // Nothing of it may ever begin, whatever else is still on its way.
-                record.call_off()?;
+                // Nothing of it may ever begin, whatever else is still on its way; what has begun,
+                // by an earlier submit that was doubtful, is ours.
+                if !record.call_off()?
+                    && let Some(id) = record.claim()?.and_then(|claim| claim.job)
+                {
+                    return Ok(id);
+                }
                 return Err(Error::new(kind, ACTION, format!("`{mark}`: {why}")));
             }
             Outcome::Doubtful(why) => last = why,
@@ -290,6 +299,9 @@ mod tests {
         assert!(matches!(says(invalid), Outcome::Refused(ErrorKind::Refused, _)));
         let full = "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)";
         assert!(matches!(says(full), Outcome::Refused(ErrorKind::Unavailable, _)));
+        let never = format!("sbatch: error: QOSMaxWallDurationPerJobLimit\n{full}");
+        let Outcome::Refused(ErrorKind::Refused, why) = says(&never) else { panic!("{never}") };
+        assert!(why.starts_with("QOSMaxWallDurationPerJobLimit: "), "{why}");
         for doubt in [
             "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation",
             "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)",

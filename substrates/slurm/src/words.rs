@@ -77,6 +77,12 @@ pub(crate) fn is_hopeless(reason: &str) -> bool {
     HOPELESS.contains(&reason)
 }
 
+/// The hopeless reason that `text` names, if it names one.
+pub(crate) fn hopeless_in(text: &str) -> Option<&'static str> {
+    let mut said = text.split(|c: char| !c.is_ascii_alphanumeric());
+    said.find_map(|word| HOPELESS.iter().copied().find(|reason| *reason == word))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -31,8 +31,11 @@ impl Node {
         }
         let node = Self { top };
         let (cwd, log) = (node.path("cwd"), node.path("s/log"));
-        let spec =
-            format!("cwd='{}'\nlog='{}'\ntitle='t'\ncapture=1\ngrace=1\n", cwd.display(), log.display());
+        let spec = format!(
+            "il_cwd='{}'\nil_log='{}'\nil_title='t'\nil_capture=1\nil_grace=1\n",
+            cwd.display(),
+            log.display()
+        );
         let command = format!("echo \"$$\" > \"$1\"\nexec sh -c '{program}'\n");
         for (name, text) in
             [("intent", NONCE), ("exit", ""), ("env", ""), ("spec", &spec), ("command", &command)]
@@ -64,7 +67,7 @@ impl Node {
         let path = std::iter::once(self.path("bin")).chain(std::env::split_paths(&usual));
         let mut command = Command::new(shell);
         // As a login shell reads it, which is where set-up lines run.
-        command.arg("-c").arg("umask 027; script=$1; set -- job \"$2\"; . \"$script\"");
+        command.arg("-c").arg("umask 027; il_script=$1; set -- job \"$2\"; . \"$il_script\"");
         command.arg("sh").arg(script).arg(self.path("s"));
         command.env("PATH", std::env::join_paths(path).unwrap()).env("SLURM_JOB_ID", "7");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
@@ -144,16 +147,17 @@ fn a_second_job_of_one_attempt_ends_at_once_and_leaves_the_first_one_alone() {
 #[test]
 fn whatever_set_up_lines_name_or_set_only_the_environment_goes_on() {
     for shell in ["sh", "bash"] {
-        let node = Node::with("echo \"$GIVEN $run\"; umask; exit 7");
+        let node = Node::with("echo \"$GIVEN $run $mode $log $nonce\"; umask; exit 7");
         node.program("tmux", "exit 1");
         node.set_up(&[
             "export GIVEN=module",
-            "run=x log=y folder=z mode=pane script=w nonce=v cwd=/u mask=0 title=t capture=0 grace=s",
+            "export run=5 mode=fast log=debug nonce=N; set -- x",
+            "folder=z script=w cwd=/u mask=0 title=t capture=0 grace=s",
             "set -eu; IFS=/; cd /; umask 0; fail() { :; }; record() { :; }; false() { :; }",
         ]);
         assert_eq!(ended(node.start_in(shell)).code(), Some(7));
         assert_eq!(node.end(), "7");
-        assert_eq!(node.log(), "module \n0027\n");
+        assert_eq!(node.log(), "module 5 fast debug N\n0027\n");
     }
 }
 
