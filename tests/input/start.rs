@@ -335,6 +335,7 @@ fn a_plan_has_the_same_for_scripts() {
         "limits": unbounded(),
         "order": "critical",
         "adoption": null,
+        "lacking": [],
         "agents": [],
         "prompts": null,
         "tasks": [
