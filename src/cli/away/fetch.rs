@@ -58,15 +58,16 @@ fn fetched(link: &Link, root: &Path, run: &str) -> Result<usize, String> {
     script.push(" || exit 1\nb=");
     script.push(word(OsStr::new(&format!("refs/heads/ilchul/{run}"))));
     script.push(format!("\nk={head}\n{BUNDLE}"));
-    let ran = link.sh_within(&script, Input::Nothing, LIMIT).map_err(said)?;
-    match ran.code {
-        0 if ran.stdout.is_empty() => return Ok(0),
-        0 => {}
-        _ => return Err(ran.words()),
-    }
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let path = folder.path().join("fetched");
-    std::fs::write(&path, &ran.stdout).map_err(|error| error.to_string())?;
+    let file = std::fs::File::create(&path).map_err(|error| error.to_string())?;
+    let ran = link.sh_into(&script, file, LIMIT).map_err(said)?;
+    if ran.code != 0 {
+        return Err(ran.words());
+    }
+    if std::fs::metadata(&path).map_err(|error| error.to_string())?.len() == 0 {
+        return Ok(0);
+    }
     let (path, to) = (path.to_string_lossy().into_owned(), below(&link.target.name, run));
     let spec = format!("refs/heads/ilchul/{run}/*:{to}*");
     let words = ["fetch", "-q", "--no-tags", "--no-write-fetch-head", &path, &spec];

@@ -58,7 +58,7 @@ fn through_pipes(link: &Link, words: &[OsString], input: bool) -> Result<i32, Cl
         match done.said.as_deref() {
             None => return Err(link.failed(&Ssh::unreached(done.code, &done.before))),
             Some(enter::RUN) if Ssh::is_own_failure(done.code) => {
-                return Err(link.failed(&HostError::Lost(crate::host::gist(&done.tail))));
+                return Err(link.failed(&HostError::lost(&done.tail)));
             }
             Some(enter::RUN) => return Ok(done.code),
             Some(enter::ABSENT) if !is_second => place::send(link)?,
