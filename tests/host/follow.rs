@@ -36,6 +36,7 @@ fn ctrl_c_ends_following_only_and_up_follows_on() {
     let ran = up.wait().exits(4);
     assert!(ran.stderr.contains("Following has ended; the run"), "{}", ran.stderr);
     assert!(ran.stderr.contains("`ilchul --host there down`"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("broke"), "the signal ended ssh as well: {}", ran.stderr);
     wait_until("no reader to be left there", || followers(&remote) == 0);
     let up = remote.start_up();
     // Whoever follows reads the journal there.
@@ -95,6 +96,7 @@ fn a_link_that_is_cut_is_made_again_and_nothing_is_told_twice() {
     remote.serve();
     let ran = up.wait().exits(0);
     assert_eq!(ran.stderr.matches("the link to there broke").count(), 1, "{}", ran.stderr);
+    assert!(!ran.stderr.contains("ilchul.host"), "our own mark is no reason: {}", ran.stderr);
     for line in ["> first  started", "ok first  completed", "> second  started", "ok second  completed"] {
         assert_eq!(ran.stderr.matches(line).count(), 1, "{line}: {}", ran.stderr);
     }

@@ -30,6 +30,8 @@ use crate::supervisor::Listener;
 
 /// Between two looks at what came and at the signals.
 const TURN: Duration = Duration::from_millis(100);
+/// Ctrl-C ends the ssh of the same terminal too: for so long it may be heard after the link's end.
+const HEARD: Duration = Duration::from_millis(500);
 /// The other side says something each second; a link that is so long silent is cut.
 const SILENCE: Duration = Duration::from_secs(30);
 /// How long a run may be without a supervisor: one may just be taking over.
@@ -115,6 +117,9 @@ impl<'l> Follow<'l> {
             match self.session(wanted)? {
                 Step::Over(exit) => return Ok(exit),
                 Step::Broken(why, came) => {
+                    if self.is_stopped_within(HEARD) {
+                        return Ok(Some(self.left()));
+                    }
                     if came {
                         (pause, told) = (Duration::ZERO, false);
                     }
@@ -189,7 +194,7 @@ impl<'l> Follow<'l> {
         let error = match said.word.as_deref() {
             None => Ssh::unreached(code, &said.err),
             Some(enter::RUN) if Ssh::is_own_failure(code) || code < 0 => {
-                HostError::Lost(crate::host::gist(&said.err))
+                HostError::lost(Past::default().feed(&said.err))
             }
             Some(enter::RUN) => {
                 let mut past = Past::default();
