@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::super::output;
+use super::follow::is_id;
 use super::link::Link;
 use super::{git, place};
 use crate::host::{Input, word};
@@ -49,7 +50,7 @@ fn below(name: &str, run: &str) -> String {
 fn fetched(link: &Link, root: &Path, run: &str) -> Result<usize, String> {
     let said = |error: super::super::error::CliError| error.message;
     // The other machine's word, which becomes the name of references here.
-    if run.is_empty() || !run.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+    if !is_id(run) {
         return Err("its id is no name for branches".to_owned());
     }
     let head = git::line(root, &["rev-parse", "HEAD"]).map_err(said)?.unwrap_or_default();
