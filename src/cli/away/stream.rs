@@ -5,9 +5,15 @@
 use std::io::{Read, Write};
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::super::read;
+use super::enter::RUN;
 use crate::host::{Past, Pump};
+
+/// Between two looks at a command.
+const PAUSE_MIN: Duration = Duration::from_millis(1);
+const PAUSE_MAX: Duration = Duration::from_millis(100);
 
 /// How a command there ended.
 pub(super) struct Done {
@@ -20,21 +26,41 @@ pub(super) struct Done {
     pub(super) tail: Vec<u8>,
 }
 
-/// Lets the child's streams go on here, and answers how it ended.
+/// Lets the child's streams go on here, and answers how it ended. One that only follows ends as
+/// it would here, where nobody reads any more.
 ///
 /// # Errors
 /// What the system says.
-pub(super) fn through(child: Child) -> std::io::Result<Done> {
-    joined(child, (std::io::stdout(), std::io::stderr()))
+pub(super) fn through(child: Child, follows: bool) -> std::io::Result<Done> {
+    let streams = (std::io::stdout(), std::io::stderr());
+    if follows { joined(child, streams, read::pause_for_reader) } else { joined(child, streams, pause) }
+}
+
+/// Nobody has to read what acts.
+fn pause(span: Duration) -> bool {
+    std::thread::sleep(span);
+    true
 }
 
 fn joined(
     mut child: Child,
     (out, err): (impl Write + Send + 'static, impl Write + Send + 'static),
+    mut pause: impl FnMut(Duration) -> bool,
 ) -> std::io::Result<Done> {
     let (copied_out, out) = copy(child.stdout.take(), out);
     let (copied_err, err) = copy(child.stderr.take(), err);
-    let code = child.wait()?.code().unwrap_or(-1);
+    let began = Instant::now();
+    let code = loop {
+        if let Some(status) = child.try_wait()? {
+            break status.code().unwrap_or(-1);
+        }
+        // What is short is looked at often.
+        if !pause((began.elapsed() / 16).clamp(PAUSE_MIN, PAUSE_MAX)) {
+            child.kill()?;
+            child.wait()?;
+            return Ok(Done { code: 0, said: Some(RUN.to_owned()), before: Vec::new(), tail: Vec::new() });
+        }
+    };
     let ended = Instant::now();
     out.rest(ended);
     err.rest(ended);
@@ -92,7 +118,6 @@ fn lock(copied: &Mutex<Copied>) -> MutexGuard<'_, Copied> {
 mod tests {
     use super::*;
     use std::process::Command;
-    use std::time::Duration;
 
     /// A reader that takes nothing for a while, as a person in front of a pager.
     struct Slow(Arc<Mutex<Vec<u8>>>, Option<Duration>);
@@ -120,7 +145,7 @@ mod tests {
         let script = "echo rubbish; echo 'ilchul.host.1 run'; printf %0120000d 7; echo last >&2; exit 3";
         let all = Arc::new(Mutex::new(Vec::new()));
         let slow = Slow(all.clone(), Some(Duration::from_millis(2600)));
-        let done = joined(command(script), (slow, std::io::sink())).unwrap();
+        let done = joined(command(script), (slow, std::io::sink()), pause).unwrap();
         assert_eq!((done.code, done.said.as_deref()), (3, Some("run")));
         assert_eq!(all.lock().unwrap().len(), 120_000);
     }
@@ -129,7 +154,15 @@ mod tests {
     fn what_holds_the_pipes_open_keeps_neither_the_word_nor_the_end_back() {
         let script =
             "sleep 30 & echo 'ilchul.host.1 run'; echo 'ilchul.host.1 run' >&2; echo why >&2; exit 4";
-        let done = joined(command(script), (std::io::sink(), std::io::sink())).unwrap();
+        let done = joined(command(script), (std::io::sink(), std::io::sink()), pause).unwrap();
         assert_eq!((done.code, done.said.as_deref(), &done.tail[..]), (4, Some("run"), &b"why\n"[..]));
+    }
+
+    #[test]
+    fn what_follows_ends_once_nobody_reads_it() {
+        let began = Instant::now();
+        let done = joined(command("sleep 30"), (std::io::sink(), std::io::sink()), |_| false).unwrap();
+        assert_eq!((done.code, done.said.as_deref()), (0, Some(RUN)));
+        assert!(began.elapsed() < Duration::from_secs(20));
     }
 }
