@@ -33,6 +33,13 @@ pub struct EventsArgs {
     of: OfRun,
 }
 
+impl EventsArgs {
+    /// Whether it goes on until the run ends, or until nobody reads it any more.
+    pub(super) fn follows(&self) -> bool {
+        self.follow
+    }
+}
+
 /// Runs it.
 ///
 /// # Errors

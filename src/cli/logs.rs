@@ -45,6 +45,13 @@ pub struct LogsArgs {
     of: OfRun,
 }
 
+impl LogsArgs {
+    /// Whether it goes on until the run ends, or until nobody reads it any more.
+    pub(super) fn follows(&self) -> bool {
+        self.follow
+    }
+}
+
 /// Runs it.
 ///
 /// # Errors

@@ -111,6 +111,13 @@ pub fn size_of_talk() -> (usize, usize) {
     size.filter(|(columns, lines)| *columns > 0 && *lines > 0).unwrap_or((80, 24))
 }
 
+/// Prints what an ilchul on another machine said: no more of it steers a terminal than its
+/// colours, where there are any here.
+pub fn talk_of_another(text: &[u8], color: bool) {
+    let text = String::from_utf8_lossy(text);
+    talk_raw(&if color { crate::render::clean_but_colour(&text) } else { crate::render::clean(&text) });
+}
+
 /// Prints text on stderr that carries our own colours, and nothing of anybody else's.
 pub fn talk_styled(text: &str) {
     talk_raw(&format!("{text}\n"));

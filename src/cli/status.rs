@@ -33,6 +33,13 @@ pub struct StatusArgs {
     of: OfRun,
 }
 
+impl StatusArgs {
+    /// Whether it goes on until the run ends, or until nobody reads it any more.
+    pub(super) fn follows(&self) -> bool {
+        self.watch
+    }
+}
+
 /// Runs it.
 ///
 /// # Errors

@@ -9,6 +9,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Global;
+use super::away::FRONT;
 use super::error::CliError;
 use super::exit_code::Exit;
 use super::output::{self, Output};
@@ -73,6 +74,8 @@ pub fn run(global: &Global, args: &WaitArgs, output: Output) -> Result<Exit, Cli
     }
     let mut asked = tell(&read.view, &BTreeSet::new());
     let mut watch = Watch { since: None, looks: 0 };
+    // Here a signal ends it; there nobody sends one, and what it prints at the end is for nobody.
+    let is_for_front = std::env::var_os(FRONT).is_some();
     loop {
         if let Some(good) = seen.verdict(args) {
             show(&read.view.id, &seen, args, good, output);
@@ -87,7 +90,12 @@ pub fn run(global: &Global, args: &WaitArgs, output: Output) -> Result<Exit, Cli
                 .exit(Exit::Interrupted)
                 .hint("Run `ilchul up` to go on with it, or give `--timeout` to wait for that too."));
         }
-        read::pause(LOOK_EVERY);
+        if is_for_front && !read::pause_for_reader(LOOK_EVERY) {
+            return Ok(Exit::Interrupted);
+        }
+        if !is_for_front {
+            read::pause(LOOK_EVERY);
+        }
         let rows = read.follower.poll()?;
         seen.take(&rows);
         if rows

@@ -5,6 +5,7 @@
 
 mod local;
 mod past;
+mod pump;
 mod quote;
 mod run;
 mod ssh;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 pub use local::Local;
 pub use past::{MARK, Past};
+pub use pump::Pump;
 pub use quote::{line, word};
 pub use ssh::{Ssh, Trouble, control_folder, is_name};
 
@@ -47,9 +49,9 @@ pub struct Call<'a> {
 pub struct Ran {
     /// Its exit code; -1 after a signal.
     pub code: i32,
-    /// What it printed, cut at a bound.
+    /// What it printed.
     pub stdout: Vec<u8>,
-    /// What it complained of, likewise.
+    /// What it complained of, cut at a bound.
     pub stderr: Vec<u8>,
 }
 
@@ -64,9 +66,15 @@ impl Ran {
 /// The last line of a complaint that says something, without control characters.
 #[must_use]
 pub fn gist(bytes: &[u8]) -> String {
+    last_line(bytes).unwrap_or_else(|| "it said nothing".to_owned())
+}
+
+/// The same; none where nothing is said. A mark is our own word, and no complaint.
+fn last_line(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
-    let last = text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it said nothing");
-    last.chars().filter(|c| !c.is_control()).take(300).collect()
+    let says = |line: &&str| !line.is_empty() && !line.starts_with(MARK);
+    let last = text.lines().map(str::trim).rfind(says)?;
+    Some(last.chars().filter(|c| !c.is_control()).take(300).collect())
 }
 
 /// Why nobody knows how a program ended.
@@ -82,6 +90,18 @@ pub enum HostError {
     Lost(String),
     /// The words of the call are longer than a command line may be, or hold a NUL.
     Words,
+    /// It printed more than is kept of an output.
+    Long,
+    /// What it printed can't be kept here.
+    Keep(std::io::Error),
+}
+
+impl HostError {
+    /// The link broke, and these are ssh's last words, if it had any.
+    #[must_use]
+    pub fn lost(words: &[u8]) -> Self {
+        Self::Lost(last_line(words).unwrap_or_else(|| "it was cut".to_owned()))
+    }
 }
 
 impl fmt::Display for HostError {
@@ -91,6 +111,8 @@ impl fmt::Display for HostError {
             Self::Late(limit) => write!(f, "no answer within {} s", limit.as_secs()),
             Self::Unreached(_, words) | Self::Lost(words) => f.write_str(words),
             Self::Words => f.write_str("its arguments are too long, or hold a NUL"),
+            Self::Long => write!(f, "it printed more than {} MiB", run::OUTPUT_MAX >> 20),
+            Self::Keep(error) => write!(f, "what it printed can't be kept here: {error}"),
         }
     }
 }

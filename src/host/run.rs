@@ -1,14 +1,14 @@
 //! Running a child with a time limit, and never waiting for the end of its pipes.
 //!
-//! What a killed client started, or the master of an ssh link, may hold them open for ever. It
-//! leaves out what is run.
+//! It leaves out what is run.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use super::pump::Pump;
 use super::{HostError, Input, Ran};
 
 /// The most that is kept of an output.
@@ -17,11 +17,22 @@ pub const OUTPUT_MAX: usize = 64 << 20;
 pub(super) const LIMIT: Duration = Duration::from_secs(600);
 /// Between two looks at a child.
 const PAUSE: Duration = Duration::from_millis(2);
-/// For so long the pipes of a child that has ended may still bring something.
-const REST: Duration = Duration::from_secs(2);
 
 /// Runs `command` with `input`, for `limit` at most.
-pub(super) fn run(mut command: Command, input: Input, limit: Duration) -> Result<Ran, HostError> {
+pub(super) fn run(command: Command, input: Input, limit: Duration) -> Result<Ran, HostError> {
+    let kept = Kept::default();
+    let mut ran = run_into(command, (input, limit), kept.taker(OUTPUT_MAX + 1))?;
+    ran.stdout = kept.taken();
+    // Half an answer is none.
+    if ran.stdout.len() > OUTPUT_MAX { Err(HostError::Long) } else { Ok(ran) }
+}
+
+/// The same; what it prints goes to `each`, which answers whether it wants more.
+pub(super) fn run_into(
+    mut command: Command,
+    (input, limit): (Input, Duration),
+    each: impl FnMut(&[u8]) -> bool + Send + 'static,
+) -> Result<Ran, HostError> {
     let bytes = match input {
         Input::Nothing => {
             command.stdin(Stdio::null());
@@ -42,10 +53,14 @@ pub(super) fn run(mut command: Command, input: Input, limit: Duration) -> Result
         // One that doesn't read it says so by its exit.
         thread::spawn(move || pipe.write_all(&bytes));
     }
-    let (out, err) = (Drain::of(child.stdout.take()), Drain::of(child.stderr.take()));
+    let complaint = Kept::default();
+    let out = Pump::of(child.stdout.take(), each);
+    let err = Pump::of(child.stderr.take(), complaint.taker(OUTPUT_MAX));
     let code = wait(&mut child, limit).ok_or(HostError::Late(limit))?;
-    let until = Instant::now() + REST;
-    Ok(Ran { code, stdout: out.taken(until), stderr: err.taken(until) })
+    let ended = Instant::now();
+    out.rest(ended);
+    err.rest(ended);
+    Ok(Ran { code, stdout: Vec::new(), stderr: complaint.taken() })
 }
 
 /// The exit code; none where the child had to be ended.
@@ -64,33 +79,23 @@ fn wait(child: &mut Child, limit: Duration) -> Option<i32> {
     }
 }
 
-/// A pipe that is read on a thread of its own.
-struct Drain {
-    bytes: Arc<Mutex<Vec<u8>>>,
-    thread: Option<JoinHandle<()>>,
-}
+/// Bytes that a thread brings together.
+#[derive(Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
 
-impl Drain {
-    fn of(pipe: Option<impl Read + Send + 'static>) -> Self {
-        let bytes = Arc::new(Mutex::new(Vec::new()));
-        let (kept, mut piece) = (bytes.clone(), vec![0; 64 << 10]);
-        let thread = pipe.map(|mut pipe| {
-            thread::spawn(move || {
-                while let Ok(count @ 1..) = pipe.read(&mut piece) {
-                    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-                    let room = OUTPUT_MAX.saturating_sub(kept.len());
-                    kept.extend_from_slice(&piece[..count.min(room)]);
-                }
-            })
-        });
-        Self { bytes, thread }
+impl Kept {
+    /// Keeps `max` bytes; what comes after them is read all the same, so that nothing stands still.
+    fn taker(&self, max: usize) -> impl FnMut(&[u8]) -> bool + Send + 'static {
+        let kept = self.0.clone();
+        move |piece| {
+            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            let room = max.saturating_sub(kept.len());
+            kept.extend_from_slice(&piece[..piece.len().min(room)]);
+            true
+        }
     }
 
-    /// What came, waiting for the end of the pipe no longer than `until`.
-    fn taken(self, until: Instant) -> Vec<u8> {
-        while self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) && Instant::now() < until {
-            thread::sleep(PAUSE);
-        }
-        std::mem::take(&mut *self.bytes.lock().unwrap_or_else(PoisonError::into_inner))
+    fn taken(self) -> Vec<u8> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

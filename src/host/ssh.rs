@@ -4,11 +4,12 @@
 //! master alive by hand: the first call that needs one makes it.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::DirBuilder;
-use std::io;
+use std::fs::{DirBuilder, File};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Call, Host, HostError, Input, MARK, Past, Ran, gist, quote, run};
 
@@ -144,20 +145,46 @@ impl Ssh {
     }
 
     fn call(&self, script: &OsStr, input: Input, limit: std::time::Duration) -> Result<Ran, HostError> {
-        let mut marked =
-            OsString::from(format!("echo; echo '{MARK} run'; {{ echo; echo '{MARK} run'; }} >&2\n"));
-        marked.push(script);
-        let ran = run::run(self.command(&marked, false)?, input, limit)?;
-        let (mut out, mut err) = (Past::default(), Past::default());
-        let (stdout, stderr) = (out.feed(&ran.stdout).to_vec(), err.feed(&ran.stderr).to_vec());
-        if out.said().is_none() {
-            return Err(Self::unreached(ran.code, &ran.stderr));
-        }
-        if Self::is_own_failure(ran.code) {
-            return Err(HostError::Lost(gist(&stderr)));
-        }
-        Ok(Ran { code: ran.code, stdout, stderr })
+        let ran = run::run(self.command(&marked(script), false)?, input, limit)?;
+        let mut out = Past::default();
+        let stdout = out.feed(&ran.stdout).to_vec();
+        judged(out.said().is_some(), Ran { stdout, ..ran })
     }
+
+    /// Runs a program to its end; what it prints goes into `file`, however much it is.
+    ///
+    /// # Errors
+    /// As [`Host::run`], and where the file can't take it.
+    pub fn run_into(&self, call: Call<'_>, mut file: File) -> Result<Ran, HostError> {
+        let command = self.command(&marked(&quote::exec(call.argv)), false)?;
+        let kept = Arc::new(Mutex::new((Past::default(), Ok(()))));
+        let shared = kept.clone();
+        let each = move |piece: &[u8]| {
+            let mut kept = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.1 = file.write_all(kept.0.feed(piece));
+            kept.1.is_ok()
+        };
+        let ran = run::run_into(command, (call.input, call.limit), each)?;
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut kept.1, Ok(())).map_err(HostError::Keep)?;
+        judged(kept.0.said().is_some(), ran)
+    }
+}
+
+/// The script, with a word of ours in front on both streams.
+fn marked(script: &OsStr) -> OsString {
+    let mut marked = OsString::from(format!("echo; echo '{MARK} run'; {{ echo; echo '{MARK} run'; }} >&2\n"));
+    marked.push(script);
+    marked
+}
+
+/// What the end of such a script means.
+fn judged(is_begun: bool, ran: Ran) -> Result<Ran, HostError> {
+    if !is_begun {
+        return Err(Ssh::unreached(ran.code, &ran.stderr));
+    }
+    let stderr = Past::default().feed(&ran.stderr).to_vec();
+    if Ssh::is_own_failure(ran.code) { Err(HostError::lost(&stderr)) } else { Ok(Ran { stderr, ..ran }) }
 }
 
 impl Host for Ssh {

@@ -164,6 +164,35 @@ fn what_ssh_says_is_told_apart_from_what_the_program_says() {
 }
 
 #[test]
+fn more_than_is_kept_of_an_output_is_an_error_and_a_file_takes_all_of_it() {
+    let words = argv(&["head", "-c", "68000000", "/dev/zero"]);
+    let call = || Call { argv: &words, input: Input::Nothing, limit: LIMIT };
+    each(|host, _| {
+        let long = host.run(call()).unwrap_err();
+        assert_eq!(long.to_string(), "it printed more than 64 MiB");
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let (host, path) = (played(&folder, "echo rubbish; echo loud >&2"), folder.path().join("taken"));
+    let ran = host.run_into(call(), fs::File::create(&path).unwrap()).unwrap();
+    assert_eq!((ran.code, ran.stdout.len(), ran.stderr.len()), (0, 0, 0));
+    assert_eq!(fs::metadata(&path).unwrap().len(), 68_000_000);
+    let full = host.run_into(call(), fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    assert!(matches!(full, Err(HostError::Keep(_))), "{full:?}");
+}
+
+#[test]
+fn our_own_mark_is_nobodys_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = argv(&["sh", "-c", "exit 255"]);
+    let cut = |rc: &str| {
+        let host = played(&folder, rc);
+        host.run(Call { argv: &words, input: Input::Nothing, limit: LIMIT }).unwrap_err().to_string()
+    };
+    assert_eq!(cut("echo loud >&2"), "it was cut");
+    assert_eq!(cut("echo; echo 'ilchul.host.1 run' >&2; exit 255"), "it said nothing");
+}
+
+#[test]
 fn the_mark_is_found_however_the_stream_is_cut() {
     let whole = format!("rubbish\n{MARK}\nmore{MARK} no\n{MARK} run 1\nours\n{MARK} run 2\n");
     for cut in 0..whole.len() {

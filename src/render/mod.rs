@@ -138,9 +138,36 @@ pub fn clean(text: &str) -> String {
     })
 }
 
+/// The same for what another machine's ilchul says: its colours pass, and nothing else does.
+#[must_use]
+pub fn clean_but_colour(text: &str) -> String {
+    let colour = |rest: &str| {
+        let codes = rest.strip_prefix('[')?;
+        let end = codes.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+        codes[end..].starts_with('m').then_some(end + 2)
+    };
+    let mut pieces = text.split('\u{1b}');
+    let mut out = clean(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        let passes = colour(piece).unwrap_or(0);
+        out.push_str(if passes > 0 { "\u{1b}" } else { "\\u{1b}" });
+        out.push_str(&piece[..passes]);
+        out.push_str(&clean(&piece[passes..]));
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn s8_of_another_machine_only_colours_pass() {
+        let check = |text: &str, expected: &str| assert_eq!(clean_but_colour(text), expected);
+        check("a \u{1b}[1;31mred\u{1b}[0m b\n", "a \u{1b}[1;31mred\u{1b}[0m b\n");
+        check("\u{1b}]0;t\u{7}\u{1b}[2J\u{1b}", "\\u{1b}]0;t\\u{7}\\u{1b}[2J\\u{1b}");
+        check("\u{1b}[31\u{1b}[m\u{202e}", "\\u{1b}[31\u{1b}[m\\u{202e}");
+    }
 
     #[test]
     fn s8_nothing_that_steers_a_terminal_passes() {

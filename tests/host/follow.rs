@@ -10,14 +10,18 @@ const WAITS: &str = "tasks:\n  first: { run: 'echo first >> $W/ledger' }\n  seco
 
 /// How many processes there read rows for somebody here.
 fn followers(remote: &Remote) -> usize {
+    processes(remote, "\0events\0--rows\0")
+}
+
+/// How many processes there have these words.
+fn processes(remote: &Remote, words: &str) -> usize {
     let home = format!("HOME={}", remote.home().display());
     let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
     let reads = |path: &std::path::PathBuf| {
         let read = |name: &str| {
             String::from_utf8_lossy(&std::fs::read(path.join(name)).unwrap_or_default()).into_owned()
         };
-        read("cmdline").contains("\0events\0--rows\0")
-            && read("environ").split('\0').any(|entry| entry == home)
+        read("cmdline").contains(words) && read("environ").split('\0').any(|entry| entry == home)
     };
     processes.filter(reads).count()
 }
@@ -36,6 +40,7 @@ fn ctrl_c_ends_following_only_and_up_follows_on() {
     let ran = up.wait().exits(4);
     assert!(ran.stderr.contains("Following has ended; the run"), "{}", ran.stderr);
     assert!(ran.stderr.contains("`ilchul --host there down`"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("broke"), "the signal ended ssh as well: {}", ran.stderr);
     wait_until("no reader to be left there", || followers(&remote) == 0);
     let up = remote.start_up();
     // Whoever follows reads the journal there.
@@ -95,9 +100,58 @@ fn a_link_that_is_cut_is_made_again_and_nothing_is_told_twice() {
     remote.serve();
     let ran = up.wait().exits(0);
     assert_eq!(ran.stderr.matches("the link to there broke").count(), 1, "{}", ran.stderr);
+    assert!(!ran.stderr.contains("ilchul.host"), "our own mark is no reason: {}", ran.stderr);
     for line in ["> first  started", "ok first  completed", "> second  started", "ok second  completed"] {
         assert_eq!(ran.stderr.matches(line).count(), 1, "{line}: {}", ran.stderr);
     }
+}
+
+#[test]
+fn following_ends_with_its_reader_here_though_nothing_happens_there() {
+    let remote = Remote::with(WAITS);
+    remote.run(&["up", "--session", "subprocess", "--detach"]).exits(0);
+    wait_until("the second task", || remote.world.ledger().len() == 2);
+    let mut command = remote.ilchul(&["events", "-f"]);
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut reader = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut reader, &mut line).unwrap();
+    assert!(line.contains("run.started"), "{line}");
+    drop(reader);
+    wait_until("the end of following", || child.try_wait().unwrap().is_some());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    wait_until("no reader to be left there", || processes(&remote, "\0events\0-f\0") == 0);
+    // What acts there isn't cut, whoever reads.
+    let mut child = remote.ilchul(&["down"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    wait_until("the end of `down`", || child.try_wait().unwrap().is_some());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(remote.holder(), None);
+}
+
+#[test]
+fn a_signal_ends_what_waits_there_and_its_exit_code_says_so_here() {
+    let remote = Remote::with(WAITS);
+    remote.run(&["up", "--session", "subprocess", "--detach"]).exits(0);
+    wait_until("the second task", || remote.world.ledger().len() == 2);
+    let waits = || processes(&remote, "\0wait\0");
+    // The front's end, by a signal to its whole group, ends what it ran there.
+    let front = remote.world.spawn(remote.ilchul(&["wait"]));
+    wait_until("waiting there", || waits() == 1);
+    front.signal_group(Signal::SIGTERM);
+    assert_eq!(front.wait().code, -1);
+    wait_until("nobody to wait there", || waits() == 0);
+    // Ctrl-C in a terminal goes there, and isn't told as a broken link.
+    let typed = format!("{} --host there wait; echo code $?", env!("CARGO_BIN_EXE_ilchul"));
+    let mut command = remote.world.sealed("script");
+    command.args(["-qec", &typed, "/dev/null"]).env("TERM", "xterm");
+    command.env("XDG_RUNTIME_DIR", remote.world.root().join("r"));
+    let pipes = std::process::Stdio::piped;
+    let mut child = command.stdin(pipes()).stdout(pipes()).spawn().unwrap();
+    wait_until("waiting there", || waits() == 1);
+    std::io::Write::write_all(child.stdin.as_mut().unwrap(), b"\x03").unwrap();
+    let said = String::from_utf8_lossy(&child.wait_with_output().unwrap().stdout).into_owned();
+    assert!(said.contains("code 130") && !said.contains("failed"), "{said}");
 }
 
 #[test]

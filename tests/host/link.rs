@@ -142,3 +142,36 @@ fn a_loop_that_reads_lines_keeps_them() {
     // Nobody has read it: the pipe's other end went with the child, unread.
     assert!(pipe.write_all(b"a line\n").is_err());
 }
+
+#[test]
+fn s8_a_machine_that_lies_writes_nothing_raw_and_names_no_run_as_it_likes() {
+    let remote = Remote::with(ONE);
+    let settings = remote.world.root().join("user/.config/ilchul");
+    fs::create_dir_all(&settings).unwrap();
+    let program = remote.home().join("liar");
+    let text =
+        format!("hosts: {{ big: {{ ssh: there, folder: work/p, program: {} }} }}\n", program.display());
+    fs::write(settings.join("config.yaml"), text).unwrap();
+    let lies = |rows: &str| {
+        let text = format!(
+            "#!/bin/sh\ncase \"$*\" in\n--version) echo 'ilchul {}';;\n*--rows*) {rows};;\n*) printf '\\033]0;x\\007\\033[2Jbegun\\n' >&2;;\nesac\n",
+            env!("CARGO_PKG_VERSION")
+        );
+        fs::write(&program, text).unwrap();
+        fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let ran = ran(&remote.on("big", &["up", "--session", "subprocess"]).output().unwrap()).exits(1);
+        assert!(ran.stderr.contains("\\u{1b}]0;x\\u{7}\\u{1b}[2Jbegun\n"), "{ran:?}");
+        assert!(!ran.stderr.contains('\u{1b}') && !ran.stdout.contains('\u{1b}'), "{ran:?}");
+        ran.stderr
+    };
+    let word = r#"{"run":"../\u001b[31mr","held":true,"more":false,"rows":[]}"#;
+    let named = lies(&format!("printf '%s\\n' '{word}'; sleep 1"));
+    assert!(named.contains("failed to understand `big`: what it calls the run is no id"), "{named}");
+    // The rows of a real run, under the name of another one.
+    remote.up().exits(0);
+    let real = env!("CARGO_BIN_EXE_ilchul");
+    let other =
+        format!("cd $HOME/ilchul/repo; {real} \"$@\" | sed -u 's/\"run\":\"[^\"]*\"/\"run\":\"other\"/'");
+    let named = lies(&other);
+    assert!(named.contains("failed to understand `big`: its rows are of another run"), "{named}");
+}

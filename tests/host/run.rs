@@ -39,6 +39,19 @@ fn a_run_is_told_here_and_kept_there_with_its_evidence_and_exit_code() {
 }
 
 #[test]
+fn a_branch_of_any_size_comes_back_whole() {
+    // More than is kept of a command's output, and nothing that a pack makes smaller.
+    let remote = Remote::with(
+        "tasks: { a: { run: 'head -c 70000000 /dev/urandom > big; git add big; git -c user.name=t -c user.email=t@localhost commit -qm big', evidence: [{ exit: 0 }] } }\n",
+    );
+    let ran = remote.up().exits(0);
+    assert!(ran.stderr.contains("The branches of 1 worker are fetched to"), "{}", ran.stderr);
+    let name = remote.world.git(&["for-each-ref", "--format=%(refname)", "refs/remotes/there/"]);
+    let size = remote.world.git(&["cat-file", "-s", &format!("{}:big", name.trim())]);
+    assert_eq!(size, "70000000\n");
+}
+
+#[test]
 fn a_run_that_fails_and_what_is_refused_end_here_with_the_codes_of_there() {
     let remote = Remote::with("tasks: { bad: { run: 'exit 7' } }\n");
     let ran = remote.up().exits(3);

@@ -43,7 +43,7 @@ pub(super) fn run(link: &Link, words: &[OsString], output: Output) -> Result<i32
         // The doctor there would only say that there is no repository.
         return Ok(i32::from(word == "fail"));
     }
-    pass::run(link, words, false)
+    pass::run(link, words, pass::Pipes::default())
 }
 
 fn place_program(link: &Link, look: &super::link::Look) -> Result<(), CliError> {

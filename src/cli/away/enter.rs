@@ -1,4 +1,4 @@
-//! The script that enters a folder there and becomes ilchul, or says in a word why it can't.
+//! The script that enters a folder there and runs ilchul, or says in a word why it can't.
 //!
 //! It leaves out what is done about the word.
 
@@ -100,11 +100,14 @@ pub(super) fn script(entry: &Entry<'_>) -> OsString {
     if entry.how == How::Ask {
         return script;
     }
-    add(OsStr::new("exec \"$p\""));
+    // Not in place of the shell: sshd would tell of a signal, and ssh says 255 to that, as it does
+    // where its link broke. The shell outlives Ctrl-C, and its exit code names the signal.
+    add(OsStr::new("trap : INT QUIT\n\"$p\""));
     for argument in entry.words {
         add(OsStr::new(" "));
         add(&word(argument));
     }
+    add(OsStr::new("\nexit $?"));
     script
 }
 
@@ -123,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_script_says_in_a_word_what_is_missing_and_else_becomes_the_program() {
+    fn the_script_says_in_a_word_what_is_missing_and_else_runs_the_program() {
         let top = tempfile::tempdir().unwrap();
         let home = top.path().join("it's a home");
         let digest = "0123456789abcdef0000";
@@ -149,5 +152,20 @@ mod tests {
         let named = Program::Named(place.join("ilchul").display().to_string());
         let other = Entry { program: &named, ..entry(None, How::Plain) };
         check(&other, word(&format!("{OTHER} ilchul 0")));
+    }
+
+    #[test]
+    fn a_signal_that_ends_the_program_is_an_exit_code_and_no_end_of_the_script() {
+        let program = Program::Named("/bin/sh".to_owned());
+        for (signal, code) in [("INT", 130), ("QUIT", 131), ("KILL", 137), ("TERM", 143)] {
+            let words = ["-c", "kill -s $0 $$", signal].map(OsString::from);
+            let entry =
+                Entry { program: &program, folder: None, words: &words, env: &[], how: How::Terminal };
+            let text = script(&entry).into_string().unwrap();
+            // Any program may stand for ours here.
+            let text = text.lines().filter(|line| !line.contains("$v")).collect::<Vec<_>>().join("\n");
+            let out = std::process::Command::new("sh").args(["-c", &text]).output().unwrap();
+            assert_eq!(out.status.code(), Some(code), "{signal}");
+        }
     }
 }

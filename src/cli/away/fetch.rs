@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::super::output;
+use super::follow::is_id;
 use super::link::Link;
 use super::{git, place};
 use crate::host::{Input, word};
@@ -49,7 +50,7 @@ fn below(name: &str, run: &str) -> String {
 fn fetched(link: &Link, root: &Path, run: &str) -> Result<usize, String> {
     let said = |error: super::super::error::CliError| error.message;
     // The other machine's word, which becomes the name of references here.
-    if run.is_empty() || !run.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+    if !is_id(run) {
         return Err("its id is no name for branches".to_owned());
     }
     let head = git::line(root, &["rev-parse", "HEAD"]).map_err(said)?.unwrap_or_default();
@@ -58,15 +59,16 @@ fn fetched(link: &Link, root: &Path, run: &str) -> Result<usize, String> {
     script.push(" || exit 1\nb=");
     script.push(word(OsStr::new(&format!("refs/heads/ilchul/{run}"))));
     script.push(format!("\nk={head}\n{BUNDLE}"));
-    let ran = link.sh_within(&script, Input::Nothing, LIMIT).map_err(said)?;
-    match ran.code {
-        0 if ran.stdout.is_empty() => return Ok(0),
-        0 => {}
-        _ => return Err(ran.words()),
-    }
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let path = folder.path().join("fetched");
-    std::fs::write(&path, &ran.stdout).map_err(|error| error.to_string())?;
+    let file = std::fs::File::create(&path).map_err(|error| error.to_string())?;
+    let ran = link.sh_into(&script, file, LIMIT).map_err(said)?;
+    if ran.code != 0 {
+        return Err(ran.words());
+    }
+    if std::fs::metadata(&path).map_err(|error| error.to_string())?.len() == 0 {
+        return Ok(0);
+    }
     let (path, to) = (path.to_string_lossy().into_owned(), below(&link.target.name, run));
     let spec = format!("refs/heads/ilchul/{run}/*:{to}*");
     let words = ["fetch", "-q", "--no-tags", "--no-write-fetch-head", &path, &spec];

@@ -30,6 +30,8 @@ use crate::supervisor::Listener;
 
 /// Between two looks at what came and at the signals.
 const TURN: Duration = Duration::from_millis(100);
+/// Ctrl-C ends the ssh of the same terminal too: for so long it may be heard after the link's end.
+const HEARD: Duration = Duration::from_millis(500);
 /// The other side says something each second; a link that is so long silent is cut.
 const SILENCE: Duration = Duration::from_secs(30);
 /// How long a run may be without a supervisor: one may just be taking over.
@@ -115,6 +117,9 @@ impl<'l> Follow<'l> {
             match self.session(wanted)? {
                 Step::Over(exit) => return Ok(exit),
                 Step::Broken(why, came) => {
+                    if self.is_stopped_within(HEARD) {
+                        return Ok(Some(self.left()));
+                    }
                     if came {
                         (pause, told) = (Duration::ZERO, false);
                     }
@@ -189,7 +194,7 @@ impl<'l> Follow<'l> {
         let error = match said.word.as_deref() {
             None => Ssh::unreached(code, &said.err),
             Some(enter::RUN) if Ssh::is_own_failure(code) || code < 0 => {
-                HostError::Lost(crate::host::gist(&said.err))
+                HostError::lost(Past::default().feed(&said.err))
             }
             Some(enter::RUN) => {
                 let mut past = Past::default();
@@ -199,7 +204,7 @@ impl<'l> Follow<'l> {
                     // Somebody killed it.
                     return Ok(Step::Broken(crate::host::gist(words), came));
                 };
-                output::talk_raw(&String::from_utf8_lossy(words));
+                output::talk_of_another(words, self.output.color_err);
                 return Ok(Step::Over(Some(exit)));
             }
             Some(enter::ABSENT) => {
@@ -215,9 +220,12 @@ impl<'l> Follow<'l> {
 
     /// One word of the other side: how it ended, if it did.
     fn take(&mut self, line: &str, wanted: Option<&str>) -> Result<Option<Option<Exit>>, CliError> {
-        let word: Word = serde_json::from_str(line).map_err(|error| {
-            CliError::new("host", format!("understand `{}`: {error}", self.link.target.name))
-        })?;
+        let unclear =
+            |why: String| CliError::new("host", format!("understand `{}`: {why}", self.link.target.name));
+        let word: Word = serde_json::from_str(line).map_err(|error| unclear(error.to_string()))?;
+        if !is_id(&word.run) {
+            return Err(unclear("what it calls the run is no id".to_owned()));
+        }
         let (held, more) = (word.held, word.more);
         self.run.clone_from(&word.run);
         self.pending.extend(word.recorded());
@@ -262,6 +270,10 @@ impl<'l> Follow<'l> {
             let events = rows.iter().map(|row| (row.at, row.event.clone()));
             let engine = Engine::replay(events).map_err(corrupt)?;
             let state = engine.state();
+            if state.started.run != self.run {
+                let why = format!("understand `{}`: its rows are of another run", self.link.target.name);
+                return Err(CliError::new("host", why));
+            }
             if wanted.is_some_and(|wanted| wanted != state.started.path) {
                 return Ok(false);
             }
@@ -323,7 +335,7 @@ impl<'l> Follow<'l> {
             return Ok(None);
         };
         self.progress.done();
-        output::talk_raw(&String::from_utf8_lossy(&ran.stderr));
+        output::talk_of_another(&ran.stderr, self.output.color_err);
         Ok(Some(exit))
     }
 
@@ -366,6 +378,12 @@ impl<'l> Follow<'l> {
         }
         self.stopped.load(Ordering::Relaxed)
     }
+}
+
+/// Whether the other machine's word may be a run's id: it stands in commands, and in names of
+/// branches here.
+pub(super) fn is_id(run: &str) -> bool {
+    !run.is_empty() && run.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 fn begun(state: &RunState, name: &str) -> String {

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -96,6 +97,16 @@ impl Link {
         self.ssh.run(Call { argv: &argv, input, limit }).map_err(|error| self.failed(&error))
     }
 
+    /// The same, and what it prints goes into a file here.
+    ///
+    /// # Errors
+    /// As [`Link::sh`], and where the file can't take it.
+    pub(super) fn sh_into(&self, script: &OsStr, file: File, limit: Duration) -> Result<Ran, CliError> {
+        let argv = ["sh".into(), "-c".into(), script.to_owned()];
+        let call = Call { argv: &argv, input: Input::Nothing, limit };
+        self.ssh.run_into(call, file).map_err(|error| self.failed(&error))
+    }
+
     /// Looks at what is there: system, home, our program, git, the folder.
     ///
     /// # Errors
@@ -170,6 +181,8 @@ impl Link {
             HostError::Late(_) => {
                 silent(error.to_string()).hint(format!("Try `ssh {destination} true`; the machine may hang."))
             }
+            HostError::Long => silent(error.to_string()),
+            HostError::Keep(_) => silent(error.to_string()).hint("Look at the space of the disk here."),
             HostError::Words => silent(error.to_string()).hint("Say less on the command line."),
             HostError::Unreached(trouble, _) => silent(error.to_string()).hint(self.hint(*trouble)),
         }

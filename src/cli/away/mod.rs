@@ -23,6 +23,9 @@ use super::output::Output;
 use super::{Cli, Command};
 use link::Link;
 
+/// Set for a command that a front on another machine runs: its output ends with that front.
+pub(super) const FRONT: &str = "ILCHUL_FRONT";
+
 /// How a command gets on with a host.
 enum Way<'a> {
     /// It works here, whatever is named.
@@ -45,7 +48,7 @@ pub fn run(cli: &Cli, output: Output) -> Option<Result<i32, CliError>> {
     Some(Link::to(&named).and_then(|link| {
         let words = words(std::env::args_os().skip(1));
         match way {
-            Way::Here | Way::There => pass::run(&link, &words, reads_input(&cli.command)),
+            Way::Here | Way::There => pass::run(&link, &words, pipes(&cli.command)),
             Way::Up(args) => up::run(&link, (args, &words), output),
             Way::Doctor => check::run(&link, &words, output),
         }
@@ -105,9 +108,14 @@ fn way(command: &Command) -> Way<'_> {
     }
 }
 
-/// Whether a command reads standard input: any other would take it from whoever else does.
-fn reads_input(command: &Command) -> bool {
-    matches!(command, Command::Answer(args) if args.reads_input())
+/// Standard input is given only to who reads it: any other would take it from whoever else does.
+/// And only who follows ends with its reader: what acts isn't cut in the middle.
+fn pipes(command: &Command) -> pass::Pipes {
+    let input = matches!(command, Command::Answer(args) if args.reads_input());
+    let follows = matches!(command, Command::Events(args) if args.follows())
+        || matches!(command, Command::Logs(args) if args.follows())
+        || matches!(command, Command::Status(args) if args.follows());
+    pass::Pipes { input, follows }
 }
 
 /// Our own words without the host.

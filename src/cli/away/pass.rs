@@ -9,17 +9,26 @@ use super::super::error::CliError;
 use super::super::output;
 use super::enter::{self, Entry, How};
 use super::link::Link;
-use super::{place, stream};
+use super::{FRONT, place, stream};
 use crate::host::{HostError, Ssh};
+
+/// What a command that runs there has to do with the pipes of this one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Pipes {
+    /// It reads standard input.
+    pub(super) input: bool,
+    /// It ends once nobody reads what it prints.
+    pub(super) follows: bool,
+}
 
 /// Runs `words` there and answers the exit code.
 ///
 /// # Errors
 /// When the machine isn't reached, or has no such folder or program.
-pub(super) fn run(link: &Link, words: &[OsString], input: bool) -> Result<i32, CliError> {
+pub(super) fn run(link: &Link, words: &[OsString], pipes: Pipes) -> Result<i32, CliError> {
     let is_terminal =
         std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
-    if is_terminal { on_terminal(link, words) } else { through_pipes(link, words, input) }
+    if is_terminal { on_terminal(link, words) } else { through_pipes(link, words, pipes) }
 }
 
 /// On a terminal of its own there, which has the size of ours.
@@ -39,9 +48,10 @@ fn on_terminal(link: &Link, words: &[OsString]) -> Result<i32, CliError> {
 }
 
 /// Through pipes: what a login shell's files print there isn't part of it.
-fn through_pipes(link: &Link, words: &[OsString], input: bool) -> Result<i32, CliError> {
+fn through_pipes(link: &Link, words: &[OsString], pipes: Pipes) -> Result<i32, CliError> {
     let mut words = words.to_vec();
-    let env = environment();
+    let mut env = environment();
+    env.push((FRONT, "1".to_owned()));
     let here = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
     let is_said = |word: &OsString| word.as_encoded_bytes().starts_with(b"--color");
     if here && env.iter().all(|(name, _)| *name != "NO_COLOR") && !words.iter().any(is_said) {
@@ -52,13 +62,14 @@ fn through_pipes(link: &Link, words: &[OsString], input: bool) -> Result<i32, Cl
     let script = enter::script(&entry);
     for is_second in [false, true] {
         let mut command = link.ssh.command(&script, false).map_err(|error| link.failed(&error))?;
-        stream::pipes(&mut command, input);
+        stream::pipes(&mut command, pipes.input);
         let child = command.spawn().map_err(|error| link.failed(&HostError::Start(error)))?;
-        let done = stream::through(child).map_err(|error| link.failed(&HostError::Start(error)))?;
+        let done =
+            stream::through(child, pipes.follows).map_err(|error| link.failed(&HostError::Start(error)))?;
         match done.said.as_deref() {
             None => return Err(link.failed(&Ssh::unreached(done.code, &done.before))),
             Some(enter::RUN) if Ssh::is_own_failure(done.code) => {
-                return Err(link.failed(&HostError::Lost(crate::host::gist(&done.tail))));
+                return Err(link.failed(&HostError::lost(&done.tail)));
             }
             Some(enter::RUN) => return Ok(done.code),
             Some(enter::ABSENT) if !is_second => place::send(link)?,

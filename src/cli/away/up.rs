@@ -4,6 +4,7 @@
 //! It leaves out following (`follow`) and sending (`send`).
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use super::super::error::CliError;
@@ -37,7 +38,7 @@ pub(super) fn run(
     // An answer on stdout is the whole answer: the run has ended before, or the command is refused.
     let answered = !started.stdout.is_empty() && !joins;
     if args.detach || answered || (started.code != 0 && !joins) {
-        say(&started);
+        say(&started, output);
         let is_over = [Exit::Done, Exit::Failed].iter().any(|exit| exit.code() == started.code);
         if let (Some(root), true, false) = (&sent.root, answered && is_over, args.detach) {
             // Nobody may have followed it to its end.
@@ -46,14 +47,14 @@ pub(super) fn run(
         return Ok(started.code);
     }
     if !joins {
-        output::talk_raw(&String::from_utf8_lossy(&started.stderr));
+        output::talk_of_another(&started.stderr, output.color_err);
     }
     let again = again(&words);
     let mut follow = Follow::new(link, (args.output == Told::Json, &again), output)?;
     let wanted = joins.then_some(sent.file.as_deref()).flatten();
     let Some(exit) = follow.run(wanted)? else {
         // It is another workflow's run that is driven there.
-        say(&started);
+        say(&started, output);
         return Ok(started.code);
     };
     if let (Some(root), Exit::Done | Exit::Failed) = (&sent.root, exit) {
@@ -63,9 +64,12 @@ pub(super) fn run(
 }
 
 /// What a command there said, as if it had said it here.
-fn say(ran: &Ran) {
-    output::talk_raw(&String::from_utf8_lossy(&ran.stderr));
-    output::print(&String::from_utf8_lossy(&ran.stdout));
+fn say(ran: &Ran, output: Output) {
+    output::talk_of_another(&ran.stderr, output.color_err);
+    let text = String::from_utf8_lossy(&ran.stdout);
+    // A script has it as it came; a terminal has no more of it than colours.
+    let is_seen = std::io::stdout().is_terminal();
+    output::print(&if is_seen { crate::render::clean_but_colour(&text) } else { text.into_owned() });
 }
 
 /// Our own words, detached, with the workflow's path as it is there.
