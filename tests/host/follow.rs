@@ -115,6 +115,39 @@ fn branches_come_back_by_the_next_up_where_nobody_followed_to_the_end() {
 }
 
 #[test]
+fn branches_of_later_attempts_come_back_too() {
+    let remote = Remote::with(
+        "tasks: { a: { run: 'git -c user.name=t -c user.email=t@localhost commit -q --allow-empty -m x; test -e $W/go' } }\n",
+    );
+    remote.up().exits(3);
+    let there = ["for-each-ref", "--format=%(refname:lstrip=5)", "refs/remotes/there/"];
+    assert_eq!(remote.world.git(&there), "a.1\n");
+    remote.world.touch("go");
+    remote.run(&["retry", "a"]).exits(0);
+    remote.run(&["up", "--session", "subprocess", "--detach"]).exits(0);
+    remote.run(&["wait"]).exits(0);
+    let ran = remote.up().exits(0);
+    assert!(ran.stderr.contains("The branches of 1 worker are fetched to"), "{}", ran.stderr);
+    assert_eq!(remote.world.git(&there), "a.1\na.2\n");
+}
+
+#[test]
+fn branches_that_stand_at_commits_known_here_come_back_as_well() {
+    let remote = Remote::with(
+        "tasks: { a: { base: old, run: 'true' }, b: { run: 'while [ ! -e $W/go ]; do sleep 0.05; done' } }\n",
+    );
+    remote.world.git(&["branch", "old"]);
+    remote.commit("more", "x");
+    let up = remote.start_up();
+    remote.supervisor();
+    // By the end of the run, another commit is checked out here.
+    remote.commit("later", "x");
+    remote.world.touch("go");
+    let ran = up.wait().exits(0);
+    assert!(ran.stderr.contains("The branches of 2 workers are fetched to"), "{}", ran.stderr);
+}
+
+#[test]
 fn a_run_under_way_is_left_alone_by_a_detached_up() {
     let remote = Remote::with(WAITS);
     remote.run(&["up", "--session", "subprocess", "--detach"]).exits(0);

@@ -13,6 +13,7 @@ mod listen;
 mod pass;
 mod place;
 pub(super) mod rows;
+mod seal;
 mod send;
 mod stream;
 mod target;

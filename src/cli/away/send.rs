@@ -15,6 +15,7 @@ use super::super::place::{self as here, Place};
 use super::super::up::UpArgs;
 use super::super::workflow_file::{self, File};
 use super::link::{Link, Look};
+use super::seal::SEAL;
 use super::{git, place};
 use crate::host::{Input, word};
 use crate::workflow::TaskBase;
@@ -166,7 +167,8 @@ impl Going {
             return Ok(());
         }
         let bundle = self.bundle(look, root)?;
-        let mut script = OsString::from("f=");
+        let mut script = OsString::from(SEAL);
+        script.push("f=");
         script.push(place::folder(link)?);
         for (name, value) in [("from", mine), ("branch", &self.branch), ("head", &self.head)] {
             script.push(format!("\n{name}="));
@@ -229,9 +231,9 @@ impl Going {
 const DIVERGED: i32 = 75;
 const APPLY: &str = r#"
 umask 077
-g() { git -c core.hooksPath=/dev/null -c core.fsmonitor=false -c gc.auto=0 -c maintenance.auto=false -c advice.detachedHead=false "$@"; }
 mkdir -p -- "$f" && cd -- "$f" || exit 70
 [ -e .git ] || g init -q --template= || exit 70
+sealed || { echo "error: the settings of its filters can't be read" >&2; exit 70; }
 git config --local ilchul.from "$from" || exit 70
 if [ "$sent" = 1 ]; then
   t=.git/ilchul-sent.$$
@@ -253,10 +255,10 @@ other() {
 b="refs/heads/$branch"
 now=$(g symbolic-ref -q HEAD)
 if ! g rev-parse -q --verify 'HEAD^{commit}' > /dev/null; then
-  g symbolic-ref HEAD "$b" && g merge -q --ff-only "$head" || exit 70
+  g symbolic-ref HEAD "$b" && g merge -q --ff-only --no-verify-signatures "$head" || exit 70
 elif [ "$now" = "$b" ]; then
   forward HEAD "$head" "$branch"
-  g merge -q --ff-only "$head" || exit 70
+  g merge -q --ff-only --no-verify-signatures "$head" || exit 70
 else
   other "$b" "$head"
   g checkout -q "$branch" -- || exit 70
