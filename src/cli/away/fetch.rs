@@ -11,7 +11,7 @@ use super::super::error::CliError;
 use super::super::output;
 use super::link::Link;
 use super::seal::SEAL;
-use super::{git, place};
+use super::{git, place, runs};
 use crate::host::{Input, word};
 
 /// How long they may travel.
@@ -20,12 +20,9 @@ const LIMIT: Duration = Duration::from_secs(3600);
 const KNOWN: usize = 500;
 
 /// Fetches those of the latest run there.
-pub(super) fn of_latest(link: &Link, root: &Path) {
-    let Ok(runs) = link.ilchul(&["runs".into(), "--json".into()], LIMIT) else { return };
-    let runs: serde_json::Value = serde_json::from_slice(&runs.stdout).unwrap_or_default();
-    let last = runs["data"].as_array().and_then(|runs| runs.last()?["id"].as_str());
-    if let Some(run) = last {
-        branches(link, root, run);
+pub(super) fn of_latest(link: &Link, root: &Path, words: &[OsString]) {
+    if let Ok(Some(run)) = runs::latest(link, words) {
+        branches(link, root, &run);
     }
 }
 

@@ -16,7 +16,7 @@ use super::super::up::UpArgs;
 use super::super::workflow_file::{self, File};
 use super::link::{Link, Look};
 use super::seal::SEAL;
-use super::{git, place};
+use super::{git, place, runs};
 use crate::host::{Input, word};
 use crate::workflow::TaskBase;
 
@@ -33,12 +33,18 @@ pub(super) struct Sent {
     pub(super) root: Option<PathBuf>,
 }
 
-/// Brings the repository there, unless the folder there is a repository of the user's own.
+/// Brings the repository there, unless the folder there is a repository of the user's own, or a
+/// run is under way in it.
 ///
 /// # Errors
 /// Where the folder is another's, isn't clean, has gone another way, or the workflow isn't
 /// committed here.
-pub(super) fn sync(link: &Link, look: &Look, args: &UpArgs, output: Output) -> Result<Sent, CliError> {
+pub(super) fn sync(
+    link: &Link,
+    look: &Look,
+    (args, words): (&UpArgs, &[OsString]),
+    output: Output,
+) -> Result<Sent, CliError> {
     let (name, folder) = (&link.target.name, place::shown(link.folder()?));
     if look.get("git").is_empty() {
         return Err(CliError::new("host", format!("find git on `{name}`"))
@@ -63,6 +69,14 @@ pub(super) fn sync(link: &Link, look: &Look, args: &UpArgs, output: Output) -> R
              `git config ilchul.from {mine}` in that folder."
         )));
     }
+    let path = workflow_file::locate(&workflow_file::here()?, args.file.as_deref());
+    if is_own && runs::is_one_driven(link, words)? {
+        // A checkout that moves under a run is a change by nobody known, and an edited workflow
+        // keeps its next supervisor out.
+        output::talk(&format!("A run is under way on {name}: nothing is sent."));
+        let file = workflow_file::identity(&path, place.repository.main_checkout());
+        return Ok(Sent { file: Some(file), root: Some(root) });
+    }
     if look.get("kind") == "other" {
         let message = format!("use `{folder}` on `{name}`: it isn't empty, and no repository");
         return Err(
@@ -77,7 +91,6 @@ pub(super) fn sync(link: &Link, look: &Look, args: &UpArgs, output: Output) -> R
         return Err(CliError::new("host_dirty", message)
             .hint("Commit or undo them there; what runs there comes from here."));
     }
-    let path = workflow_file::locate(&workflow_file::here()?, args.file.as_deref());
     let file = workflow_file::load(&path, output)?;
     let identity = committed(&place, &root, (&path, &file))?;
     told(&place, &root);
