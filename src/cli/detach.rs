@@ -23,6 +23,8 @@ use crate::workflow::SessionKind;
 
 /// How long the background supervisor may take to get the lock.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How the error begins that says nothing but that it takes too long.
+pub(super) const UNSEEN: &str = "see the background supervisor hold the lock";
 /// How often the lock is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// The most that is repeated of what a supervisor said that ended at once.
@@ -70,7 +72,7 @@ pub fn run(place: &Place, args: &UpArgs, session: SessionKind) -> Result<Exit, C
         std::thread::sleep(LOOK_EVERY);
     }
     let waited = PATIENCE.as_secs();
-    let message = format!("see the background supervisor hold the lock within {waited} s");
+    let message = format!("{UNSEEN} within {waited} s");
     Err(CliError::new("detach", message)
         .hint(format!("It may still start; it writes to `{}`.", path.display())))
 }

@@ -169,6 +169,39 @@ fn branches_come_back_by_the_next_up_where_nobody_followed_to_the_end() {
 }
 
 #[test]
+fn branches_of_later_attempts_come_back_too() {
+    let remote = Remote::with(
+        "tasks: { a: { run: 'git -c user.name=t -c user.email=t@localhost commit -q --allow-empty -m x; test -e $W/go' } }\n",
+    );
+    remote.up().exits(3);
+    let there = ["for-each-ref", "--format=%(refname:lstrip=5)", "refs/remotes/there/"];
+    assert_eq!(remote.world.git(&there), "a.1\n");
+    remote.world.touch("go");
+    remote.run(&["retry", "a"]).exits(0);
+    remote.run(&["up", "--session", "subprocess", "--detach"]).exits(0);
+    remote.run(&["wait"]).exits(0);
+    let ran = remote.up().exits(0);
+    assert!(ran.stderr.contains("The branches of 1 worker are fetched to"), "{}", ran.stderr);
+    assert_eq!(remote.world.git(&there), "a.1\na.2\n");
+}
+
+#[test]
+fn branches_that_stand_at_commits_known_here_come_back_as_well() {
+    let remote = Remote::with(
+        "tasks: { a: { base: old, run: 'true' }, b: { run: 'while [ ! -e $W/go ]; do sleep 0.05; done' } }\n",
+    );
+    remote.world.git(&["branch", "old"]);
+    remote.commit("more", "x");
+    let up = remote.start_up();
+    remote.supervisor();
+    // By the end of the run, another commit is checked out here.
+    remote.commit("later", "x");
+    remote.world.touch("go");
+    let ran = up.wait().exits(0);
+    assert!(ran.stderr.contains("The branches of 2 workers are fetched to"), "{}", ran.stderr);
+}
+
+#[test]
 fn a_run_under_way_is_left_alone_by_a_detached_up() {
     let remote = Remote::with(WAITS);
     remote.run(&["up", "--session", "subprocess", "--detach"]).exits(0);
@@ -180,9 +213,52 @@ fn a_run_under_way_is_left_alone_by_a_detached_up() {
 }
 
 #[test]
+fn nothing_is_sent_to_a_run_that_is_under_way() {
+    let remote = Remote::with(WAITS);
+    let up = begun(&remote);
+    let before = remote.git_there(&["rev-parse", "HEAD"]);
+    remote.commit("ilchul.yaml", "version: 1\ntasks: { other: { run: 'true' } }\n");
+    let held = remote.run(&["up", "--detach"]).exits(5);
+    assert!(held.stderr.contains("A run is under way on there: nothing is sent."), "{}", held.stderr);
+    let second = remote.start_up();
+    wait_until("a second follower", || followers(&remote) == 2);
+    assert_eq!(remote.git_there(&["rev-parse", "HEAD"]), before);
+    // Whoever drives it can be followed by another one.
+    let first = remote.supervisor();
+    end(first);
+    wait_until("another supervisor", || remote.supervisor() != first);
+    remote.world.touch("go");
+    up.wait().exits(0);
+    second.wait().exits(0);
+    assert!(!remote.ok(&["events"]).contains("run.drifted"), "nothing there was changed");
+    assert_eq!(remote.world.ledger(), ["first", "second"]);
+}
+
+#[test]
+fn a_supervisor_that_is_refused_there_is_told_so_at_once() {
+    let remote = Remote::with(WAITS);
+    let up = begun(&remote);
+    let file = remote.checkout().join("ilchul.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{text}  third: {{ run: 'true' }}\n")).unwrap();
+    end(remote.supervisor());
+    let ran = up.wait().exits(1);
+    assert_eq!(ran.stderr.matches("another one is started").count(), 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("--adopt"), "{}", ran.stderr);
+    std::fs::write(&file, text).unwrap();
+    remote.world.touch("go");
+    remote.up().exits(0);
+    assert_eq!(remote.world.ledger(), ["first", "second"]);
+}
+
+#[test]
 fn supervisors_that_die_one_after_the_other_are_an_end_and_no_loop() {
     let remote = Remote::with(WAITS);
     let mut up = begun(&remote);
+    // What is written of the second task from here on would be progress.
+    wait_until("the second task's last word", || {
+        remote.ok(&["events"]).matches("task.in_progress").count() == 2
+    });
     let mut last = 0;
     let mut killed = 0;
     while !up.has_ended() {

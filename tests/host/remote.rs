@@ -21,6 +21,8 @@ pub struct Remote {
     port: u16,
     /// What each session there is forced to; the shell where none is.
     forced: Option<String>,
+    /// More variables that each session there has, from the next [`Remote::serve`] on.
+    pub environment: String,
 }
 
 fn program(name: &str) -> PathBuf {
@@ -45,7 +47,7 @@ impl Remote {
     pub fn forced(workflow: &str, forced: Option<&str>) -> Self {
         let world = World::with(workflow);
         let forced = forced.map(str::to_owned);
-        let mut remote = Self { world, sshd: None, port: 0, forced };
+        let mut remote = Self { world, sshd: None, port: 0, forced, environment: String::new() };
         remote.keys();
         remote.serve();
         let (ssh, config) = (program("ssh"), remote.etc("ssh_config"));
@@ -99,11 +101,12 @@ impl Remote {
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\n\
              StrictModes no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\n\
-             SetEnv HOME={} TMUX_TMPDIR={} GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null {cluster}\n{forced}",
+             SetEnv HOME={} TMUX_TMPDIR={} GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null {cluster} {}\n{forced}",
             self.etc("host").display(),
             self.etc("id.pub").display(),
             home.display(),
             home.display(),
+            self.environment,
         );
         fs::write(self.etc("sshd_config"), config).unwrap();
         let host = fs::read_to_string(self.etc("host.pub")).unwrap();

@@ -76,6 +76,64 @@ fn s1_no_hook_of_the_repository_runs_on_either_machine() {
     assert_eq!(&remote.world.ledger()[before..], [""; 0]);
 }
 
+/// Settings of a repository that name a program for all that moves files or commits.
+fn canaries(config: &std::path::Path, remote: &Remote, side: &str) {
+    let root = remote.world.root().display();
+    let canary = remote.world.root().join(format!("{side}-canary"));
+    fs::write(&canary, format!("#!/bin/sh\necho {side} $1 >> {root}/ledger\ncat\n")).unwrap();
+    fs::set_permissions(&canary, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let run = canary.display();
+    let text = format!(
+        "[filter \"evil\"]\n\tclean = {run} clean\n\tsmudge = {run} smudge\n\trequired\n\
+         [core]\n\tsshCommand = {run} ssh\n\tfsmonitor = {run} monitor\n\talternateRefsCommand = {run} alternates\n\
+         [url \"ssh://x/\"]\n\tinsteadOf = /\n\
+         [merge]\n\tverifySignatures\n[gpg]\n\tprogram = {run} gpg\n"
+    );
+    let before = fs::read_to_string(config).unwrap();
+    fs::write(config, before + &text).unwrap();
+}
+
+#[test]
+fn s1_no_program_of_the_repositorys_settings_runs_on_either_machine() {
+    let remote = Remote::with(ONE);
+    remote.commit(".gitattributes", "* filter=evil\n");
+    remote.up().exits(0);
+    remote.commit("README", "more\n");
+    canaries(&remote.world.repo().join(".git/config"), &remote, "here");
+    canaries(&remote.checkout().join(".git/config"), &remote, "there");
+    // Nothing but its time has changed: git would have to look at what is in it.
+    fs::File::options()
+        .append(true)
+        .open(remote.checkout().join("ilchul.yaml"))
+        .unwrap()
+        .set_modified(std::time::SystemTime::UNIX_EPOCH)
+        .unwrap();
+    let ran = remote.run(&["up", "--session", "subprocess", "--new"]).exits(0);
+    assert!(ran.stderr.contains("are fetched to"), "{}", ran.stderr);
+    assert_eq!(fs::read_to_string(remote.checkout().join("README")).unwrap(), "more\n");
+    assert_eq!(remote.world.ledger(), [""; 0]);
+}
+
+#[test]
+fn s3_git_settings_of_the_environment_there_lead_into_no_other_repository() {
+    let mut remote = Remote::with(ONE);
+    let victim = remote.home().join("victim");
+    let mut git = Command::new("git");
+    assert!(git.args(["init", "-q", "--template="]).arg(&victim).status().unwrap().success());
+    let config = fs::read_to_string(victim.join(".git/config")).unwrap();
+    let path = victim.display().to_string();
+    remote.environment = format!("GIT_DIR={path}/.git GIT_WORK_TREE={path} GIT_INDEX_FILE={path}/.git/i");
+    remote.cut();
+    remote.serve();
+    for text in ["one", "two"] {
+        remote.run(&["up", "--session", "subprocess", "--new"]).exits(0);
+        remote.commit("more", text);
+    }
+    assert!(remote.checkout().join("ilchul.yaml").exists());
+    assert_eq!(fs::read_to_string(victim.join(".git/config")).unwrap(), config);
+    assert_eq!(fs::read_dir(&victim).unwrap().count(), 1);
+}
+
 #[test]
 fn a_workflow_that_is_not_committed_is_refused_before_anything_is_sent() {
     let remote = Remote::with(ONE);

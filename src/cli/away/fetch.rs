@@ -2,28 +2,28 @@
 //!
 //! Nothing is checked out. It leaves out what is only kept there: evidence, logs, trees.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::time::Duration;
 
+use super::super::error::CliError;
 use super::super::output;
 use super::follow::is_id;
 use super::link::Link;
-use super::{git, place};
+use super::seal::SEAL;
+use super::{git, place, runs};
 use crate::host::{Input, word};
 
 /// How long they may travel.
 const LIMIT: Duration = Duration::from_secs(3600);
+/// How many of the commits that are known on both sides are told there: a line has its bounds.
+const KNOWN: usize = 500;
 
-/// Fetches those of the latest run there, unless they are here.
-pub(super) fn of_latest(link: &Link, root: &Path) {
-    let Ok(runs) = link.ilchul(&["runs".into(), "--json".into()], LIMIT) else { return };
-    let runs: serde_json::Value = serde_json::from_slice(&runs.stdout).unwrap_or_default();
-    let last = runs["data"].as_array().and_then(|runs| runs.last()?["id"].as_str());
-    let Some(run) = last else { return };
-    let here = git::line(root, &["for-each-ref", "--count=1", &below(&link.target.name, run)]);
-    if here.is_ok_and(|found| found.is_some_and(|found| found.is_empty())) {
-        branches(link, root, run);
+/// Fetches those of the latest run there.
+pub(super) fn of_latest(link: &Link, root: &Path, words: &[OsString]) {
+    if let Ok(Some(run)) = runs::latest(link, words) {
+        branches(link, root, &run);
     }
 }
 
@@ -47,46 +47,112 @@ fn below(name: &str, run: &str) -> String {
     format!("refs/remotes/{}/ilchul/{run}/", name.chars().map(plain).collect::<String>())
 }
 
+/// How many of them are new here, or moved.
 fn fetched(link: &Link, root: &Path, run: &str) -> Result<usize, String> {
-    let said = |error: super::super::error::CliError| error.message;
     // The other machine's word, which becomes the name of references here.
     if !is_id(run) {
         return Err("its id is no name for branches".to_owned());
     }
-    let head = git::line(root, &["rev-parse", "HEAD"]).map_err(said)?.unwrap_or_default();
-    let mut script = OsString::from("cd -- ");
-    script.push(place::folder(link).map_err(said)?);
-    script.push(" || exit 1\nb=");
-    script.push(word(OsStr::new(&format!("refs/heads/ilchul/{run}"))));
-    script.push(format!("\nk={head}\n{BUNDLE}"));
+    let (from, to) = (format!("refs/heads/ilchul/{run}/"), below(&link.target.name, run));
+    let listed =
+        link.sh_within(&script(link, &[("b", &from)], LIST)?, Input::Nothing, LIMIT).map_err(said)?;
+    if listed.code != 0 {
+        return Err(listed.words());
+    }
+    let there = refs(&listed.stdout);
+    let format = "--format=%(objectname) %(refname)";
+    let here = git::ask(root, &["for-each-ref", format, &to], Input::Nothing).map_err(said)?;
+    let here: BTreeMap<String, String> = refs(&here.stdout).into_iter().collect();
+    let mut news = Vec::new();
+    for (name, id) in &there {
+        let Some(short) = name.strip_prefix(&from) else { continue };
+        let name = format!("{to}{short}");
+        if here.get(&name) != Some(id) {
+            news.push((name, id));
+        }
+    }
+    let missing = missing(root, there.values())?;
+    if news.iter().any(|(_, id)| missing.contains(*id)) {
+        let head = git::line(root, &["rev-parse", "HEAD"]).map_err(said)?;
+        let known = there.values().filter(|id| !missing.contains(*id)).take(KNOWN);
+        let known: Vec<&str> = head.iter().chain(known).map(String::as_str).collect();
+        bring(link, root, (&from, &known.join(" ")))?;
+    }
+    // Names are git's to judge: between NULs, one can't be two.
+    let updates: String = news.iter().map(|(name, id)| format!("update {name}\0{id}\0\0")).collect();
+    let done = git::ask(root, &["update-ref", "--stdin", "-z"], Input::Bytes(updates.into_bytes()));
+    match done.map_err(said)? {
+        done if done.code == 0 => Ok(news.len()),
+        done => Err(done.words()),
+    }
+}
+
+/// Brings what stands below `from` there, without what stands at `known`. No URL is named to
+/// git here: settings of the repository rewrite them, and name what to run for them.
+fn bring(link: &Link, root: &Path, (from, known): (&str, &str)) -> Result<(), String> {
+    let script = script(link, &[("b", from), ("k", known)], BUNDLE)?;
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let path = folder.path().join("fetched");
+    // Into a file: branches may be larger than any output that is kept.
     let file = std::fs::File::create(&path).map_err(|error| error.to_string())?;
     let ran = link.sh_into(&script, file, LIMIT).map_err(said)?;
     if ran.code != 0 {
         return Err(ran.words());
     }
-    if std::fs::metadata(&path).map_err(|error| error.to_string())?.len() == 0 {
-        return Ok(0);
-    }
-    let (path, to) = (path.to_string_lossy().into_owned(), below(&link.target.name, run));
-    let spec = format!("refs/heads/ilchul/{run}/*:{to}*");
-    let words = ["fetch", "-q", "--no-tags", "--no-write-fetch-head", &path, &spec];
+    let words = ["bundle", "unbundle", &path.to_string_lossy()];
     let done = git::ask(root, &words, Input::Nothing).map_err(said)?;
-    if done.code != 0 {
-        return Err(done.words());
-    }
-    let listed = git::line(root, &["for-each-ref", "--format=%(refname)", &to]).map_err(said)?;
-    Ok(listed.unwrap_or_default().lines().count())
+    if done.code == 0 { Ok(()) } else { Err(done.words()) }
 }
 
-/// Without the history that is here already, where it is known there: but with its last commit,
-/// because a branch that stands at one left out is left out itself.
+/// Those of `ids` that aren't here.
+fn missing<'i>(root: &Path, ids: impl Iterator<Item = &'i String>) -> Result<BTreeSet<String>, String> {
+    let ids: String = ids.map(|id| format!("{id}^{{commit}}\n")).collect();
+    let words = ["cat-file", "--batch-check"];
+    let found = git::ask(root, &words, Input::Bytes(ids.into_bytes())).map_err(said)?;
+    let found = String::from_utf8_lossy(&found.stdout).into_owned();
+    let missing = found.lines().filter_map(|line| line.strip_suffix("^{commit} missing"));
+    Ok(missing.map(str::to_owned).collect())
+}
+
+/// References by name, from lines of an id and a name.
+fn refs(bytes: &[u8]) -> BTreeMap<String, String> {
+    let text = String::from_utf8_lossy(bytes);
+    let pairs = text.lines().filter_map(|line| line.split_once(' '));
+    let is_id = |id: &str| id.len() == 40 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_name = |name: &str| name.chars().all(|c| !c.is_whitespace() && !c.is_control());
+    let pairs = pairs.filter(|(id, name)| is_id(id) && is_name(name));
+    pairs.map(|(id, name)| (name.to_owned(), id.to_owned())).collect()
+}
+
+/// A script in the folder there, with these variables.
+fn script(link: &Link, set: &[(&str, &str)], text: &str) -> Result<OsString, String> {
+    let mut script = OsString::from(format!("{SEAL}cd -- "));
+    script.push(place::folder(link).map_err(said)?);
+    script.push(" || exit 1\n");
+    for (name, value) in set {
+        script.push(format!("{name}="));
+        script.push(word(OsStr::new(value)));
+        script.push("\n");
+    }
+    script.push(text);
+    Ok(script)
+}
+
+fn said(error: CliError) -> String {
+    error.message
+}
+
+const LIST: &str = r#"
+sealed
+echo "$(g rev-parse -q --verify 'HEAD^{commit}') HEAD"
+g for-each-ref --format='%(objectname) %(refname)' "$b"
+"#;
+/// Branches at commits that are known here are left out by git: they need no objects.
 const BUNDLE: &str = r#"
-g() { git -c core.hooksPath=/dev/null -c core.fsmonitor=false -c gc.auto=0 "$@"; }
-[ -n "$(g for-each-ref --count=1 "$b")" ] || exit 0
+sealed
 t=.git/ilchul-fetched.$$
-g bundle create -q "$t" $(g for-each-ref --format='%(refname)' "$b/") --not $(g rev-parse -q --verify "$k^1" 2> /dev/null) || {
-  e=$?; unlink "$t" 2> /dev/null; exit "$e"; }
+not=
+for id in $k; do g cat-file -e "$id^{commit}" 2> /dev/null && not="$not ^$id"; done
+g bundle create -q "$t" $(g for-each-ref --format='%(refname)' "$b") $not || { e=$?; unlink "$t" 2> /dev/null; exit "$e"; }
 cat "$t"; e=$?; unlink "$t"; exit "$e"
 "#;

@@ -11,11 +11,13 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::super::detach;
 use super::super::error::CliError;
 use super::super::exit_code::Exit;
 use super::super::output::{self, Output};
 use super::super::progress::Progress;
 use super::super::record;
+use super::deaths::{DEATHS, Deaths};
 use super::enter::{self, Entry, How};
 use super::link::Link;
 use super::listen::{Said, hear, read};
@@ -36,8 +38,6 @@ const HEARD: Duration = Duration::from_millis(500);
 const SILENCE: Duration = Duration::from_secs(30);
 /// How long a run may be without a supervisor: one may just be taking over.
 const UNHELD: Duration = Duration::from_secs(3);
-/// Supervisors that die one after the other without any progress of the run.
-const DEATHS: u32 = 3;
 /// The longest pause between two attempts to reach the machine again.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// How long a supervisor there may take to begin.
@@ -57,7 +57,7 @@ pub(super) struct Follow<'l> {
     /// Rows of a look that isn't whole yet.
     pending: Vec<Recorded>,
     unheld: Option<Instant>,
-    deaths: u32,
+    deaths: Deaths,
     /// What one said that didn't begin.
     last_words: String,
     stopped: Arc<AtomicBool>,
@@ -95,7 +95,7 @@ impl<'l> Follow<'l> {
             seq: 0,
             pending,
             unheld: None,
-            deaths: 0,
+            deaths: Deaths::default(),
             last_words: String::new(),
             stopped,
         })
@@ -143,6 +143,7 @@ impl<'l> Follow<'l> {
         let mut child = self.open()?;
         let (said, lines) = read(&mut child);
         self.pending.clear();
+        self.deaths.unseen();
         let (mut heard, mut came) = (Instant::now(), false);
         let step = loop {
             if self.stopped.load(Ordering::Relaxed) {
@@ -245,7 +246,11 @@ impl<'l> Follow<'l> {
         }
         if held {
             self.unheld = None;
-        } else if self.unheld.get_or_insert_with(Instant::now).elapsed() >= UNHELD {
+            self.deaths.held(Instant::now());
+            return Ok(None);
+        }
+        self.deaths.unseen();
+        if self.unheld.get_or_insert_with(Instant::now).elapsed() >= UNHELD {
             self.unheld = None;
             return self.dead().map(|exit| exit.map(Some));
         }
@@ -260,7 +265,7 @@ impl<'l> Follow<'l> {
         let corrupt =
             |why: crate::engine::Corrupt| CliError::from(crate::supervisor::SupervisorError::Corrupt(why));
         if rows.iter().any(|row| matches!(row.event, Event::Task(_))) {
-            self.deaths = 0;
+            self.deaths.progress();
         }
         let Some(engine) = &mut self.engine else {
             let begins = |row: &Recorded| {
@@ -306,9 +311,8 @@ impl<'l> Follow<'l> {
             output::talk(&format!("On {}: {words}", self.link.target.name));
             return Ok(Some(Exit::Interrupted));
         }
-        self.deaths += 1;
         let name = self.link.target.name.clone();
-        if self.deaths > DEATHS {
+        if self.deaths.died() {
             self.progress.done();
             let message = format!(
                 "keep a supervisor on `{name}`: it died {DEATHS} times in a row, and nothing went on{}",
@@ -328,9 +332,10 @@ impl<'l> Follow<'l> {
         if [Exit::Done, Exit::Failed, Exit::Held].iter().any(|exit| exit.code() == ran.code) {
             return Ok(None);
         }
+        let refused = (ran.code == Exit::Wrong.code() && is_refusal(&ran.stderr)).then_some(Exit::Wrong);
         let known = [Exit::Interrupted, Exit::Journal].into_iter().find(|exit| exit.code() == ran.code);
-        let Some(exit) = known else {
-            // It may have been refused, or killed while it began: the next look counts it.
+        let Some(exit) = known.or(refused) else {
+            // It may have been killed while it began: the next look counts it.
             self.last_words = ran.words();
             return Ok(None);
         };
@@ -384,6 +389,12 @@ impl<'l> Follow<'l> {
 /// branches here.
 pub(super) fn is_id(run: &str) -> bool {
     !run.is_empty() && run.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// Whether a supervisor there says why it doesn't begin: another one would say the same.
+fn is_refusal(words: &[u8]) -> bool {
+    let words = String::from_utf8_lossy(words);
+    words.lines().any(|line| line.starts_with("error: ") && !line.contains(detach::UNSEEN))
 }
 
 fn begun(state: &RunState, name: &str) -> String {

@@ -13,13 +13,14 @@ use crate::host::{Call, Host, Input, Local, Ran};
 /// How long git may take over a large history.
 const LIMIT: Duration = Duration::from_secs(600);
 /// What a repository could make git run beside what was asked.
-const OVERRIDES: [&str; 6] = [
+const OVERRIDES: [&str; 7] = [
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "gc.auto=0",
     "maintenance.auto=false",
     "submodule.recurse=false",
     "fetch.recurseSubmodules=false",
+    "core.alternateRefsCommand=true",
 ];
 
 /// Runs git in `root`; a failure of its own is an answer.
@@ -32,7 +33,8 @@ pub(super) fn ask(root: &Path, words: &[&str], input: Input) -> Result<Ran, CliE
     for name in foreign.filter(|name| name.as_encoded_bytes().starts_with(b"GIT_")) {
         argv.extend(["-u".into(), name]);
     }
-    argv.extend(["LC_ALL=C".into(), "GIT_TERMINAL_PROMPT=0".into(), "GIT_NO_LAZY_FETCH=1".into()]);
+    let fixed = ["LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "GIT_NO_LAZY_FETCH=1", "GIT_ALLOW_PROTOCOL=none"];
+    argv.extend(fixed.map(OsString::from));
     argv.extend([in_path("git").into(), "-C".into(), root.into()]);
     for setting in OVERRIDES {
         argv.extend(["-c".into(), setting.into()]);

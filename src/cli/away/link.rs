@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::super::detach::in_path;
 use super::super::error::CliError;
 use super::enter::{self, Entry, How, Program, below_home, say};
+use super::seal::SEAL;
 use super::target::Target;
 use super::{pass, place};
 use crate::host::{Call, Host, HostError, Input, Past, Ran, Ssh, Trouble, control_folder};
@@ -113,6 +114,7 @@ impl Link {
     /// When the machine isn't reached.
     pub(super) fn look(&self) -> Result<Look, CliError> {
         let mut script = OsString::from(say());
+        script.push(SEAL);
         script.push("p=");
         script.push(self.program.path());
         script.push("\nf=");
@@ -220,11 +222,13 @@ if cd -- "$f" 2> /dev/null; then
   echo "folder=$(pwd -P)"
   if [ -e .git ]; then
     echo "kind=repository"
-    echo "from=$(git config --local --get ilchul.from 2> /dev/null)"
-    echo "branch=$(git symbolic-ref -q HEAD)"
-    echo "head=$(git rev-parse -q --verify 'HEAD^{commit}' 2> /dev/null)"
-    echo "dirty=$(git -c core.fsmonitor=false -c core.hooksPath=/dev/null status --porcelain -uno 2> /dev/null | head -n 5 | cut -c 4- | tr '\n' ' ')"
-    git for-each-ref --format='ref=%(objectname) %(refname)' refs/heads refs/tags 2> /dev/null | grep -v ' refs/heads/ilchul/' | head -n 500
+    echo "from=$(g config --local --get ilchul.from 2> /dev/null)"
+    echo "branch=$(g symbolic-ref -q HEAD)"
+    echo "head=$(g rev-parse -q --verify 'HEAD^{commit}' 2> /dev/null)"
+    if sealed; then
+      echo "dirty=$(g status --porcelain -uno --ignore-submodules=dirty 2> /dev/null | head -n 5 | cut -c 4- | tr '\n' ' ')"
+    else echo "dirty=(the settings of its filters can't be read)"; fi
+    g for-each-ref --format='ref=%(objectname) %(refname)' refs/heads refs/tags 2> /dev/null | grep -v ' refs/heads/ilchul/' | head -n 500
   elif [ -z "$(ls -A | head -n 1)" ]; then echo "kind=empty"
   else echo "kind=other"; fi
 else

@@ -4,6 +4,7 @@
 //! front, which may sleep or lose its link. It leaves out what any command does.
 
 mod check;
+mod deaths;
 mod enter;
 mod fetch;
 mod follow;
@@ -13,6 +14,8 @@ mod listen;
 mod pass;
 mod place;
 pub(super) mod rows;
+mod runs;
+mod seal;
 mod send;
 mod stream;
 mod target;

@@ -15,7 +15,8 @@ use super::super::place::{self as here, Place};
 use super::super::up::UpArgs;
 use super::super::workflow_file::{self, File};
 use super::link::{Link, Look};
-use super::{git, place};
+use super::seal::SEAL;
+use super::{git, place, runs};
 use crate::host::{Input, word};
 use crate::workflow::TaskBase;
 
@@ -32,12 +33,18 @@ pub(super) struct Sent {
     pub(super) root: Option<PathBuf>,
 }
 
-/// Brings the repository there, unless the folder there is a repository of the user's own.
+/// Brings the repository there, unless the folder there is a repository of the user's own, or a
+/// run is under way in it.
 ///
 /// # Errors
 /// Where the folder is another's, isn't clean, has gone another way, or the workflow isn't
 /// committed here.
-pub(super) fn sync(link: &Link, look: &Look, args: &UpArgs, output: Output) -> Result<Sent, CliError> {
+pub(super) fn sync(
+    link: &Link,
+    look: &Look,
+    (args, words): (&UpArgs, &[OsString]),
+    output: Output,
+) -> Result<Sent, CliError> {
     let (name, folder) = (&link.target.name, place::shown(link.folder()?));
     if look.get("git").is_empty() {
         return Err(CliError::new("host", format!("find git on `{name}`"))
@@ -62,6 +69,14 @@ pub(super) fn sync(link: &Link, look: &Look, args: &UpArgs, output: Output) -> R
              `git config ilchul.from {mine}` in that folder."
         )));
     }
+    let path = workflow_file::locate(&workflow_file::here()?, args.file.as_deref());
+    if is_own && runs::is_one_driven(link, words)? {
+        // A checkout that moves under a run is a change by nobody known, and an edited workflow
+        // keeps its next supervisor out.
+        output::talk(&format!("A run is under way on {name}: nothing is sent."));
+        let file = workflow_file::identity(&path, place.repository.main_checkout());
+        return Ok(Sent { file: Some(file), root: Some(root) });
+    }
     if look.get("kind") == "other" {
         let message = format!("use `{folder}` on `{name}`: it isn't empty, and no repository");
         return Err(
@@ -76,7 +91,6 @@ pub(super) fn sync(link: &Link, look: &Look, args: &UpArgs, output: Output) -> R
         return Err(CliError::new("host_dirty", message)
             .hint("Commit or undo them there; what runs there comes from here."));
     }
-    let path = workflow_file::locate(&workflow_file::here()?, args.file.as_deref());
     let file = workflow_file::load(&path, output)?;
     let identity = committed(&place, &root, (&path, &file))?;
     told(&place, &root);
@@ -166,7 +180,8 @@ impl Going {
             return Ok(());
         }
         let bundle = self.bundle(look, root)?;
-        let mut script = OsString::from("f=");
+        let mut script = OsString::from(SEAL);
+        script.push("f=");
         script.push(place::folder(link)?);
         for (name, value) in [("from", mine), ("branch", &self.branch), ("head", &self.head)] {
             script.push(format!("\n{name}="));
@@ -229,9 +244,9 @@ impl Going {
 const DIVERGED: i32 = 75;
 const APPLY: &str = r#"
 umask 077
-g() { git -c core.hooksPath=/dev/null -c core.fsmonitor=false -c gc.auto=0 -c maintenance.auto=false -c advice.detachedHead=false "$@"; }
 mkdir -p -- "$f" && cd -- "$f" || exit 70
 [ -e .git ] || g init -q --template= || exit 70
+sealed || { echo "error: the settings of its filters can't be read" >&2; exit 70; }
 git config --local ilchul.from "$from" || exit 70
 if [ "$sent" = 1 ]; then
   t=.git/ilchul-sent.$$
@@ -253,10 +268,10 @@ other() {
 b="refs/heads/$branch"
 now=$(g symbolic-ref -q HEAD)
 if ! g rev-parse -q --verify 'HEAD^{commit}' > /dev/null; then
-  g symbolic-ref HEAD "$b" && g merge -q --ff-only "$head" || exit 70
+  g symbolic-ref HEAD "$b" && g merge -q --ff-only --no-verify-signatures "$head" || exit 70
 elif [ "$now" = "$b" ]; then
   forward HEAD "$head" "$branch"
-  g merge -q --ff-only "$head" || exit 70
+  g merge -q --ff-only --no-verify-signatures "$head" || exit 70
 else
   other "$b" "$head"
   g checkout -q "$branch" -- || exit 70

@@ -29,7 +29,7 @@ pub(super) fn run(
     output: Output,
 ) -> Result<i32, CliError> {
     let look = link.look()?;
-    let sent = send::sync(link, &look, args, output)?;
+    let sent = send::sync(link, &look, (args, words), output)?;
     link.ready(link.folder()?)?;
     let words = there(words, args, sent.file.as_deref());
     let started = link.ilchul(&words, LIMIT)?;
@@ -42,7 +42,7 @@ pub(super) fn run(
         let is_over = [Exit::Done, Exit::Failed].iter().any(|exit| exit.code() == started.code);
         if let (Some(root), true, false) = (&sent.root, answered && is_over, args.detach) {
             // Nobody may have followed it to its end.
-            fetch::of_latest(link, root);
+            fetch::of_latest(link, root, &words);
         }
         return Ok(started.code);
     }
