@@ -202,6 +202,7 @@ const CLOCKS: &[(&str, &str)] = &[
     ("src/supervisor/clock.rs", "the clock"),
     ("src/supervisor/stop.rs", "a blocking wait, on a thread of its own, for a session to end"),
     ("src/shim/clock.rs", "the shim's own: another process, which decides nothing by it"),
+    ("src/host/pump.rs", "how long a pipe that others hold open was silent, here or behind ssh"),
     ("src/host/run.rs", "a blocking wait for a child, on this machine or behind ssh"),
     ("src/cli/", "short commands that block: for the lock, for an answer, for an end"),
     ("substrates/tmux-session/src/control.rs", "a blocking wait for an answer of tmux"),
