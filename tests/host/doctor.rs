@@ -19,3 +19,32 @@ fn doctor_looks_at_the_way_there_and_then_at_the_machine() {
     let full = crate::world::ran(&remote.on("there:full", &["doctor"]).output().unwrap()).exits(1);
     assert!(full.stdout.contains("no repository"), "{}", full.stdout);
 }
+
+#[test]
+fn doctor_tells_before_the_first_run_what_that_machine_lacks() {
+    let remote = Remote::with("tasks: { a: { run: 'true' } }\n");
+    let said: serde_json::Value = serde_json::from_str(&remote.ok(&["doctor", "--json"])).unwrap();
+    let lines = said["data"].as_array().unwrap();
+    let found = |what: &str| lines.iter().find(|line| line["what"] == what).unwrap()["found"].to_string();
+    assert!(found("git on there").contains("git version"), "{said}");
+    assert!(found("folder on there").contains("`up` makes it"), "{said}");
+    // A machine without git, and without a cluster.
+    let bare = remote.home().join("bare");
+    fs::create_dir(&bare).unwrap();
+    let whole = std::env::var_os("PATH").unwrap();
+    for tool in
+        ["sh", "env", "sed", "grep", "cut", "head", "tr", "ls", "uname", "sha256sum", "dirname", "printf"]
+    {
+        let mut path = std::env::split_paths(&whole).map(|folder| folder.join(tool));
+        std::os::unix::fs::symlink(path.find(|path| path.is_file()).unwrap(), bare.join(tool)).unwrap();
+    }
+    let mut remote = remote;
+    remote.environment = format!("PATH={}", bare.display());
+    remote.end_master();
+    remote.cut();
+    remote.serve();
+    let ran = remote.run(&["doctor", "--session", "slurm"]).exits(1);
+    for tool in ["git", "sbatch"] {
+        assert!(ran.stdout.contains(&format!("fail  {tool} on there: it isn't there")), "{}", ran.stdout);
+    }
+}

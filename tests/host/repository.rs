@@ -215,3 +215,68 @@ fn a_clone_that_the_user_made_there_is_used_as_it_is() {
     let ran = crate::world::ran(&command.current_dir(remote.world.root()).output().unwrap()).exits(0);
     assert!(ran.stdout.contains("completed"), "{}", ran.stdout);
 }
+
+#[test]
+fn what_a_task_starts_from_goes_along_however_it_is_named() {
+    let remote = Remote::with(ONE);
+    remote.world.git(&["checkout", "-q", "-b", "side"]);
+    remote.commit("one", "x");
+    let one = remote.world.head();
+    remote.commit("two", "x");
+    remote.world.git(&["update-ref", "refs/remotes/origin/x", "HEAD"]);
+    let two = remote.world.head();
+    remote.world.git(&["checkout", "-q", "main"]);
+    let task = |name: &str, base: &str, file: &str| {
+        format!("  {name}: {{ base: '{base}', run: 'test -e {file}' }}\n")
+    };
+    let tasks = [
+        task("a", "side~1", "one"),
+        task("b", "origin/x", "two"),
+        task("c", &one[..12], "one"),
+        task("d", &format!("{two}^"), "one"),
+        task("e", "main~1", "README"),
+        task("f", "HEAD~1", "README"),
+        task("g", "heads/side", "two"),
+    ];
+    remote.commit("ilchul.yaml", &format!("version: 1\ntasks:\n{}", tasks.concat()));
+    for _ in 0..2 {
+        remote.run(&["up", "--session", "subprocess", "--new"]).exits(0);
+    }
+    assert_eq!(
+        remote.git_there(&["for-each-ref", "--format=%(refname)", "refs/remotes"]),
+        "refs/remotes/origin/x\n"
+    );
+    // What nobody else could know is refused here, and says why.
+    remote.world.git(&["update-ref", "refs/own/x", "side"]);
+    remote.commit("ilchul.yaml", "version: 1\ntasks: { a: { base: refs/own/x, run: 'true' } }\n");
+    refuses(&remote, "send the base `refs/own/x`: it means something in this clone only");
+}
+
+#[test]
+fn what_keeps_a_checkout_there_from_moving_is_named() {
+    let remote = Remote::with(ONE);
+    remote.up().exits(0);
+    fs::write(remote.checkout().join("in the way"), "kept").unwrap();
+    remote.commit("in the way", "x");
+    refuses(&remote, "would be overwritten by merge: in the way");
+    assert_eq!(fs::read_to_string(remote.checkout().join("in the way")).unwrap(), "kept");
+    fs::remove_file(remote.checkout().join("in the way")).unwrap();
+    fs::write(remote.checkout().join(".git/index.lock"), "").unwrap();
+    refuses(&remote, "index.lock': File exists");
+}
+
+#[test]
+fn a_shallow_clone_is_refused_before_anything_is_made_there() {
+    let remote = Remote::with(ONE);
+    remote.commit("more", "x");
+    let shallow = remote.world.root().join("shallow");
+    let mut git = Command::new("git");
+    git.args(["clone", "-q", "--depth=1"])
+        .arg(format!("file://{}", remote.world.repo().display()))
+        .arg(&shallow);
+    assert!(git.status().unwrap().success());
+    let mut command = remote.ilchul(&["up", "--session", "subprocess"]);
+    let ran = crate::world::ran(&command.current_dir(&shallow).output().unwrap()).exits(1);
+    assert!(ran.stderr.contains("git fetch --unshallow"), "{}", ran.stderr);
+    assert!(!remote.home().join("ilchul").exists());
+}

@@ -228,7 +228,7 @@ if cd -- "$f" 2> /dev/null; then
     if sealed; then
       echo "dirty=$(g status --porcelain -uno --ignore-submodules=dirty 2> /dev/null | head -n 5 | cut -c 4- | tr '\n' ' ')"
     else echo "dirty=(the settings of its filters can't be read)"; fi
-    g for-each-ref --format='ref=%(objectname) %(refname)' refs/heads refs/tags 2> /dev/null | grep -v ' refs/heads/ilchul/' | head -n 500
+    g for-each-ref --format='ref=%(objectname) %(refname)' refs/heads refs/tags refs/remotes refs/ilchul-base 2> /dev/null | grep -v ' refs/heads/ilchul/' | head -n 500
   elif [ -z "$(ls -A | head -n 1)" ]; then echo "kind=empty"
   else echo "kind=other"; fi
 else

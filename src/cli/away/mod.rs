@@ -9,6 +9,7 @@ mod enter;
 mod fetch;
 mod follow;
 mod git;
+mod going;
 mod link;
 mod listen;
 mod pass;

@@ -4,24 +4,19 @@
 //! Objects travel as a bundle through our own link, so no hook, no helper and no login shell's
 //! output has a say. Nothing there is ever forced. It leaves out what isn't committed.
 
-use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::super::error::CliError;
 use super::super::output::{self, Output};
 use super::super::place::{self as here, Place};
 use super::super::up::UpArgs;
 use super::super::workflow_file::{self, File};
+use super::going::Going;
 use super::link::{Link, Look};
-use super::seal::SEAL;
 use super::{git, place, runs};
-use crate::host::{Input, word};
-use crate::workflow::TaskBase;
+use crate::host::Input;
 
-/// How long a history may travel.
-const LIMIT: Duration = Duration::from_secs(3600);
 /// How many uncommitted paths are named.
 const NAMED: usize = 5;
 
@@ -132,148 +127,3 @@ fn told(place: &Place, root: &Path) {
         output::talk(&format!("Not sent, because uncommitted: {}{more}.", named.join(", ")));
     }
 }
-
-/// What goes there.
-struct Going {
-    branch: String,
-    head: String,
-    /// Names as git has them here, and what they stand for.
-    refs: Vec<(String, String)>,
-}
-
-impl Going {
-    /// The checked-out commit, and what else the workflow starts from by name.
-    fn of(root: &Path, file: &File) -> Result<Self, CliError> {
-        let base = || CliError::new("base", "find the commit that is checked out here");
-        let head = git::line(root, &["rev-parse", "--verify", "HEAD^{commit}"])?.ok_or_else(base)?;
-        let branch = git::line(root, &["symbolic-ref", "-q", "--short", "HEAD"])?;
-        let workflow = &file.loaded.workflow;
-        let bases = workflow.tasks.iter().filter_map(|task| match &task.base {
-            Some(TaskBase::Commit(name)) => Some(name.as_str()),
-            Some(_) | None => None,
-        });
-        let names: BTreeSet<&str> = bases.chain(workflow.base.as_deref()).collect();
-        let mut refs = Vec::new();
-        for name in names {
-            for kind in ["refs/heads", "refs/tags"] {
-                let whole = format!("{kind}/{name}");
-                if let Some(id) = git::line(root, &["rev-parse", "-q", "--verify", &whole])? {
-                    refs.push((whole, id));
-                    break;
-                }
-            }
-        }
-        let branch = branch.unwrap_or_else(|| format!("detached-{}", &head[..12]));
-        refs.retain(|(name, _)| *name != format!("refs/heads/{branch}"));
-        Ok(Self { branch, head, refs })
-    }
-
-    fn send(&self, link: &Link, look: &Look, (root, mine): (&Path, &str)) -> Result<(), CliError> {
-        let whole = format!("refs/heads/{}", self.branch);
-        let is_there =
-            |name: &str, id: &str| look.refs.iter().any(|(have, known)| have == id && known == name);
-        if look.get("head") == self.head
-            && look.get("branch") == whole
-            && look.get("from") == mine
-            && self.refs.iter().all(|(name, id)| is_there(name, id))
-        {
-            return Ok(());
-        }
-        let bundle = self.bundle(look, root)?;
-        let mut script = OsString::from(SEAL);
-        script.push("f=");
-        script.push(place::folder(link)?);
-        for (name, value) in [("from", mine), ("branch", &self.branch), ("head", &self.head)] {
-            script.push(format!("\n{name}="));
-            script.push(word(OsStr::new(value)));
-        }
-        script.push(format!("\nsent={}\n{APPLY}", u8::from(bundle.is_some())));
-        for (name, id) in &self.refs {
-            script.push("other ");
-            script.push(word(OsStr::new(name)));
-            script.push(format!(" {id}\n"));
-        }
-        let input = bundle.map_or(Input::Nothing, Input::File);
-        let ran = link.sh_within(&script, input, LIMIT)?;
-        let (name, folder) = (&link.target.name, place::shown(link.folder()?));
-        match ran.code {
-            0 => Ok(()),
-            DIVERGED => Err(CliError::new(
-                "host_diverged",
-                format!("bring `{folder}` on `{name}` to {}: {}", &self.head[..12], ran.words()),
-            )
-            .hint("Nothing there is forced: bring its commits here first, or work on another branch or in another folder.")),
-            _ => Err(CliError::new("host_folder", format!("bring `{folder}` on `{name}` to {}: {}", &self.head[..12], ran.words()))
-                .hint("Look at the space and the rights there, and at what stands in the folder.")),
-        }
-    }
-
-    /// What isn't there yet, as a file; none where all of it is.
-    fn bundle(&self, look: &Look, root: &Path) -> Result<Option<std::fs::File>, CliError> {
-        let ids: String = look.refs.iter().map(|(id, _)| format!("{id}\n")).collect();
-        let known = git::ask(root, &["cat-file", "--batch-check"], Input::Bytes(ids.into_bytes()))?;
-        let known = String::from_utf8_lossy(&known.stdout).into_owned();
-        let known = known.lines().filter(|line| !line.ends_with("missing"));
-        let known: Vec<String> =
-            known.filter_map(|line| Some(format!("^{}", line.split(' ').next()?))).collect();
-        let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        let wanted: Vec<&str> =
-            std::iter::once("HEAD").chain(self.refs.iter().map(|(name, _)| name.as_str())).collect();
-        let missing = git::line(root, &[&["rev-list", "-n", "1"][..], &wanted, &known].concat())?;
-        if missing.is_some_and(|missing| missing.is_empty()) {
-            return Ok(None);
-        }
-        let failed = |why: String| CliError::new("repository", format!("pack what goes there: {why}"));
-        let folder = tempfile::tempdir().map_err(|error| failed(error.to_string()))?;
-        let path = folder.path().join("sent");
-        let text = path.to_string_lossy().into_owned();
-        let made = git::ask(
-            root,
-            &[&["bundle", "create", "-q", &text][..], &wanted, &known].concat(),
-            Input::Nothing,
-        )?;
-        if made.code != 0 {
-            return Err(failed(made.words()));
-        }
-        // The folder may go: an open file stays.
-        std::fs::File::open(path).map(Some).map_err(|error| failed(error.to_string()))
-    }
-}
-
-/// The exit code for what isn't a fast-forward.
-const DIVERGED: i32 = 75;
-const APPLY: &str = r#"
-umask 077
-mkdir -p -- "$f" && cd -- "$f" || exit 70
-[ -e .git ] || g init -q --template= || exit 70
-sealed || { echo "error: the settings of its filters can't be read" >&2; exit 70; }
-git config --local ilchul.from "$from" || exit 70
-if [ "$sent" = 1 ]; then
-  t=.git/ilchul-sent.$$
-  cat > "$t" && g bundle unbundle "$t" > /dev/null; e=$?
-  unlink "$t"
-  [ "$e" = 0 ] || exit 70
-fi
-# What is there has to be a part of what comes: nothing is taken back.
-forward() { g merge-base --is-ancestor "$1" "$2" || { echo "\`$3\` has commits there that aren't part of it" >&2; exit 75; }; }
-other() {
-  old=$(g rev-parse -q --verify "$1")
-  [ "$old" != "$2" ] || return 0
-  case $1 in
-    refs/tags/*) [ -z "$old" ] || { echo "the tag \`$1\` is another one there" >&2; exit 75; } ;;
-    *) [ -z "$old" ] || forward "$old" "$2" "$1" ;;
-  esac
-  g update-ref "$1" "$2" || exit 70
-}
-b="refs/heads/$branch"
-now=$(g symbolic-ref -q HEAD)
-if ! g rev-parse -q --verify 'HEAD^{commit}' > /dev/null; then
-  g symbolic-ref HEAD "$b" && g merge -q --ff-only --no-verify-signatures "$head" || exit 70
-elif [ "$now" = "$b" ]; then
-  forward HEAD "$head" "$branch"
-  g merge -q --ff-only --no-verify-signatures "$head" || exit 70
-else
-  other "$b" "$head"
-  g checkout -q "$branch" -- || exit 70
-fi
-"#;

@@ -1,0 +1,248 @@
+//! What goes to the repository on the other machine, and how it is put in place there.
+//!
+//! It leaves out whether anything may go there at all.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::time::Duration;
+
+use super::super::error::CliError;
+use super::super::workflow_file::File;
+use super::link::{Link, Look};
+use super::seal::SEAL;
+use super::{git, place};
+use crate::host::{Input, gist, word};
+use crate::workflow::TaskBase;
+
+/// How long a history may travel.
+const LIMIT: Duration = Duration::from_secs(3600);
+/// What may go there by its name.
+const KINDS: [&str; 3] = ["refs/heads/", "refs/tags/", "refs/remotes/"];
+/// How many paths in the way are named.
+const NAMED: usize = 5;
+
+/// What goes there.
+pub(super) struct Going {
+    branch: String,
+    head: String,
+    /// What else goes along.
+    refs: Vec<Based>,
+}
+
+/// What a task starts from, and how it is called there.
+struct Based {
+    name: String,
+    id: String,
+    /// A reference here that holds it: only references travel.
+    carrier: String,
+}
+
+impl Going {
+    /// The checked-out commit, and what else the workflow starts from by name.
+    ///
+    /// # Errors
+    /// When there is no commit, or a base that can't go there.
+    pub(super) fn of(root: &Path, file: &File) -> Result<Self, CliError> {
+        let base = || CliError::new("base", "find the commit that is checked out here");
+        let head = git::line(root, &["rev-parse", "--verify", "HEAD^{commit}"])?.ok_or_else(base)?;
+        let branch = git::line(root, &["symbolic-ref", "-q", "--short", "HEAD"])?;
+        let workflow = &file.loaded.workflow;
+        let bases = workflow.tasks.iter().filter_map(|task| match &task.base {
+            Some(TaskBase::Commit(name)) => Some(name.as_str()),
+            Some(_) | None => None,
+        });
+        let names: BTreeSet<&str> = bases.chain(workflow.base.as_deref()).collect();
+        let mut refs = Vec::new();
+        for name in names {
+            refs.extend(based(root, name)?);
+        }
+        let branch = branch.unwrap_or_else(|| format!("detached-{}", &head[..12]));
+        refs.retain(|based| based.name != format!("refs/heads/{branch}"));
+        Ok(Self { branch, head, refs })
+    }
+
+    /// Brings it there.
+    ///
+    /// # Errors
+    /// Where it can't go there without a loss, or isn't all here.
+    pub(super) fn send(&self, link: &Link, look: &Look, (root, mine): (&Path, &str)) -> Result<(), CliError> {
+        let whole = format!("refs/heads/{}", self.branch);
+        let is_there =
+            |name: &str, id: &str| look.refs.iter().any(|(have, known)| have == id && known == name);
+        if look.get("head") == self.head
+            && look.get("branch") == whole
+            && look.get("from") == mine
+            && self.refs.iter().all(|based| is_there(&based.name, &based.id))
+        {
+            return Ok(());
+        }
+        let bundle = self.bundle(look, root)?;
+        let mut script = OsString::from(SEAL);
+        script.push("f=");
+        script.push(place::folder(link)?);
+        for (name, value) in [("from", mine), ("branch", &self.branch), ("head", &self.head)] {
+            script.push(format!("\n{name}="));
+            script.push(word(OsStr::new(value)));
+        }
+        script.push(format!("\nsent={}\n{APPLY}", u8::from(bundle.is_some())));
+        for Based { name, id, .. } in &self.refs {
+            script.push("other ");
+            script.push(word(OsStr::new(name)));
+            script.push(format!(" {id}\n"));
+        }
+        let input = bundle.map_or(Input::Nothing, Input::File);
+        let ran = link.sh_within(&script, input, LIMIT)?;
+        let (name, folder) = (&link.target.name, place::shown(link.folder()?));
+        match ran.code {
+            0 => Ok(()),
+            DIVERGED => Err(CliError::new(
+                "host_diverged",
+                format!("bring `{folder}` on `{name}` to {}: {}", &self.head[..12], ran.words()),
+            )
+            .hint("Nothing there is forced: bring its commits here first, or work on another branch or in another folder.")),
+            _ => Err(CliError::new("host_folder", format!("bring `{folder}` on `{name}` to {}: {}", &self.head[..12], complaint(&ran.stderr)))
+                .hint("Look at the space and the rights there, and at what stands in the folder.")),
+        }
+    }
+
+    /// What isn't there yet, as a file; none where all of it is.
+    fn bundle(&self, look: &Look, root: &Path) -> Result<Option<std::fs::File>, CliError> {
+        let ids: String = look.refs.iter().map(|(id, _)| format!("{id}\n")).collect();
+        let known = git::ask(root, &["cat-file", "--batch-check"], Input::Bytes(ids.into_bytes()))?;
+        let known = String::from_utf8_lossy(&known.stdout).into_owned();
+        let known = known.lines().filter(|line| !line.ends_with("missing"));
+        let known: Vec<String> =
+            known.filter_map(|line| Some(format!("^{}", line.split(' ').next()?))).collect();
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let with_head = |each: fn(&Based) -> &str| -> Vec<&str> {
+            std::iter::once("HEAD").chain(self.refs.iter().map(each)).collect()
+        };
+        let wanted = with_head(|based| &based.id);
+        let missing = git::line(root, &[&["rev-list", "-n", "1"][..], &wanted, &known].concat())?;
+        if missing.is_some_and(|missing| missing.is_empty()) {
+            return Ok(None);
+        }
+        if git::line(root, &["rev-parse", "--is-shallow-repository"])?.as_deref() == Some("true") {
+            return Err(CliError::new("shallow_repository", "pack what goes there: this clone is shallow")
+                .hint("Run `git fetch --unshallow`: what goes there has to have its whole history."));
+        }
+        let carriers = with_head(|based| &based.carrier);
+        let failed = |why: String| CliError::new("repository", format!("pack what goes there: {why}"));
+        let folder = tempfile::tempdir().map_err(|error| failed(error.to_string()))?;
+        let path = folder.path().join("sent");
+        let text = path.to_string_lossy().into_owned();
+        let made = git::ask(
+            root,
+            &[&["bundle", "create", "-q", &text][..], &carriers, &known].concat(),
+            Input::Nothing,
+        )?;
+        if made.code != 0 {
+            return Err(failed(made.words()));
+        }
+        // The folder may go: an open file stays.
+        std::fs::File::open(path).map(Some).map_err(|error| failed(error.to_string()))
+    }
+}
+
+/// What `base: name` needs there beside the commit that is checked out here; none where that is
+/// enough, or where it names nothing: then the machine there says so.
+fn based(root: &Path, name: &str) -> Result<Option<Based>, CliError> {
+    let stem = name.find(['~', '^']).into_iter().chain(name.find("@{")).min().map_or(name, |at| &name[..at]);
+    let whole = ["", "refs/"].map(|before| format!("{before}{stem}"));
+    let whole = whole.into_iter().filter(|whole| KINDS.iter().any(|kind| whole.starts_with(kind)));
+    for whole in whole.chain(KINDS.map(|kind| format!("{kind}{stem}"))) {
+        if let Some(line) = git::line(root, &["show-ref", "--verify", &whole])?
+            && let Some((id, _)) = line.split_once(' ')
+        {
+            return Ok(Some(Based { name: whole.clone(), id: id.to_owned(), carrier: whole }));
+        }
+    }
+    let commit = |name: &str| {
+        git::line(root, &["rev-parse", "-q", "--verify", "--end-of-options", &format!("{name}^{{commit}}")])
+    };
+    let Some(id) = commit(stem)? else { return Ok(None) };
+    let is_known = git::ask(root, &["merge-base", "--is-ancestor", &id, "HEAD"], Input::Nothing)?.code == 0;
+    if stem == "HEAD" || stem == "@" || (is_known && id.starts_with(stem)) {
+        return Ok(None);
+    }
+    let failed = |why: &str| CliError::new("base", format!("send the base `{name}`: {why}"));
+    if !id.starts_with(stem) {
+        return Err(
+            failed("it means something in this clone only").hint("Name a branch, a tag or a commit's id.")
+        );
+    }
+    let holding = ["for-each-ref", "--count=1", "--format=%(refname)", "--contains", &id];
+    let carrier = git::line(root, &[&holding[..], &["refs/heads", "refs/tags", "refs/remotes"]].concat())?;
+    let carrier = carrier.filter(|carrier| !carrier.is_empty());
+    let carrier = carrier.ok_or_else(|| {
+        failed("no branch and no tag here holds it").hint("Make a branch at it: references are what travels.")
+    })?;
+    // A commit that no reference holds there would be swept away.
+    Ok(Some(Based { name: format!("refs/ilchul-base/{id}"), id, carrier }))
+}
+
+/// What git complained of first, with the paths that it names: its last line only says that it
+/// gave up.
+fn complaint(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let mut lines = text.lines();
+    let first = lines.find_map(|line| line.strip_prefix("error: ").or(line.strip_prefix("fatal: ")));
+    let Some(first) = first else { return gist(bytes) };
+    let paths: Vec<&str> = lines.map_while(|line| line.strip_prefix('\t')).take(NAMED).collect();
+    let all = format!("{first} {}", paths.join(", "));
+    crate::render::clean(all.trim()).chars().take(600).collect()
+}
+
+/// The exit code for what isn't a fast-forward.
+const DIVERGED: i32 = 75;
+const APPLY: &str = r#"
+umask 077
+mkdir -p -- "$f" && cd -- "$f" || exit 70
+[ -e .git ] || g init -q --template= || exit 70
+sealed || { echo "error: the settings of its filters can't be read" >&2; exit 70; }
+git config --local ilchul.from "$from" || exit 70
+if [ "$sent" = 1 ]; then
+  t=.git/ilchul-sent.$$
+  cat > "$t" && g bundle unbundle "$t" > /dev/null; e=$?
+  unlink "$t"
+  [ "$e" = 0 ] || exit 70
+fi
+# What is there has to be a part of what comes: nothing is taken back.
+forward() { g merge-base --is-ancestor "$1" "$2" || { echo "\`$3\` has commits there that aren't part of it" >&2; exit 75; }; }
+other() {
+  old=$(g rev-parse -q --verify "$1")
+  [ "$old" != "$2" ] || return 0
+  case $1 in
+    refs/tags/*) [ -z "$old" ] || { echo "the tag \`$1\` is another one there" >&2; exit 75; } ;;
+    # Somebody else's branches, as they were last seen here.
+    refs/remotes/*) ;;
+    *) [ -z "$old" ] || forward "$old" "$2" "$1" ;;
+  esac
+  g update-ref "$1" "$2" || exit 70
+}
+b="refs/heads/$branch"
+now=$(g symbolic-ref -q HEAD)
+if ! g rev-parse -q --verify 'HEAD^{commit}' > /dev/null; then
+  g symbolic-ref HEAD "$b" && g merge -q --ff-only --no-verify-signatures "$head" || exit 70
+elif [ "$now" = "$b" ]; then
+  forward HEAD "$head" "$branch"
+  g merge -q --ff-only --no-verify-signatures "$head" || exit 70
+else
+  other "$b" "$head"
+  g checkout -q "$branch" -- || exit 70
+fi
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_complaint_is_gits_first_one_with_its_paths() {
+        let text = "noise\nerror: The following untracked working tree files would be overwritten by merge:\n\ta\n\tb c\nPlease move them.\nAborting\n";
+        let said = complaint(text.as_bytes());
+        assert_eq!(said, "The following untracked working tree files would be overwritten by merge: a, b c");
+        assert_eq!(complaint(b"mkdir: cannot make it\n"), "mkdir: cannot make it");
+    }
+}
