@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::super::error::CliError;
-use super::super::output;
+use super::super::{output, place as here};
 use super::follow::is_id;
 use super::link::Link;
 use super::seal::SEAL;
@@ -78,13 +78,11 @@ fn fetched(link: &Link, root: &Path, run: &str) -> Result<usize, String> {
         let known: Vec<&str> = head.iter().chain(known).map(String::as_str).collect();
         bring(link, root, (&from, &known.join(" ")))?;
     }
-    // Names are git's to judge: between NULs, one can't be two.
-    let updates: String = news.iter().map(|(name, id)| format!("update {name}\0{id}\0\0")).collect();
-    let done = git::ask(root, &["update-ref", "--stdin", "-z"], Input::Bytes(updates.into_bytes()));
-    match done.map_err(said)? {
-        done if done.code == 0 => Ok(news.len()),
-        done => Err(done.words()),
+    let repository = here::find(None).map_err(said)?.repository;
+    for (name, id) in &news {
+        repository.note_remote(name, id).map_err(|error| error.to_string())?;
     }
+    Ok(news.len())
 }
 
 /// Brings what stands below `from` there, without what stands at `known`. No URL is named to

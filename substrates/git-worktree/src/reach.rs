@@ -103,6 +103,21 @@ impl GitWorktree {
             Err(error) => Err(trouble(COMPARE, format!("reference `{name}`"), error)),
         }
     }
+
+    /// Notes where a branch of another machine stands: `name` is below `refs/remotes/`, and the
+    /// commit is here. Nobody's own branch can be moved by it.
+    ///
+    /// # Errors
+    /// What git says, and any other name.
+    pub fn note_remote(&self, name: &str, commit: &str) -> Result<(), Error> {
+        if !name.starts_with("refs/remotes/") {
+            return Err(Error::new(ErrorKind::Conflict, COMPARE, format!("reference `{name}`")));
+        }
+        let wrong = |error| trouble(COMPARE, format!("reference `{name}`"), error);
+        let repository = self.repository()?;
+        let commit = repository.find_commit(Oid::from_str(commit).map_err(wrong)?).map_err(wrong)?;
+        repository.reference(name, commit.id(), true, "ilchul: fetched").map(drop).map_err(wrong)
+    }
 }
 
 /// From the strongest to the weakest.
