@@ -181,13 +181,7 @@ fn is_there(path: &Path) -> Result<bool, Error> {
 
 fn holds_only_git(tree: &Path) -> Result<bool, Error> {
     let wrong = |error| Error::io(FILL, format!("`{}`", tree.display()), error);
-    let entries = match fs::read_dir(tree) {
-        Ok(entries) => entries,
-        // Somebody removed it: then it holds even less.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
-        Err(error) => return Err(wrong(error)),
-    };
-    for entry in entries {
+    for entry in fs::read_dir(tree).map_err(wrong)? {
         if entry.map_err(wrong)?.file_name() != GITFILE {
             return Ok(false);
         }

@@ -48,6 +48,12 @@ impl GitWorktree {
                 found.push(remnant(name, entry.dir, entry.lacks, false));
                 continue;
             };
+            // A tree that somebody removed is no half: whoever asks for it is told that it is gone.
+            if std::fs::symlink_metadata(&record.path)
+                .is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+            {
+                continue;
+            }
             // One that waits for its files holds nothing and blocks nobody.
             let filled = self.how_filled(&entry, record)?;
             if let (Filled::Partly, Some(words)) = (filled, filled.lack()) {

@@ -144,6 +144,8 @@ fn l9_a_tree_that_cannot_be_read_is_neither_filled_nor_empty() {
     fs::rename(&tree, world.root.join("elsewhere")).unwrap();
     assert!(substrate.filled(&handle).is_err());
     assert!(matches!(state(&substrate, &handle), State::Absent));
+    // And no half of one either, so that looks at others go on.
+    assert_eq!(substrate.remnants().unwrap(), []);
 }
 
 #[test]
