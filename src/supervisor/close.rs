@@ -56,7 +56,7 @@ impl<'a> Close<'a> {
         let session = worker.session.as_ref().and_then(root);
         let processes = match &self.living {
             // What runs elsewhere isn't among the processes here (laws L9, R4).
-            Ok(_) if ran_elsewhere(worker) && !worker.end_seen => {
+            Ok(_) if !worker.end_seen && ran_elsewhere(worker.pid, worker.session.as_ref()) => {
                 Err("it ran on another host, and nobody saw its end there".to_owned())
             }
             Ok(living) => living.of(&worker.id, Some(&tree), session),
@@ -246,9 +246,9 @@ pub(super) fn reference(run: &str, worker: &str) -> String {
 }
 
 /// Whether its process was once ready on a host whose processes mean nothing here.
-fn ran_elsewhere(worker: &WorkerView) -> bool {
-    let boot = worker.session.as_ref().and_then(|place| place.fields.get("boot_id"));
-    worker.pid.is_some() && boot.is_some_and(|boot| boot == ELSEWHERE)
+fn ran_elsewhere(pid: Option<u32>, session: Option<&Place>) -> bool {
+    let boot = session.and_then(|place| place.fields.get("boot_id"));
+    pid.is_some() && boot.is_some_and(|boot| boot == ELSEWHERE)
 }
 
 /// The session's first process, where it is of this boot.
@@ -317,5 +317,18 @@ mod tests {
         assert_eq!(quoted("/a b/$x"), "'/a b/$x'");
         assert_eq!(quoted("it's"), r"'it'\''s'");
         assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn l9_a_worker_of_another_host_is_known_by_its_sessions_boot_once_it_was_ready() {
+        let session = |boot: &str| Place {
+            kind: "slurm".to_owned(),
+            id: "7".to_owned(),
+            fields: std::iter::once(("boot_id".to_owned(), boot.to_owned())).collect(),
+        };
+        assert!(ran_elsewhere(Some(7), Some(&session("elsewhere"))));
+        assert!(!ran_elsewhere(None, Some(&session("elsewhere"))), "it never was there");
+        assert!(!ran_elsewhere(Some(7), Some(&session(&boot_id()))));
+        assert!(!ran_elsewhere(Some(7), None));
     }
 }
