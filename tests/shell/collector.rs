@@ -30,22 +30,25 @@ impl Collector {
         // Ends with the test's process; it serves whoever comes until then.
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let Some(request) = answer(&stream.unwrap(), status) else { continue };
+                let stream = stream.unwrap();
+                let Some(request) = read(&stream) else { continue };
+                // Kept before it is answered: whoever has an answer finds its request here.
                 if sender.send(request).is_err() {
                     return;
                 }
+                answer(&stream, status);
             }
         });
         Self { address, requests }
     }
 
-    /// What came so far.
+    /// What came so far: all that was answered.
     pub fn received(&self) -> Vec<Request> {
         self.requests.try_iter().collect()
     }
 }
 
-fn answer(stream: &TcpStream, status: &str) -> Option<Request> {
+fn read(stream: &TcpStream) -> Option<Request> {
     stream.set_read_timeout(Some(PATIENCE + Duration::from_secs(1))).unwrap();
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
@@ -62,10 +65,13 @@ fn answer(stream: &TcpStream, status: &str) -> Option<Request> {
     let length = headers.iter().find_map(|header| header.strip_prefix("content-length: ")?.parse().ok());
     let mut body = vec![0; length.unwrap_or(0)];
     reader.read_exact(&mut body).ok()?;
+    Some(Request { line: line.trim().to_owned(), headers, body: String::from_utf8(body).ok()? })
+}
+
+/// One that has gone by then needs no answer.
+fn answer(mut stream: &TcpStream, status: &str) {
     let said = "no, thank you";
     let answer =
         format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{said}", said.len());
-    let mut stream = stream;
-    stream.write_all(answer.as_bytes()).ok()?;
-    Some(Request { line: line.trim().to_owned(), headers, body: String::from_utf8(body).ok()? })
+    let _ = stream.write_all(answer.as_bytes());
 }
