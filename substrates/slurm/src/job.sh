@@ -108,16 +108,30 @@ env_file() { # FILE: variables that nobody but its owner may read
 step() { # LINE
     ilchul_line=$1
     set --
-    eval "$ilchul_line" || ilchul_off "the set-up line \`$ilchul_line\` failed"
+    { printf '%s\n' "$ilchul_line" >| "$ilchul_folder/stage"; } 2> /dev/null || :
+    # What ended the line may have been meant for the whole job, and be a moment behind.
+    eval "$ilchul_line" || { sleep 0.3; ilchul_off "the set-up line \`$ilchul_line\` failed"; }
 }
-ilchul_off() { # WORDS
+ilchul_off() { # WORDS [CODE]
+    trap '' HUP INT TERM USR1 USR2
     trap - EXIT
-    exec /bin/sh "$ilchul_script" off "$ilchul_folder" "$ilchul_run" "$ilchul_log" "$1"
+    exec /bin/sh "$ilchul_script" off "$ilchul_folder" "$ilchul_run" "$ilchul_log" "$1" "${2:-73}"
+}
+ilchul_told() { # SIGNAL: the job is to end, whatever its line is at
+    if [ "$1" = USR1 ]; then
+        ilchul_how='its wall time was nearly over'
+    elif read -r ilchul_how _ < "$ilchul_folder/stop" && [ -n "$ilchul_how" ]; then
+        ilchul_how='it was told to end by ilchul'
+    else
+        ilchul_how="its job was told to end from outside (SIG$1): by \`scancel\`, by preemption or by an administrator,"
+    fi
+    [ -z "$ilchul_line" ] || ilchul_how="$ilchul_how during the set-up line \`$ilchul_line\`"
+    ilchul_off "${ilchul_how%,}" 143
 }
 
 if [ "$il_mode" = off ]; then
     il_run=$3 il_log=$4
-    fail 73 "$5"
+    fail "$6" "$5"
 fi
 if [ "$il_mode" = job ]; then
     # One life for each attempt: whoever comes second ends, whatever Slurm knows of the first.
@@ -145,7 +159,11 @@ if [ "$il_mode" = job ]; then
     ilchul_script=$il_script ilchul_folder=$il_folder ilchul_run=$il_run ilchul_mask=$il_mask ilchul_log=$il_log
     # What set-up lines say stands where people look for what the worker said.
     [ ! -s "$il_folder/env" ] || exec >> "$il_log" 2>&1
+    ilchul_line=
     trap 'ilchul_off "the set-up line \`$ilchul_line\` ended its shell"' EXIT
+    trap 'ilchul_told TERM' TERM
+    trap 'ilchul_told USR1' USR1
+    trap 'ilchul_told USR2' USR2
     . "$il_folder/env"
     # Where none of it was the user's own, this shell is as good as a fresh one.
     [ "${il_plain:-0}" = 1 ] ||
@@ -155,7 +173,16 @@ else
     il_run=$3 il_mask=$4
     . "$il_folder/spec"
 fi
+[ ! -s "$il_folder/stage" ] || : > "$il_folder/stage"
 cd "$il_cwd" 2> /dev/null || fail 72 "its folder \`$il_cwd\` isn't there on ${SLURMD_NODENAME:-this node}"
+
+# Slurm doesn't count what it suspends; set-up lines that took long may have been.
+read -r il_now _ < /proc/uptime
+if [ -n "$ILCHUL_WALL" ] && [ $((${il_now%.*} - ${ILCHUL_JOB_BEGAN%.*})) -ge 60 ]; then
+    il_used=$(timeout 10 squeue -h -j "$SLURM_JOB_ID" -o %M 2> /dev/null |
+        awk '/^[0-9:-]+$/ { n = split($0, t, /[-:]/); print t[n] + 60 * t[n-1] + 3600 * t[n-2] + 86400 * t[n-3] }')
+    [ -z "$il_used" ] || ILCHUL_JOB_BEGAN=$((${il_now%.*} - il_used))
+fi
 
 il_asked=
 trap 'il_asked=term' TERM

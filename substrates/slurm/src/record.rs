@@ -21,6 +21,10 @@ use crate::Pace;
 const ACTION: &str = "keep a session's record";
 /// The most that is read of one file: each is a few lines.
 const FILE_MAX: u64 = 64 << 10;
+/// What a claim of ours says instead of a job.
+const CALLED_OFF: &str = "called_off=1";
+/// Where a job's set-up lines are, while they run.
+const STAGE: &str = "stage";
 
 /// Who holds an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +49,49 @@ pub(crate) struct End {
 pub fn node(folder: &Path) -> Option<String> {
     let record = Record { folder: folder.to_owned(), nonce: String::new() };
     record.claim().ok()?.map(|claim| claim.node).filter(|node| !node.is_empty())
+}
+
+/// The line of set-up that the job of this folder is at, as the end of a sentence; none where it
+/// is elsewhere, or nobody can look. For people.
+#[must_use]
+pub fn stage(folder: &Path) -> Option<String> {
+    let text = read(&folder.join(STAGE)).ok()??;
+    let line: String = text.trim().chars().filter(|c| !c.is_control()).take(200).collect();
+    (!line.is_empty()).then(|| format!("the set-up line `{line}`"))
+}
+
+/// What a session's folder tells of its end: for whoever must know that nothing of it can write
+/// any more. What a controller says of an end proves nothing of a node that it can't reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LastWord {
+    /// There is no record of such a session.
+    Nowhere,
+    /// It was called off before it began, and never will.
+    NeverBegan,
+    /// Its job wrote down itself how it ended.
+    Given,
+    /// It didn't. Which job may go on, and on which node, where one has begun.
+    Missing(Option<(u64, String)>),
+}
+
+/// See [`LastWord`]; a record under another `nonce` is another session's.
+///
+/// # Errors
+/// When the folder can't be read.
+pub fn last_word(folder: &Path, nonce: Option<&str>) -> Result<LastWord, Error> {
+    let record = Record::open(folder)?.filter(|record| nonce.is_none_or(|nonce| nonce == record.nonce));
+    let Some(record) = record else { return Ok(LastWord::Nowhere) };
+    let claim = record.claim()?;
+    if record.end()?.is_some_and(|end| end.code.is_some()) {
+        return Ok(LastWord::Given);
+    }
+    Ok(match claim {
+        None => LastWord::Missing(None),
+        Some(Claim { job: None, .. }) if record.is_called_off()? => LastWord::NeverBegan,
+        // Half of a claim says who took it no more than none does.
+        Some(Claim { job: None, .. }) => LastWord::Missing(None),
+        Some(Claim { job: Some(job), node, .. }) => LastWord::Missing(Some((job, node))),
+    })
 }
 
 /// One session's folder.
@@ -106,7 +153,7 @@ impl Record {
     /// Takes the claim ourselves, so that no job can begin any more; false where one has begun.
     pub(crate) fn call_off(&self) -> Result<bool, Error> {
         let mine = self.folder.join(format!("claim.{}", std::process::id()));
-        let text = format!("nonce={}\nnode=\nsocket=\ncalled_off=1\n", self.nonce);
+        let text = format!("nonce={}\nnode=\nsocket=\n{CALLED_OFF}\n", self.nonce);
         self.write(mine.file_name().map_or("claim.new".as_ref(), |name| name), text.as_bytes())?;
         let linked = fs::hard_link(&mine, self.folder.join("claim"));
         let _ = fs::remove_file(&mine);
@@ -117,6 +164,11 @@ impl Record {
             }
             Err(error) => Err(failed(&self.folder, error)),
         }
+    }
+
+    fn is_called_off(&self) -> Result<bool, Error> {
+        let text = read(&self.folder.join("claim")).map_err(|error| failed(&self.folder, error))?;
+        Ok(text.is_some_and(|text| text.lines().any(|line| line == CALLED_OFF)))
     }
 
     /// How it ended, if that was written down.
@@ -133,6 +185,11 @@ impl Record {
     /// Writes down an end that nobody inside did.
     pub(crate) fn set_end(&self, words: &str) -> Result<(), Error> {
         self.write("exit", format!("{} - {words}\n", self.nonce).as_bytes())
+    }
+
+    /// Whether its job is at its set-up lines, as far as it said.
+    pub(crate) fn sets_up(&self) -> bool {
+        stage(&self.folder).is_some()
     }
 
     /// Tells a job to end that Slurm may not reach: it looks here by itself.
@@ -346,6 +403,25 @@ mod tests {
         std::fs::write(begun.folder.join("claim"), "nonce=x\njob=7\nnode=n2\nsocket=/tmp/s\n").unwrap();
         assert!(!begun.call_off().unwrap());
         assert_eq!(begun.claim().unwrap().unwrap().node, "n2");
+    }
+
+    #[test]
+    fn r4_only_its_own_word_or_that_it_never_began_proves_the_end_of_a_session() {
+        let (dir, mine) = record();
+        let told = || last_word(&mine.folder, Some(&mine.nonce)).unwrap();
+        assert_eq!(last_word(dir.path(), None).unwrap(), LastWord::Nowhere);
+        assert_eq!(last_word(&mine.folder, Some(&"0".repeat(32))).unwrap(), LastWord::Nowhere);
+        assert_eq!(told(), LastWord::Missing(None), "its job may still come out of a queue");
+        std::fs::write(mine.folder.join("claim"), "nonce=x\njob=7\nnode=n2\nsocket=/tmp/s\n").unwrap();
+        assert_eq!(told(), LastWord::Missing(Some((7, "n2".to_owned()))));
+        // That Slurm calls it over is written down by us, and nothing that the node said.
+        mine.set_end("it was ended by ilchul, and left no word").unwrap();
+        assert_eq!(told(), LastWord::Missing(Some((7, "n2".to_owned()))));
+        std::fs::write(mine.folder.join("exit"), format!("{} 73 a line failed\n", mine.nonce)).unwrap();
+        assert_eq!(told(), LastWord::Given);
+        let (_dir, off) = record();
+        assert!(off.call_off().unwrap());
+        assert_eq!(last_word(&off.folder, None).unwrap(), LastWord::NeverBegan);
     }
 
     #[test]

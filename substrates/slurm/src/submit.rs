@@ -84,6 +84,8 @@ const REFUSALS: &[&str] = &[
     "Job violates accounting/QOS policy",
     "request is invalid",
 ];
+/// And what may mean either.
+const ANY_LIMIT: &str = "violates accounting/QOS policy";
 /// And what says that there is no room now: it may be tried again, later.
 const FULL: &[&str] =
     &["job submit limit", "MaxSubmitJob", "temporarily unable", "system-wide limit", "rate limit"];
@@ -183,6 +185,8 @@ fn outcome(answer: &Result<Answer, Silence>) -> Outcome {
             // One message of Slurm's is for every limit of an account; the limit stands before it.
             if let Some(limit) = words::hopeless_in(&answer.err) {
                 Outcome::Refused(ErrorKind::Refused, format!("{limit}: {why}"))
+            } else if err_is_any_limit(&answer.err) {
+                Outcome::Refused(ErrorKind::Limited, why)
             } else if says(FULL) {
                 Outcome::Refused(ErrorKind::Unavailable, why)
             } else if says(REFUSALS) {
@@ -194,6 +198,12 @@ fn outcome(answer: &Result<Answer, Silence>) -> Outcome {
         Err(Silence::NotStarted(why)) => Outcome::Refused(ErrorKind::Unavailable, why.clone()),
         Err(late @ Silence::TooLate(_)) => Outcome::Doubtful(format!("sbatch: {late}")),
     }
+}
+
+/// Whether an answer names no limit: one message of Slurm's is for all limits of an account, of
+/// how many jobs there may be as of how large one may be, and the site lets nothing stand before it.
+fn err_is_any_limit(err: &str) -> bool {
+    err.contains(ANY_LIMIT) && !err.contains("Submit")
 }
 
 /// The job of `record`, submitted now.
@@ -298,7 +308,14 @@ mod tests {
         let invalid = "sbatch: error: Batch job submission failed: Invalid partition name specified\n";
         assert!(matches!(says(invalid), Outcome::Refused(ErrorKind::Refused, _)));
         let full = "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)";
-        assert!(matches!(says(full), Outcome::Refused(ErrorKind::Unavailable, _)));
+        assert!(matches!(says(full), Outcome::Refused(ErrorKind::Limited, _)));
+        for limit in ["AssocMaxSubmitJobLimit", "QOSMaxSubmitJobPerUserLimit"] {
+            let submits = says(&format!("sbatch: error: {limit}\n{full}"));
+            assert!(matches!(submits, Outcome::Refused(ErrorKind::Unavailable, _)), "{submits:?}");
+        }
+        // Sites that deny at once what is beyond a limit of the job's own account name that limit.
+        let denied = says(&format!("sbatch: error: QOSMaxCpuPerUserLimit\n{full}"));
+        assert!(matches!(denied, Outcome::Refused(ErrorKind::Refused, _)), "{denied:?}");
         let never = format!("sbatch: error: QOSMaxWallDurationPerJobLimit\n{full}");
         let Outcome::Refused(ErrorKind::Refused, why) = says(&never) else { panic!("{never}") };
         assert!(why.starts_with("QOSMaxWallDurationPerJobLimit: "), "{why}");

@@ -276,3 +276,130 @@ fn a_file_of_variables_is_handed_on_and_a_line_of_it_that_is_none_is_named() {
     assert_eq!(ended(node.start()).code(), Some(73));
     assert!(node.end().ends_with("isn't NAME=VALUE"), "{}", node.end());
 }
+
+/// Ends all that a job runs, as Slurm does: everything is signalled at about the same time.
+fn signal_all(job: &Child, signal: &str) {
+    let top = job.id().to_string();
+    let below = Command::new("ps").args(["-e", "-o", "pid=", "-o", "ppid="]).output().unwrap();
+    let below = String::from_utf8(below.stdout).unwrap();
+    let pairs: Vec<(&str, &str)> = below
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.split_whitespace();
+            Some((fields.next()?, fields.next()?))
+        })
+        .collect();
+    // Children first: a line may be seen to fail before its shell was told anything.
+    let mut all = vec![top.as_str()];
+    let mut seen = 0;
+    while seen < all.len() {
+        let parent = all[seen];
+        all.extend(pairs.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| *pid));
+        seen += 1;
+    }
+    for pid in all.iter().rev() {
+        let told = Command::new("kill").args([&format!("-{signal}"), *pid]).stderr(Stdio::null()).status();
+        assert!(told.is_ok());
+    }
+}
+
+#[track_caller]
+fn wait_for_stage(node: &Node) {
+    let deadline = Instant::now() + PATIENCE;
+    while fs::read_to_string(node.path("s/stage")).unwrap_or_default().is_empty() {
+        assert!(Instant::now() < deadline, "no stage");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_job_that_is_cancelled_at_a_set_up_line_says_so_and_doesnt_blame_the_line() {
+    let outside = "143 its job was told to end from outside (SIGTERM): by `scancel`, by preemption or by an \
+                   administrator, during the set-up line";
+    for (line, signal, stop, told) in [
+        ("sleep 600", "TERM", "", outside.to_owned() + " `sleep 600`"),
+        // One that tidies up and leaves with a code of its own.
+        (
+            "sh -c \"trap \\\"exit 3\\\" TERM; sleep 600 & wait\"",
+            "TERM",
+            "",
+            outside.to_owned() + " `sh -c \"trap \\\"exit 3\\\" TERM; sleep 600 & wait\"`",
+        ),
+        (
+            "sleep 600",
+            "USR1",
+            "",
+            "143 its wall time was nearly over during the set-up line `sleep 600`".to_owned(),
+        ),
+        (
+            "sleep 600",
+            "TERM",
+            "0123456789abcdef0123456789abcdef term",
+            "143 it was told to end by ilchul during the set-up line `sleep 600`".to_owned(),
+        ),
+    ] {
+        for shell in ["sh", "bash"] {
+            let node = Node::with("echo begun");
+            node.set_up(&[line]);
+            fs::write(node.path("s/stop"), format!("{stop}\n")).unwrap();
+            let job = node.start_in(shell);
+            wait_for_stage(&node);
+            // The line itself may be a moment behind its announcement.
+            std::thread::sleep(Duration::from_millis(100));
+            signal_all(&job, signal);
+            assert_eq!(ended(job).code(), Some(143), "{line} {shell}");
+            assert_eq!(node.end(), told, "{shell}");
+            assert!(node.log().ends_with("]\n") && !node.log().contains("begun"), "{}", node.log());
+        }
+    }
+}
+
+#[test]
+fn where_a_job_is_at_its_set_up_lines_stands_in_its_folder_and_no_longer_than_that() {
+    let node = Node::with("while ! test -e ../go; do sleep 0.05; done");
+    node.program("tmux", "exit 1");
+    let line = format!("while ! test -e {}; do sleep 0.05; done", node.path("on").display());
+    node.set_up(&["set -C -e", &line]);
+    let job = node.start_in("bash");
+    let deadline = Instant::now() + PATIENCE;
+    let stage = || fs::read_to_string(node.path("s/stage")).unwrap_or_default();
+    while !stage().starts_with("while") {
+        assert!(Instant::now() < deadline, "{}", stage());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(
+        ilchul_slurm::stage(&node.path("s")).as_deref(),
+        Some(format!("the set-up line `{line}`").as_str())
+    );
+    fs::write(node.path("on"), "").unwrap();
+    while !stage().is_empty() {
+        assert!(Instant::now() < deadline, "{}", stage());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(ilchul_slurm::stage(&node.path("s")), None);
+    fs::write(node.path("go"), "").unwrap();
+    assert_eq!(ended(job).code(), Some(0));
+}
+
+#[test]
+fn j8_set_up_lines_that_slurm_suspended_cost_the_job_only_what_slurm_counts() {
+    let show = "read -r now _ < /proc/uptime; echo $((${now%.*} - ${ILCHUL_JOB_BEGAN%.*}))";
+    for (said, used) in [("echo 1-02:03:04", 93_784), ("echo 2:05", 125), ("echo 0:00", 0), ("exit 1", -1)] {
+        let node = Node::with(show);
+        node.program("tmux", "exit 1");
+        node.program("squeue", said);
+        // As if they had taken all of the node's time.
+        node.set_up(&["export ILCHUL_WALL=99 ILCHUL_JOB_BEGAN=1"]);
+        assert_eq!(ended(node.start()).code(), Some(0));
+        let passed: i64 = node.log().trim().parse().unwrap();
+        let expected = if used < 0 { passed.max(60) } else { used };
+        assert!((expected..expected + 20).contains(&passed), "{said}: {passed}");
+    }
+    // One whose set-up took no time asks nobody.
+    let node = Node::with("true");
+    node.program("tmux", "exit 1");
+    node.program("squeue", "touch \"${0%/*}/asked\"");
+    node.set_up(&["export ILCHUL_WALL=99"]);
+    assert_eq!(ended(node.start()).code(), Some(0));
+    assert!(!node.path("bin/asked").exists());
+}

@@ -205,3 +205,22 @@ fn l10_a_job_that_an_administrator_holds_waits_and_one_that_is_suspended_lives()
         },
     );
 }
+
+#[test]
+fn l17_a_job_that_is_suspended_is_said_to_be_whether_or_not_it_has_begun() {
+    on_fakes("believe::l17_a_job_that_is_suspended_is_said_to_be_whether_or_not_it_has_begun", |fakes| {
+        for (begun, task) in [(false, "a"), (true, "b")] {
+            let handle = if begun { fakes.begun(task, 7) } else { fakes.submitted(task, "true") };
+            let said = |name: &str| match fakes.seen(&handle).state {
+                State::Live(facts) => facts.notes.iter().any(|(known, _)| *known == name),
+                State::Queued(_) | State::Unknown(_) => false,
+                wrong => panic!("{wrong:?}"),
+            };
+            fakes.put("queue", &Fakes::line(&handle, 7, "SUSPENDED"));
+            wait_until("it is suspended", PATIENCE, || said("suspended"));
+            assert_eq!(said("starts"), !begun);
+            fakes.put("queue", &Fakes::line(&handle, 7, "RUNNING"));
+            wait_until("it goes on", PATIENCE, || !said("suspended"));
+        }
+    });
+}
