@@ -7,6 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use super::super::detach::in_path;
@@ -79,6 +80,15 @@ impl Link {
             CliError::new("host_folder", format!("find a folder on `{name}`: there is no repository here"))
                 .hint(format!("Name one: `--host {name}:FOLDER`."))
         })
+    }
+
+    /// The command whose streams are those of our program there.
+    ///
+    /// # Errors
+    /// Where its words can't be said in a line.
+    pub(super) fn command(&self, entry: &Entry<'_>) -> Result<Command, CliError> {
+        let is_terminal = entry.how == How::Terminal;
+        self.ssh.command(&enter::script(entry), is_terminal).map_err(|error| self.failed(&error))
     }
 
     /// Runs a script of `sh` there.

@@ -14,11 +14,13 @@ mod link;
 mod listen;
 mod pass;
 mod place;
+mod revive;
 pub(super) mod rows;
 mod runs;
 mod seal;
 mod send;
 mod stream;
+mod tale;
 mod target;
 mod up;
 
