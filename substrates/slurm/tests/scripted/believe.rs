@@ -164,7 +164,7 @@ fn the_end_of_a_twin_is_never_read_as_this_attempts_end() {
 fn words_of_newer_versions_and_lists_that_fail_are_unknown() {
     on_fakes("believe::words_of_newer_versions_and_lists_that_fail_are_unknown", |fakes| {
         let handle = fakes.begun("a", 7);
-        for word in ["EXPEDITING", "POWER_UP_NODE", "REVOKED", ""] {
+        for word in ["BEWITCHED", "POWER_UP_NODE", "REVOKED", ""] {
             fakes.put("queue", &Fakes::line(&handle, 7, word));
             wait_until(word, PATIENCE, || matches!(fakes.seen(&handle).state, State::Unknown(_)));
             stays_unknown(fakes, &handle);
