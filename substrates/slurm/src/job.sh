@@ -244,7 +244,7 @@ done
 # Whether the end is written down, which is the last thing that happens in the terminal.
 has_ended() {
     il_whose=
-    read -r il_whose il_code _ < "$il_folder/exit"
+    { read -r il_whose il_code _ < "$il_folder/exit"; } 2> /dev/null
     [ "$il_whose" = "$il_nonce" ]
 }
 # A pid alone proves no life: who ended bears it until somebody looked, and where the terminal is
