@@ -237,10 +237,10 @@ fn a_job_that_is_cancelled_at_a_set_up_line_says_so_and_doesnt_blame_the_line() 
         ("sleep 600", "TERM", "", outside.to_owned() + " `sleep 600`"),
         // One that tidies up and leaves with a code of its own.
         (
-            "sh -c \"trap \\\"exit 3\\\" TERM; sleep 600 & wait\"",
+            "sh -c \"trap \\\"exit 3\\\" TERM; sleep 600 & wait; exit 3\"",
             "TERM",
             "",
-            outside.to_owned() + " `sh -c \"trap \\\"exit 3\\\" TERM; sleep 600 & wait\"`",
+            outside.to_owned() + " `sh -c \"trap \\\"exit 3\\\" TERM; sleep 600 & wait; exit 3\"`",
         ),
         (
             "sleep 600",
