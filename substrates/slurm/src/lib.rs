@@ -9,6 +9,7 @@ mod observe;
 mod queue;
 mod record;
 mod release;
+mod said;
 mod site;
 mod submit;
 mod turn;

@@ -215,7 +215,7 @@ mod tests {
              9|ilchul.r.a.1|PENDING|Resources||ilchul.r.a.1 {ABC}\n\
              8|ilchul.r.a.1|FAILED|NonZeroExitCode|n2|ilchul.r.a.1 {ABC}\n\
              10|wrap|RUNNING|None|n1|(null)\n\
-             11|ilchul.r.b.1|EXPEDITING|None|n1|budget|42|x\n\
+             11|ilchul.r.b.1|BEWITCHED|None|n1|budget|42|x\n\
              12|ilchul.r0.a.1|RUNNING|None|n3|ilchul.r0.a.1 {XYZ}\n\
              13|lab_ilchul.r.c.1|RUNNING|None|n3|ilchul.r.c.1 {ABC}\n\
              a site's word of the day\n"

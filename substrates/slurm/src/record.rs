@@ -14,7 +14,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ilchul_substrate::{Error, ErrorKind, Mark, SessionSpec, Urgency};
+use ilchul_substrate::{Error, ErrorKind, Mark, Request, SessionSpec, Urgency};
 
 use crate::Pace;
 
@@ -230,6 +230,8 @@ impl Record {
         line(&mut own, &["il_capture=".as_ref(), if spec.capture { "1" } else { "0" }.as_ref()]);
         line(&mut own, &["il_grace=".as_ref(), pace.grace.as_secs().to_string().as_ref()]);
         line(&mut own, &["il_watch=".as_ref(), pace.watch().as_secs().to_string().as_ref()]);
+        let plain = is_plain(spec);
+        line(&mut own, &["il_plain=".as_ref(), if plain { "1" } else { "0" }.as_ref()]);
         if let Some(file) = &spec.request.env_file {
             line(&mut env, &["env_file ".as_ref(), &quoted(file.as_os_str())?]);
         }
@@ -242,7 +244,7 @@ impl Record {
         let words = words.filter(|words| !words.is_empty());
         let words = words
             .ok_or_else(|| refused("there is no program to run, or a NUL in its arguments".to_owned()))?;
-        let mut command = OsString::from("echo \"$$\" > \"$1\"\nexec");
+        let mut command = OsString::from("exec");
         for word in words {
             command.push(" ");
             command.push(word);
@@ -254,6 +256,14 @@ impl Record {
     fn write(&self, name: impl AsRef<Path>, bytes: &[u8]) -> Result<(), Error> {
         whole(&self.folder.join(name), bytes).map_err(|error| failed(&self.folder, error))
     }
+}
+
+/// Whether a shell that took these surroundings over is still like a fresh one: nothing of the
+/// user's ran in it, and no name means something to shells themselves or to the job's script.
+fn is_plain(spec: &SessionSpec) -> bool {
+    let meant = |name: &OsStr| name == "IFS" || name.as_bytes().starts_with(b"il");
+    let Request { setup, env_file, .. } = &spec.request;
+    setup.is_empty() && env_file.is_none() && !spec.env.iter().any(|(name, _)| meant(name))
 }
 
 /// A file that is whole for every reader, and on the disk of its server.
@@ -426,6 +436,29 @@ mod tests {
         assert_eq!(record.end().unwrap().unwrap().words, "its wall time");
         record.set_end("released").unwrap();
         assert_eq!(record.end().unwrap(), Some(End { code: None, words: "released".to_owned() }));
+    }
+
+    #[test]
+    fn surroundings_are_plain_until_something_of_the_users_runs_or_shells_take_a_name_for_theirs() {
+        let plain = |change: &dyn Fn(&mut SessionSpec)| {
+            let mut spec = SessionSpec {
+                title: String::new(),
+                cwd: PathBuf::new(),
+                argv: Vec::new(),
+                env: vec![("GIVEN".into(), "a".into())],
+                log: PathBuf::new(),
+                capture: false,
+                request: Request::default(),
+            };
+            change(&mut spec);
+            is_plain(&spec)
+        };
+        assert!(plain(&|_| ()));
+        assert!(!plain(&|spec| spec.request.setup.push("module load x".to_owned())));
+        assert!(!plain(&|spec| spec.request.env_file = Some("/f".into())));
+        for name in ["IFS", "il_run", "ilchul_script"] {
+            assert!(!plain(&|spec| spec.env.push((name.into(), "a".into()))), "{name}");
+        }
     }
 
     #[test]
