@@ -21,6 +21,9 @@ use crate::workflow::{SessionKind, Workflow};
 /// How long a lock that was just let go of may still look held: a spawn of its last
 /// holder may be halfway through its exec.
 const SETTLE: Duration = Duration::from_millis(300);
+/// How long a holder may take to say who it is. It does that first, so on a machine that is
+/// overloaded this is how long it wasn't its turn.
+const SIGNS: Duration = Duration::from_secs(5);
 /// How often a held lock is tried again.
 const TRY_EVERY: Duration = Duration::from_millis(20);
 /// Threads for what blocks; more workers than this wait for each other.
@@ -43,23 +46,24 @@ pub fn lock(place: &Place, patience: Duration) -> Result<Lock, CliError> {
         if let Some(lock) = taken {
             return Ok(lock);
         }
-        if std::time::Instant::now() >= deadline {
-            return Err(held(place));
+        let late = |by: Duration| std::time::Instant::now() >= deadline + by;
+        let holder = lock::held(&path).ok().flatten().flatten();
+        if late(Duration::ZERO) && (holder.is_some() || late(SIGNS)) {
+            return Err(held(place, holder.as_ref()));
         }
         std::thread::sleep(TRY_EVERY);
     }
 }
 
-fn held(place: &Place) -> CliError {
-    let holder = lock::held(&place.home.lock()).ok().flatten().flatten();
-    let who = match &holder {
+fn held(place: &Place, holder: Option<&Holder>) -> CliError {
+    let who = match holder {
         Some(holder) if !holder.run.is_empty() => {
             format!("process {} has driven the run `{}` since {}", holder.pid, holder.run, holder.since)
         }
         Some(holder) => format!("process {} holds it since {}", holder.pid, holder.since),
         None => "another process holds it".to_owned(),
     };
-    let details = holder.as_ref().and_then(|holder| serde_json::to_value(holder).ok()).unwrap_or_default();
+    let details = holder.and_then(|holder| serde_json::to_value(holder).ok()).unwrap_or_default();
     CliError::new("held", format!("take the home `{}`: {who}", place.home.root().display()))
         .exit(Exit::Held)
         .hint("Run `ilchul status` to see the run, or `ilchul down` to end it.")

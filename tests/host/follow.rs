@@ -16,6 +16,8 @@ fn followers(remote: &Remote) -> usize {
 fn begun(remote: &Remote) -> Up {
     let up = remote.start_up();
     wait_until("the second task", || remote.world.ledger().len() == 2);
+    // Tasks run there before anybody here reads of it.
+    wait_until("following", || followers(remote) == 1);
     up
 }
 

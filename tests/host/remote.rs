@@ -89,11 +89,20 @@ impl Remote {
         }
     }
 
-    /// Starts the sshd on a port that was free a moment ago.
+    /// Starts the sshd, on the port that it had. One that was free a moment ago may be somebody
+    /// else's by now: then it is another at first, and waited for later.
     pub fn serve(&mut self) {
-        if self.port == 0 {
-            self.port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        }
+        let had = self.port;
+        wait_until("sshd to listen", || {
+            if had == 0 {
+                self.port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            }
+            self.listens()
+        });
+    }
+
+    /// Whether an sshd that is started now has its port.
+    fn listens(&mut self) -> bool {
         let (port, home) = (self.port, self.home());
         let forced = self.forced.as_ref().map(|line| format!("ForceCommand {line}\n")).unwrap_or_default();
         // Where the tests have a cluster, that machine is its login node.
@@ -123,15 +132,22 @@ impl Remote {
         );
         fs::write(self.etc("ssh_config"), config).unwrap();
         let log = fs::File::create(self.etc("sshd.log")).unwrap();
-        let sshd = Command::new(program("sshd"))
+        let mut sshd = Command::new(program("sshd"))
             .args(["-D", "-e", "-f"])
             .arg(self.etc("sshd_config"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
-            .spawn();
-        self.sshd = Some(sshd.unwrap());
-        wait_until("sshd", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+            .spawn()
+            .unwrap();
+        let said = format!("Server listening on 127.0.0.1 port {port}.");
+        let listens = wait_for("sshd to listen or to end", || {
+            let ended = sshd.try_wait().unwrap().is_some();
+            let log = fs::read_to_string(self.etc("sshd.log")).unwrap();
+            if log.contains(&said) { Some(true) } else { ended.then_some(false) }
+        });
+        self.sshd = listens.then_some(sshd);
+        listens
     }
 
     /// Ends the sshd that listens, and every link that it had.
