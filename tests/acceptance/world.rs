@@ -26,7 +26,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 /// How long anything may take before a test gives up; a passing test waits for far less.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Programs that a world without tmux still has.
 const PLAIN_TOOLS: &[&str] = &[
     "sh", "git", "sleep", "cat", "touch", "printf", "mkdir", "rm", "sed", "date", "mv", "test", "true",
