@@ -10,8 +10,20 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// All that a command of Slurm's inherits. `SLURM_CONF` says which cluster.
-const INHERITED: &[&str] = &["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "SLURM_CONF"];
+/// All that a command of Slurm's inherits. `SLURM_CONF` says which cluster, or `SLURM_CONF_SERVER`
+/// who has its settings; `SLURM_SACK_SOCKET` is the way to whoever says who we are (from 25.11 on).
+const INHERITED: &[&str] = &[
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "TZ",
+    "SLURM_CONF",
+    "SLURM_CONF_SERVER",
+    "SLURM_SACK_SOCKET",
+];
 /// The most that is read of an answer: a million jobs would fit.
 const ANSWER_MAX: u64 = 128 << 20;
 /// Between two looks at a command that runs.

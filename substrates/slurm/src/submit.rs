@@ -15,8 +15,8 @@ use crate::Pace;
 use crate::client::{Answer, Silence, gist, run};
 use crate::queue::Queue;
 use crate::record::{Record, quote};
+use crate::said::{self, Said};
 use crate::turn::Turns;
-use crate::words;
 
 const ACTION: &str = "submit job";
 
@@ -55,56 +55,6 @@ pub fn owned(option: &str) -> Option<&'static str> {
     let name = option.strip_prefix("--")?.split('=').next()?;
     OWNED.iter().copied().find(|owned| *owned == name || owned.starts_with(name))
 }
-
-/// What a failed submit says for certain: nothing was made, and trying again changes nothing.
-const REFUSALS: &[&str] = &[
-    "nvalid partition",
-    "nvalid account",
-    "nvalid qos",
-    "nvalid generic resource",
-    "nvalid feature",
-    "nvalid time",
-    "nvalid --",
-    "nvalid numeric value",
-    "nvalid node name",
-    "nvalid license",
-    "is not a valid",
-    "eservation is invalid",
-    "specification\n",
-    "equested node configuration is not available",
-    "equested time limit is invalid",
-    "Memory specification can not be satisfied",
-    "CPU count per node can not be satisfied",
-    "Node count specification invalid",
-    "ser's group not permitted",
-    "ccess/permission denied",
-    "nrecognized option",
-    "invalid option",
-    "nable to open file",
-    "Job violates accounting/QOS policy",
-    "request is invalid",
-];
-/// And what says that there is no room now: it may be tried again, later.
-const FULL: &[&str] =
-    &["job submit limit", "MaxSubmitJob", "temporarily unable", "system-wide limit", "rate limit"];
-
-/// What says that the controller, or the way to it, is to blame.
-const TROUBLE: &[&str] = &[
-    "ocket timed out",
-    "nable to contact",
-    "Zero Bytes were transmitted",
-    "onnection refused",
-    "onnection reset",
-    "onnect failure",
-    "ommunication",
-    "nexpected message",
-    "lurmctld",
-    "ontroller",
-    "rotocol",
-    "uthentication",
-    "munge",
-    "no answer within",
-];
 
 /// How often a submit is repeated that is proven not to have happened.
 const SUBMITS: u32 = 2;
@@ -179,16 +129,12 @@ fn outcome(answer: &Result<Answer, Silence>) -> Outcome {
         }
         Ok(answer) => {
             let why = gist(&answer.err);
-            let says = |list: &[&str]| list.iter().any(|words| answer.err.contains(words));
-            // One message of Slurm's is for every limit of an account; the limit stands before it.
-            if let Some(limit) = words::hopeless_in(&answer.err) {
-                Outcome::Refused(ErrorKind::Refused, format!("{limit}: {why}"))
-            } else if says(FULL) {
-                Outcome::Refused(ErrorKind::Unavailable, why)
-            } else if says(REFUSALS) {
-                Outcome::Refused(ErrorKind::Refused, why)
-            } else {
-                Outcome::Doubtful(why)
+            match said::read(&answer.err) {
+                Said::Never(Some(limit)) => Outcome::Refused(ErrorKind::Refused, format!("{limit}: {why}")),
+                Said::Never(None) => Outcome::Refused(ErrorKind::Refused, why),
+                Said::Limited => Outcome::Refused(ErrorKind::Limited, why),
+                Said::NotNow => Outcome::Refused(ErrorKind::Unavailable, why),
+                Said::Trouble | Said::Strange => Outcome::Doubtful(why),
             }
         }
         Err(Silence::NotStarted(why)) => Outcome::Refused(ErrorKind::Unavailable, why.clone()),
@@ -247,7 +193,7 @@ pub(crate) fn submit(
 /// Whether what a submit said is about the controller. What isn't, and led to no job each time,
 /// is a no in words that aren't on the list: tried again it would be one for ever.
 fn is_trouble(why: &str) -> bool {
-    TROUBLE.iter().any(|words| why.contains(words)) || why.starts_with("sbatch answered")
+    said::read(why) == Said::Trouble || why.starts_with("sbatch answered")
 }
 
 /// What a look for a doubtful job found.
@@ -298,7 +244,14 @@ mod tests {
         let invalid = "sbatch: error: Batch job submission failed: Invalid partition name specified\n";
         assert!(matches!(says(invalid), Outcome::Refused(ErrorKind::Refused, _)));
         let full = "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)";
-        assert!(matches!(says(full), Outcome::Refused(ErrorKind::Unavailable, _)));
+        assert!(matches!(says(full), Outcome::Refused(ErrorKind::Limited, _)));
+        for limit in ["AssocMaxSubmitJobLimit", "QOSMaxSubmitJobPerUserLimit"] {
+            let submits = says(&format!("sbatch: error: {limit}\n{full}"));
+            assert!(matches!(submits, Outcome::Refused(ErrorKind::Unavailable, _)), "{submits:?}");
+        }
+        // Sites that deny at once what is beyond a limit of the job's own account name that limit.
+        let denied = says(&format!("sbatch: error: QOSMaxCpuPerUserLimit\n{full}"));
+        assert!(matches!(denied, Outcome::Refused(ErrorKind::Refused, _)), "{denied:?}");
         let never = format!("sbatch: error: QOSMaxWallDurationPerJobLimit\n{full}");
         let Outcome::Refused(ErrorKind::Refused, why) = says(&never) else { panic!("{never}") };
         assert!(why.starts_with("QOSMaxWallDurationPerJobLimit: "), "{why}");

@@ -23,6 +23,8 @@ const LIST: &[(&str, Word)] = &[
     ("REQUEUE_HOLD", Word::Pending),
     ("SPECIAL_EXIT", Word::Pending),
     ("RESV_DEL_HOLD", Word::Pending),
+    // From 25.11 on: put back into the queue, at its front.
+    ("EXPEDITING", Word::Pending),
     ("CONFIGURING", Word::Active),
     ("RUNNING", Word::Active),
     ("SUSPENDED", Word::Active),
@@ -52,35 +54,41 @@ pub(crate) fn read(word: &str) -> Word {
 }
 
 /// Reasons for which a pending job waits for ever, unless somebody changes job or cluster. One
-/// that an administrator holds isn't among them: whoever holds it means to let it go.
-const HOPELESS: &[&str] = &[
-    "PartitionConfig",
-    "PartitionTimeLimit",
-    "PartitionNodeLimit",
-    "AccountNotAllowed",
-    "QOSNotAllowed",
-    "InvalidAccount",
-    "InvalidQOS",
-    "BadConstraints",
-    "DependencyNeverSatisfied",
-    "QOSTimeLimit",
-    "AssocMaxWallDurationPerJobLimit",
-    "QOSMaxWallDurationPerJobLimit",
-    "QOSMaxCpuPerJobLimit",
-    "QOSMaxNodePerJobLimit",
-    "AssocMaxCpuPerJobLimit",
-    "AssocMaxNodePerJobLimit",
-];
+/// that an administrator holds isn't among them: whoever holds it means to let it go. Nor is a
+/// limit of what all jobs of a user or an account have together.
+const HOPELESS: &str = "
+    PartitionConfig PartitionTimeLimit PartitionNodeLimit BadConstraints DependencyNeverSatisfied
+    AccountNotAllowed QOSNotAllowed InvalidAccount InvalidQOS ReservationDeleted ReservationInvalid
+    MaxMemPerLimit QOSTimeLimit
+
+    AssocMaxWallDurationPerJobLimit AssocMaxCpuPerJobLimit AssocMaxCpuMinutesPerJobLimit
+    AssocMaxNodePerJobLimit AssocMaxCpuPerNode AssocMaxMemPerJob AssocMaxMemPerNode
+    AssocMaxMemMinutesPerJob AssocMaxNodeMinutesPerJob AssocMaxGRESPerJob AssocMaxGRESPerNode
+    AssocMaxGRESMinutesPerJob AssocMaxLicensePerJob AssocMaxBillingPerJob AssocMaxBillingPerNode
+    AssocMaxBillingMinutesPerJob AssocMaxUnknownPerJob AssocMaxUnknownPerNode
+
+    QOSMaxWallDurationPerJobLimit QOSMaxCpuPerJobLimit QOSMaxCpuMinutesPerJobLimit
+    QOSMaxNodePerJobLimit QOSMaxCpuPerNode QOSMaxMemoryPerJob QOSMaxMemoryPerNode
+    QOSMaxMemoryMinutesPerJob QOSMaxNodeMinutesPerJob QOSMaxGRESPerJob QOSMaxGRESPerNode
+    QOSMaxGRESMinutesPerJob QOSMaxLicensePerJob QOSMaxBillingPerJob QOSMaxBillingPerNode
+    QOSMaxBillingMinutesPerJob QOSMaxUnknownPerJob QOSMaxUnknownPerNode
+
+    QOSMinCpuNotSatisfied QOSMinMemory QOSMinNode QOSMinGRES QOSMinLicense QOSMinBilling QOSMinUnknown
+";
 
 /// Whether a job that is pending for `reason` will never run as things are.
 pub(crate) fn is_hopeless(reason: &str) -> bool {
-    HOPELESS.contains(&reason)
+    HOPELESS.split_whitespace().any(|known| known == reason)
 }
 
-/// The hopeless reason that `text` names, if it names one.
-pub(crate) fn hopeless_in(text: &str) -> Option<&'static str> {
+/// The hopeless reason that the refusal of a submit names, if it names one. A limit that only
+/// holds others back while jobs wait is for good where a submit is denied for it: sites deny what
+/// alone is beyond it. How many may be submitted is the exception.
+pub(crate) fn hopeless_in(text: &str) -> Option<&str> {
+    let of_account = |word: &str| ["QOS", "Assoc"].iter().any(|whose| word.starts_with(whose));
+    let denied = |word: &str| of_account(word) && word.ends_with("Limit") && !word.contains("Submit");
     let mut said = text.split(|c: char| !c.is_ascii_alphanumeric());
-    said.find_map(|word| HOPELESS.iter().copied().find(|reason| *reason == word))
+    said.find(|word| is_hopeless(word) || denied(word))
 }
 
 #[cfg(test)]
@@ -91,11 +99,11 @@ mod tests {
     fn every_word_of_the_manual_is_on_the_list_and_another_one_is_strange() {
         let manual = "BOOT_FAIL CANCELLED COMPLETED CONFIGURING COMPLETING DEADLINE FAILED NODE_FAIL \
             OUT_OF_MEMORY PENDING PREEMPTED RUNNING RESV_DEL_HOLD REQUEUE_FED REQUEUE_HOLD REQUEUED RESIZING \
-            REVOKED SIGNALING SPECIAL_EXIT STAGE_OUT STOPPED SUSPENDED TIMEOUT LAUNCH_FAILED";
+            REVOKED SIGNALING SPECIAL_EXIT STAGE_OUT STOPPED SUSPENDED TIMEOUT LAUNCH_FAILED EXPEDITING";
         for word in manual.split_whitespace() {
             assert!(LIST.iter().any(|(known, _)| *known == word), "{word}");
         }
-        for word in ["", "running", "EXPEDITING", "RUNNINGS", "UNKNOWN", "REVOKED"] {
+        for word in ["", "running", "UNINITIALISED", "RUNNINGS", "UNKNOWN", "REVOKED"] {
             assert_eq!(read(word), Word::Strange, "{word}");
         }
     }
@@ -108,10 +116,19 @@ mod tests {
 
     #[test]
     fn waiting_for_others_is_hope() {
-        let hope = "Priority Resources None BeginTime JobHeldUser JobHeldAdmin QOSMaxJobsPerUserLimit";
+        let hope = "Priority Resources None BeginTime JobHeldUser JobHeldAdmin QOSMaxJobsPerUserLimit \
+            QOSMaxGRESPerUser QOSGrpGRES MaxGRESPerAccount AssocGrpMemLimit Licenses MaxPoweredUpNodes";
         for reason in hope.split_whitespace() {
             assert!(!is_hopeless(reason), "{reason}");
         }
-        assert!(is_hopeless("PartitionTimeLimit"));
+        for reason in
+            ["PartitionTimeLimit", "QOSMaxGRESPerJob", "AssocMaxMemPerNode", "QOSMinCpuNotSatisfied"]
+        {
+            assert!(is_hopeless(reason), "{reason}");
+            assert_eq!(
+                hopeless_in(&format!("sbatch: error: {reason}\nsbatch: error: Batch job")),
+                Some(reason)
+            );
+        }
     }
 }

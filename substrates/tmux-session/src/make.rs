@@ -117,6 +117,7 @@ fn push_process(list: &mut List, spec: &SessionSpec) -> Result<(), Error> {
 fn push_settings(list: &mut List, target: &str, mark: &Mark, spec: &SessionSpec) -> Result<(), Error> {
     list.command(&format!("set-option -w -t {target} remain-on-exit on"));
     list.command(&format!("set-option -p -t {target} @ilchul_mark {mark}"));
+    list.command(&format!("set-option -F -p -t {target} @ilchul_pid '#{{pane_pid}}'"));
     list.command(&format!("set-option -w -t {target} allow-rename off"));
     list.command(&format!("set-option -w -t {target} automatic-rename off"));
     if spec.capture {

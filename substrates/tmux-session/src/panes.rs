@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use ilchul_substrate::{Exit, Mark};
 
 /// The format of one pane. `:` can stand in no name of a session; the fields from
-/// the session's name on are text of anybody's, so they come last.
-pub(crate) const PANE: &str = "#{pane_id}:#{pane_pid}:#{pane_dead}:#{pane_dead_status}:#{pane_dead_signal}:\
+/// the session's name on are text of anybody's, so they come last. From 3.8 on tmux says no
+/// pid of a pane whose process has ended, so it is kept in the pane from the start.
+pub(crate) const PANE: &str = "#{pane_id}:#{?pane_pid,#{pane_pid},#{@ilchul_pid}}:#{pane_dead}:#{pane_dead_status}:#{pane_dead_signal}:\
     #{window_id}:#{window_index}:#{session_id}:#{session_name}:#{@ilchul_run}:#{@ilchul_start}:#{@ilchul_made}:\
     #{@ilchul_mark}";
 /// The format of the server itself.
@@ -29,6 +30,7 @@ pub(crate) struct ServerId {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pane {
     pub(crate) id: String,
+    /// 0 where nobody says any more which process it was.
     pub(crate) pid: u32,
     pub(crate) dead: bool,
     /// How its process ended, where tmux has collected that.
@@ -105,7 +107,7 @@ pub(crate) fn parse_pane(line: &str) -> Option<Pane> {
     };
     Some(Pane {
         id: numbered('%', id)?,
-        pid: pid.parse().ok()?,
+        pid: if pid.is_empty() { 0 } else { pid.parse().ok()? },
         dead: dead == "1",
         exit: exit(status, signal),
         window: numbered('@', window)?,
@@ -172,6 +174,15 @@ mod tests {
         assert_eq!((pane.window.as_str(), pane.window_index, pane.session.as_str()), ("@3", 2, "$1"));
         assert_eq!((pane.run.as_str(), pane.start.as_deref(), pane.made), ("r1", Some("99"), true));
         assert_eq!(pane.mark.unwrap().to_string(), "ilchul.r1.a.1");
+    }
+
+    #[test]
+    fn a_pane_whose_process_nobody_names_any_more_is_a_pane_all_the_same() {
+        // As 3.8 lists one that has ended, and that we didn't make.
+        let pane = parse_pane("%5::1:0::@3:2:$1:theirs::::").unwrap();
+        assert_eq!((pane.pid, pane.dead, pane.exit), (0, true, Some(Exit::Code(0))));
+        assert!(parse_pane("%5:x:1:0::@3:2:$1:theirs::::").is_none());
+        assert!(listing(&["%5::1:0::@3:2:$1:theirs::::"]).has_session_named("theirs"));
     }
 
     #[test]

@@ -164,7 +164,7 @@ fn the_end_of_a_twin_is_never_read_as_this_attempts_end() {
 fn words_of_newer_versions_and_lists_that_fail_are_unknown() {
     on_fakes("believe::words_of_newer_versions_and_lists_that_fail_are_unknown", |fakes| {
         let handle = fakes.begun("a", 7);
-        for word in ["EXPEDITING", "POWER_UP_NODE", "REVOKED", ""] {
+        for word in ["BEWITCHED", "POWER_UP_NODE", "REVOKED", ""] {
             fakes.put("queue", &Fakes::line(&handle, 7, word));
             wait_until(word, PATIENCE, || matches!(fakes.seen(&handle).state, State::Unknown(_)));
             stays_unknown(fakes, &handle);
@@ -210,4 +210,23 @@ fn l10_a_job_that_an_administrator_holds_waits_and_one_that_is_suspended_lives()
             wait_until("it lives", PATIENCE, || matches!(fakes.seen(&begun).state, State::Live(_)));
         },
     );
+}
+
+#[test]
+fn l17_a_job_that_is_suspended_is_said_to_be_whether_or_not_it_has_begun() {
+    on_fakes("believe::l17_a_job_that_is_suspended_is_said_to_be_whether_or_not_it_has_begun", |fakes| {
+        for (begun, task) in [(false, "a"), (true, "b")] {
+            let handle = if begun { fakes.begun(task, 7) } else { fakes.submitted(task, "true") };
+            let said = |name: &str| match fakes.seen(&handle).state {
+                State::Live(facts) => facts.notes.iter().any(|(known, _)| *known == name),
+                State::Queued(_) | State::Unknown(_) => false,
+                wrong => panic!("{wrong:?}"),
+            };
+            fakes.put("queue", &Fakes::line(&handle, 7, "SUSPENDED"));
+            wait_until("it is suspended", PATIENCE, || said("suspended"));
+            assert_eq!(said("starts"), !begun);
+            fakes.put("queue", &Fakes::line(&handle, 7, "RUNNING"));
+            wait_until("it goes on", PATIENCE, || !said("suspended"));
+        }
+    });
 }
