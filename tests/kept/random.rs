@@ -225,7 +225,7 @@ impl Telling {
             }
             Act::Branch => {
                 let name = format!("theirs-{}", self.acts);
-                world.git(&["worktree", "add", "-q", "-b", &name, &format!("../{name}")]);
+                world.git(&["worktree", "add", "-q", "-B", &name, &format!("../{name}")]);
                 Vec::new()
             }
             Act::Away(tree) => {
