@@ -70,8 +70,12 @@ const NEVER: &[&str] = &[
 /// large one may be. The limit stands before it, where a site lets it.
 const ANY_LIMIT: &str = "violates accounting/QOS policy";
 
+/// In the name of each limit on how many may be submitted.
+const SUBMITS: &str = "SubmitJob";
+
 const NOT_NOW: &[&str] = &[
-    "SubmitJob",
+    SUBMITS,
+    "job submit limit",
     "MaxJobCount limit",
     "try again",
     "emporarily una",
@@ -125,10 +129,10 @@ pub(crate) fn read(text: &str) -> Said<'_> {
     let says = |list: &[&str]| list.iter().any(|words| text.contains(words));
     if let Some(limit) = words::hopeless_in(text) {
         Said::Never(Some(limit))
+    } else if text.contains(ANY_LIMIT) && !text.contains(SUBMITS) {
+        Said::Limited
     } else if says(NOT_NOW) {
         Said::NotNow
-    } else if text.contains(ANY_LIMIT) {
-        Said::Limited
     } else if says(NEVER) {
         Said::Never(None)
     } else if says(TROUBLE) {
