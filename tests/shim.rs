@@ -27,9 +27,9 @@ fn binary() -> &'static str {
     env!("CARGO_BIN_EXE_ilchul")
 }
 
-/// Polls until `found` answers, for at most half a minute.
+/// Polls until `found` answers, for at most a minute.
 fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
-    let until = Instant::now() + Duration::from_secs(30);
+    let until = Instant::now() + Duration::from_secs(60);
     loop {
         if let Some(value) = found() {
             return value;
@@ -618,6 +618,14 @@ fn an_interrupt_typed_by_a_person_reaches_the_child_and_not_the_shim() {
     let mut pane = Pane::open();
     pane.stage.assign(&["sh", "-c", "echo begun; sleep 300; echo never"], json!({}));
     pane.shows("begun");
+    // Between fork and exec a shell's child would take it for the shell's own, and go on.
+    let child =
+        pane.stage.beat("a beat of the child", |beat| beat["child"]["pid"].is_u64())["child"]["pid"].clone();
+    wait_for("its sleep", || {
+        let below = fs::read_to_string(format!("/proc/{child}/task/{child}/children")).ok()?;
+        let name = fs::read_to_string(format!("/proc/{}/comm", below.split_whitespace().next()?)).ok()?;
+        (name == "sleep\n").then_some(())
+    });
     pane.types("\x03");
     let exit = pane.stage.exit();
     assert_eq!(exit["signal"], 2, "{exit}");

@@ -16,8 +16,9 @@ use crate::agents;
 use crate::protocol::AgentMode;
 use crate::workflow::{self, Adapter, SessionKind, Task, TaskKind, Workflow};
 
-/// How long a program may take to say its version: some load half of Python first.
-const LIMIT: Duration = Duration::from_secs(20);
+/// How long a program may take to say its version: some load half of Python or node first, and
+/// one that isn't waited for is launched as if nothing were known of it.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// What was found of one adapter's program.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

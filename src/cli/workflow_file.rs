@@ -39,10 +39,15 @@ pub fn here() -> Result<PathBuf, CliError> {
         .map_err(|error| CliError::new("no_directory", format!("find the working directory: {error}")))
 }
 
-/// The checkout that `dir` lies in: the nearest folder from there up that has a `.git`.
+/// The checkout that `dir` lies in: the nearest folder from there up that has a `.git`. As for
+/// git itself, a folder of that name without a `HEAD` is none: sandboxes leave empty ones behind.
 #[must_use]
 pub fn root(dir: &Path) -> Option<PathBuf> {
-    dir.ancestors().find(|folder| folder.join(".git").exists()).map(Path::to_owned)
+    let is_checkout = |folder: &&Path| {
+        let git = folder.join(".git");
+        git.is_file() || git.join("HEAD").symlink_metadata().is_ok()
+    };
+    dir.ancestors().find(is_checkout).map(Path::to_owned)
 }
 
 /// The named file, else `ilchul.yaml` at the root of the checkout around `dir`, else in `dir`.
@@ -183,7 +188,9 @@ mod tests {
 
     #[test]
     fn the_file_is_found_at_the_root_from_any_folder_below() {
-        let (_top, real) = folders(&["repo/.git", "repo/a/b", "other"]);
+        let (_top, real) = folders(&["repo/.git", "repo/a/b/.git", "other"]);
+        fs::write(real.join("repo/.git/HEAD"), "ref: refs/heads/main\n").unwrap();
+        // An empty one is no repository's.
         assert_eq!(root(&real.join("repo/a/b")), Some(real.join("repo")));
         assert_eq!(root(&real.join("repo")), Some(real.join("repo")));
         assert_eq!(locate(&real.join("repo/a/b"), None), real.join("repo").join(NAME));

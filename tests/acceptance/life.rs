@@ -61,7 +61,7 @@ fn a_killed_shim_is_seen_soon_and_its_child_ended_before_a_successor_starts() {
         wait_until("the body", || world.ledger() == ["1"]);
         let (shim, child) = (world.shim("a.1"), world.child("a.1"));
         signal(shim, Signal::SIGKILL);
-        // Silence alone would be waited for twice as long as this wait goes on.
+        // Silence alone would have no successor: a person would be asked.
         wait_until("the successor", || world.ledger() == ["1", "2"]);
         assert!(!runs(child), "{session}: the child of the dead shim lives beside its successor");
         let ran = up.wait().exits(0);

@@ -26,7 +26,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 /// How long anything may take before a test gives up; a passing test waits for far less.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Programs that a world without tmux still has.
 const PLAIN_TOOLS: &[&str] = &[
     "sh", "git", "sleep", "cat", "touch", "printf", "mkdir", "rm", "sed", "date", "mv", "test", "true",
@@ -245,8 +245,13 @@ impl World {
     /// Runs git in the checkout.
     #[track_caller]
     pub fn git(&self, args: &[&str]) -> String {
-        let output = ran(&self.sealed("git").args(args).output().unwrap());
-        output.exits(0).stdout
+        // A git dies at a worktree's entry that another git is just writing.
+        let half_made = |said: &str| said.contains("failed to read") && said.contains("commondir");
+        let ended = wait_for("whole entries of worktrees", || {
+            let ran = ran(&self.sealed("git").args(args).output().unwrap());
+            (ran.code == 0 || !half_made(&ran.stderr)).then_some(ran)
+        });
+        ended.exits(0).stdout
     }
 
     /// The commit that the checkout is at.

@@ -20,7 +20,7 @@ const INSIDE: &str = "ILCHUL_TEST_SEALED";
 /// The folder of `scripts/agents`, where it's another than `agents` in the target folder.
 const AGENTS: &str = "ILCHUL_AGENTS";
 /// How long one test may take in all.
-const PATIENCE: Duration = Duration::from_secs(150);
+const PATIENCE: Duration = Duration::from_secs(300);
 /// What happens inside before the test. The shell stays: somebody has to reap what the test
 /// leaves behind.
 const ENTER: &str = "PATH=\"$PATH:/usr/sbin:/sbin\"; ip link set lo up && mount -t tmpfs -o mode=755 none \"$ROOM\" && \"$@\"";

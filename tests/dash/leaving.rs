@@ -52,7 +52,7 @@ fn ctrl_z_gives_the_terminal_to_the_shell_and_fg_comes_back() {
             None => terminal.key("C-z"),
             Some(signal) => kill(dash(&terminal), signal).unwrap(),
         }
-        terminal.await_that("the shell's screen", |_| terminal.is("#{alternate_on}") == "0");
+        terminal.await_prompt();
         terminal.line("clear; echo here $((6 * 7))");
         terminal.await_screen("here 42");
         terminal.line("fg");

@@ -79,10 +79,16 @@ impl<'w> Terminal<'w> {
         self.await_that(&format!("a line with {words:?}"), |screen| screen.lines().any(has));
     }
 
+    /// Waits until keys are the shell's: whoever leaves the screen drops those that were for him.
+    #[track_caller]
+    pub fn await_prompt(&self) {
+        self.await_that("the shell's turn", |_| self.is("#{alternate_on} #{pane_current_command}") == "0 sh");
+    }
+
     /// Waits until the dashboard has given the terminal back to the shell, as it was.
     #[track_caller]
     pub fn await_shell(&self, code: i32) {
-        self.await_that("the shell's screen", |_| self.is("#{alternate_on}") == "0");
+        self.await_prompt();
         self.line("echo code $?; stty -a | tr ';' '\\n' | grep -c -w -e -icanon -e -echo -e -isig");
         self.await_that("a sane terminal", |screen| screen.contains(&format!("code {code}\n0\n")));
         assert_eq!(self.is("#{cursor_flag}"), "1", "the cursor is shown again");

@@ -71,12 +71,10 @@ fn ready(bytes: &[u8]) -> usize {
     let Some(at) = bytes[tail..].iter().rposition(|byte| *byte >= 0xc0).map(|at| tail + at) else {
         return bytes.len();
     };
-    let length = match bytes[at] {
-        0xf0.. => 4,
-        0xe0.. => 3,
-        _ => 2,
-    };
-    if bytes.len() - at < length { at } else { bytes.len() }
+    match std::str::from_utf8(&bytes[at..]) {
+        Err(error) if error.error_len().is_none() => at,
+        Ok(_) | Err(_) => bytes.len(),
+    }
 }
 
 #[cfg(test)]

@@ -87,6 +87,8 @@ pub struct Limits {
     pub lock: Duration,
     /// Waiting for somebody else's half-written entry to become whole.
     pub foreign: Duration,
+    /// Waiting for a git that is just packing references to let go of one of ours.
+    pub packing: Duration,
     /// Run the filters that the repository's own settings define. They are commands.
     pub trust_filters: bool,
 }
@@ -98,6 +100,7 @@ impl Default for Limits {
             checkout: Duration::from_mins(15),
             lock: Duration::from_mins(2),
             foreign: Duration::from_secs(3),
+            packing: Duration::from_secs(3),
             trust_filters: false,
         }
     }

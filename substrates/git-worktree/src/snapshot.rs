@@ -12,12 +12,8 @@ use crate::repository::trouble;
 use crate::{GitWorktree, plain};
 use git2::{ErrorCode, Oid, Repository, Signature};
 use ilchul_substrate::{Error, ErrorKind, Handle};
-use std::time::Duration;
 
 const TAKE: &str = "take snapshot";
-
-/// How long a git that is just packing references may hold one of ours.
-const PACKING: Duration = Duration::from_secs(1);
 
 /// A snapshot that is stored and named by a reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,7 +101,7 @@ impl GitWorktree {
         match name(repo, reference, commit) {
             Err((held, error)) if error.code() == ErrorCode::Locked => {
                 let lock = self.common.join(format!("{held}.lock"));
-                if wait_for(PACKING, || (!lock.exists()).then_some(())).is_none() {
+                if wait_for(self.limits.packing, || (!lock.exists()).then_some(())).is_none() {
                     let moved = self.move_aside(&format!("{}.lock", held.replace('/', ".")), &lock);
                     // Gone in that very moment is as good.
                     if lock.exists() {

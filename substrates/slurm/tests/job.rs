@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 const NONCE: &str = "0123456789abcdef0123456789abcdef";
 /// Far more than any of it takes.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A session's folder on a node whose programs come first from `bin`.
 struct Node {

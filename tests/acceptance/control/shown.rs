@@ -25,8 +25,8 @@ const ALL: &str = "  triage:
 
 /// Without what differs from run to run: ages.
 fn steady(text: &str) -> String {
-    let age = regex::Regex::new(r"just now|\d+ s ago").unwrap();
-    let span = regex::Regex::new(r"for \d+ s").unwrap();
+    let age = regex::Regex::new(r"just now|\d+ (s|min) ago").unwrap();
+    let span = regex::Regex::new(r"for \d+ (s|min)\b").unwrap();
     span.replace_all(&age.replace_all(text, "AGO"), "for SPAN").into_owned()
 }
 

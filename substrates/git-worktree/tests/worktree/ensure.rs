@@ -279,7 +279,8 @@ fn a_foreign_entry_that_becomes_whole_is_waited_for() {
     fs::write(entry.join("HEAD"), "ref: refs/heads/main\n").unwrap();
     fs::write(entry.join("gitdir"), "/nowhere/.git\n").unwrap();
     fs::write(entry.join("commondir"), "").unwrap();
-    let (substrate, mark) = (world.open(), mark("fix", 1));
+    let patient = Limits { foreign: Duration::from_secs(60), ..Limits::default() };
+    let (substrate, mark) = (world.open().with_limits(patient), mark("fix", 1));
     thread::scope(|scope| {
         let made = scope.spawn(|| substrate.ensure(&mark, &world.spec(&mark)));
         // Finished by the other side only once ours has begun to wait under its lock.

@@ -1,10 +1,11 @@
 //! What reading for evidence promises: the truth about commits, and nothing changed by asking.
 
 use crate::common::{World, files, mark, reference};
-use ilchul_git_worktree::{GitWorktree, PatchText};
+use ilchul_git_worktree::{GitWorktree, Limits, PatchText};
 use ilchul_substrate::{ErrorKind, Handle, Mark};
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 struct Worker {
     world: World,
@@ -14,8 +15,12 @@ struct Worker {
 }
 
 fn worker() -> Worker {
+    worker_with(Limits::default())
+}
+
+fn worker_with(limits: Limits) -> Worker {
     let world = World::new();
-    let (substrate, mark) = (world.open(), mark("fix", 1));
+    let (substrate, mark) = (world.open().with_limits(limits), mark("fix", 1));
     let handle = world.made(&substrate, &mark);
     Worker { world, substrate, mark, handle }
 }
@@ -123,7 +128,7 @@ fn the_same_state_gives_the_same_snapshot_and_another_keeps_the_first() {
 
 #[test]
 fn r2_a_lock_that_a_killed_process_left_on_our_reference_keeps_no_snapshot_from_being_kept() {
-    let worker = worker();
+    let worker = worker_with(Limits { packing: Duration::from_millis(50), ..Limits::default() });
     let lock = |name: &str| worker.world.repo.join(".git").join(format!("{name}.lock"));
     let left = |name: &str| {
         fs::create_dir_all(lock(name).parent().unwrap()).unwrap();
@@ -147,13 +152,13 @@ fn r2_a_lock_that_a_killed_process_left_on_our_reference_keeps_no_snapshot_from_
 
 #[test]
 fn a_lock_that_a_git_at_work_holds_for_a_moment_is_waited_for_and_left_alone() {
-    let worker = worker();
+    let worker = worker_with(Limits { packing: Duration::from_mins(1), ..Limits::default() });
     let lock = worker.world.repo.join(".git").join(format!("{}.lock", reference(&worker.mark)));
     fs::create_dir_all(lock.parent().unwrap()).unwrap();
     fs::write(&lock, "").unwrap();
     let other = std::thread::spawn(move || {
         // A git that does something else first; the snapshot finds the lock in any case.
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(100));
         fs::remove_file(lock).unwrap();
     });
     worker.write("src/lib.rs", "one\n");

@@ -73,6 +73,9 @@ pub fn identify(pid: u32) -> io::Result<Option<Process>> {
         Err(error) if is_gone(&error) => return absent_if_proc_works(),
         Err(error) => return Err(error),
     };
+    if is_released(&stat) {
+        return Ok(None);
+    }
     let unreadable =
         || io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/stat has another form"));
     parse(&stat).map(Some).ok_or_else(unreadable)
@@ -144,10 +147,20 @@ fn absent_if_proc_works() -> io::Result<Option<Process>> {
 }
 
 /// The name (field 2) may hold blanks and parentheses, so fields count from the last `)`.
+fn fields(stat: &[u8]) -> Option<Vec<&[u8]>> {
+    let name_ends = stat.iter().rposition(|byte| *byte == b')')?;
+    Some(stat.get(name_ends + 2..)?.split(u8::is_ascii_whitespace).collect())
+}
+
+/// One that was collected between the open and the read: the kernel still tells of it, and of
+/// neither a group nor a session any more.
+fn is_released(stat: &[u8]) -> bool {
+    fields(stat).is_some_and(|fields| fields.get(2..4) == Some(&[b"-1", b"-1"]))
+}
+
 fn parse(stat: &[u8]) -> Option<Process> {
     let pid = number(stat.split(|byte| *byte == b' ').next()?)?;
-    let name_ends = stat.iter().rposition(|byte| *byte == b')')?;
-    let fields: Vec<&[u8]> = stat.get(name_ends + 2..)?.split(u8::is_ascii_whitespace).collect();
+    let fields = fields(stat)?;
     Some(Process {
         identity: Identity { pid, start_ticks: number(fields.get(19)?)? },
         state: *fields.first()?.first()?,
@@ -192,6 +205,17 @@ pub(crate) mod tests {
         for text in ["", "77", "77 (sh", "77 (sh)", "77 (sh) S", "77 (sh) S 1 2 3", "x (sh) S 1 2 3"] {
             assert_eq!(parse(text.as_bytes()), None, "{text}");
         }
+    }
+
+    #[test]
+    fn l9_a_process_that_is_collected_while_it_is_read_is_gone_and_no_trouble() {
+        let of = |group: &str, session: &str| {
+            let text =
+                format!("77 (a) b) X 0 {group} {session} 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 98765 0 0\n");
+            is_released(text.as_bytes())
+        };
+        assert!(of("-1", "-1") && !of("22", "33") && !of("0", "0"));
+        assert!(!is_released(b"77 (sh)") && !is_released(b""));
     }
 
     #[test]

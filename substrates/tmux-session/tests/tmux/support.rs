@@ -187,7 +187,7 @@ pub fn state(session: &TmuxSession, handle: &Handle) -> State {
 
 /// Polls until `look` finds something; the one place where tests wait.
 pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         if let Some(found) = look() {
             return found;
