@@ -22,7 +22,7 @@ use crate::journal::{Journal, lock};
 use crate::workflow::SessionKind;
 
 /// How long the background supervisor may take to get the lock.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How the error begins that says nothing but that it takes too long.
 pub(super) const UNSEEN: &str = "see the background supervisor hold the lock";
 /// How often the lock is looked at.

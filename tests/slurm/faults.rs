@@ -52,6 +52,36 @@ fn l7_a_node_that_hangs_costs_an_attempt_and_its_late_writer_changes_nothing() {
 }
 
 #[test]
+fn r4_a_worker_that_was_cut_off_before_it_was_ready_isnt_safe_to_close_until_its_node_speaks() {
+    let site = Site::with("tasks: { a: { run: 'true', slurm: { setup: ['sleep 600'] } } }");
+    let up = site.start_up();
+    let (node, job) = site.claim("a.1");
+    let stage = site.session_folder("a.1").join("stage");
+    until("its set-up line", || {
+        std::fs::read_to_string(&stage).is_ok_and(|text| !text.is_empty()).then_some(())
+    });
+    cluster(&["hang", &node]);
+    let frozen = processes_of(&job);
+    for pid in &frozen {
+        let _ = kill(*pid, Signal::SIGSTOP);
+    }
+    // Slurm calls it over, as it has to; the job lives.
+    ended(up).exits(3);
+    let refused = site.run(&["release", "a.1"]).exits(1);
+    let words = format!("nobody saw its end, so its job {job} may still run on {node}");
+    assert!(refused.stderr.contains(&words), "{}", refused.stderr);
+    for pid in &frozen {
+        let _ = kill(*pid, Signal::SIGCONT);
+    }
+    // The node is back: its daemon ends what it finds, and that says so itself.
+    cluster(&["start"]);
+    let own = site.session_folder("a.1").join("exit");
+    let told = |text: String| text.contains(" 143 ").then_some(());
+    until("its own word", || std::fs::read_to_string(&own).ok().and_then(told));
+    site.run(&["release", "a.1"]).exits(0);
+}
+
+#[test]
 fn l10_a_node_that_slurm_misses_ends_no_worker_that_beats() {
     let site = Site::with(TWICE);
     let up = site.start_up();

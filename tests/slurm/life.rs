@@ -180,3 +180,40 @@ fn down_ends_the_jobs_and_the_next_up_goes_on() {
     site.up().exits(0);
     assert_eq!(site.world.ledger(), ["a", "a"]);
 }
+
+#[test]
+fn j8_a_job_that_slurm_suspends_loses_none_of_its_time() {
+    // It may work for 40 s of that wall time, and for 35 s by the task's own: it needs 20, counted by
+    // itself, because a nap would go on while it is stopped.
+    let site = Site::with(
+        "tasks: { a: { run: 'echo a >> $W/ledger; for i in $(seq 20); do sleep 1; done; echo b >> $W/ledger', timeout: 35s, slurm: { time: 1m } } }",
+    );
+    let up = site.start_up();
+    wait_until("the work", || site.world.ledger().len() == 1);
+    let (_, job) = site.claim("a.1");
+    slurm(&["scontrol", "suspend", &job]);
+    until("that it is told", || {
+        let why = site.run(&["why", "a"]).stdout;
+        why.contains("suspended: Slurm says SUSPENDED").then_some(())
+    });
+    let began = std::time::Instant::now();
+    until("a time beyond both limits", || (began.elapsed().as_secs() >= 45).then_some(()));
+    slurm(&["scontrol", "resume", &job]);
+    ended(up).exits(0);
+    assert_eq!(site.world.ledger(), ["a", "b"]);
+    assert_eq!(site.world.state().tasks[0].attempt, 1);
+}
+
+#[test]
+fn a_job_that_somebody_cancels_at_its_set_up_lines_doesnt_blame_the_line() {
+    let site = Site::with("tasks: { a: { run: 'true', slurm: { setup: ['sleep 600'] } } }");
+    let up = site.start_up();
+    until("where it is", || {
+        site.run(&["why", "a"]).stdout.contains("at the set-up line `sleep 600` on n").then_some(())
+    });
+    slurm(&["scancel", &site.claim("a.1").1]);
+    ended(up).exits(3);
+    let told = site.world.told("a");
+    assert!(told.contains("its job was told to end from outside (SIGTERM): by `scancel`"), "{told}");
+    assert!(told.contains("during the set-up line `sleep 600`"), "{told}");
+}

@@ -16,7 +16,7 @@ use super::link::Link;
 use super::{fetch, send};
 use crate::host::Ran;
 
-/// How long `up --detach` there may take to begin: it waits 20 s for its supervisor.
+/// How long `up --detach` there may take to begin: it waits 60 s for its supervisor.
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// Runs it.

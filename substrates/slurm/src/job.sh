@@ -178,7 +178,7 @@ cd "$il_cwd" 2> /dev/null || fail 72 "its folder \`$il_cwd\` isn't there on ${SL
 
 # Slurm doesn't count what it suspends; set-up lines that took long may have been.
 read -r il_now _ < /proc/uptime
-if [ -n "$ILCHUL_WALL" ] && [ $((${il_now%.*} - ${ILCHUL_JOB_BEGAN%.*})) -ge 60 ]; then
+if [ -n "$ILCHUL_WALL" ] && [ -n "$ILCHUL_JOB_BEGAN" ] && [ $((${il_now%.*} - ${ILCHUL_JOB_BEGAN%.*})) -ge 60 ]; then
     il_used=$(timeout 10 squeue -h -j "$SLURM_JOB_ID" -o %M 2> /dev/null |
         awk '/^[0-9:-]+$/ { n = split($0, t, /[-:]/); print t[n] + 60 * t[n-1] + 3600 * t[n-2] + 86400 * t[n-3] }')
     [ -z "$il_used" ] || ILCHUL_JOB_BEGAN=$((${il_now%.*} - il_used))
