@@ -245,7 +245,8 @@ mod tests {
         let home = Home::at(top.path());
         assert_eq!(supervisor(&home), Finding::ok("supervisor", "none is running"));
         let mut lock = lock::Lock::take(&home.lock()).unwrap().unwrap();
-        let holder = lock::Holder { pid: 7, run: "r".into(), since: "2026-01-01T00:00:00Z".into() };
+        let holder =
+            lock::Holder { pid: 7, run: "r".into(), since: "2026-01-01T00:00:00Z".into(), host: None };
         lock.sign(&holder).unwrap();
         let found = supervisor(&home).found;
         assert_eq!(found, "process 7 has driven the run `r` since 2026-01-01T00:00:00Z");
