@@ -75,7 +75,7 @@ fn made<H: Harness>(harness: &H, mark: &Mark) -> Handle {
     } else {
         assert!(is_live(&state), "live once `ensure` returned, not {state:?}");
     }
-    wait_until("the queued thing runs", PATIENCE, || is_live(&state_of(substrate, &handle)));
+    wait_until("the queued thing runs", PATIENCE, || has_begun(&state_of(substrate, &handle)));
     handle
 }
 
@@ -104,6 +104,11 @@ fn state_of<S: Substrate>(substrate: &S, handle: &Handle) -> State {
 
 fn is_live(state: &State) -> bool {
     matches!(state, State::Live(_))
+}
+
+/// Live, and not just being started somewhere, which a cluster notes until its first word.
+fn has_begun(state: &State) -> bool {
+    matches!(state, State::Live(facts) if facts.notes.iter().all(|(name, _)| *name != "starts"))
 }
 
 /// Attested not to be there any more; `Unknown` isn't.
