@@ -39,8 +39,10 @@ pub fn lock(place: &Place, patience: Duration) -> Result<Lock, CliError> {
     })?;
     let deadline = std::time::Instant::now() + patience.max(SETTLE);
     loop {
-        let taken = Lock::take(&path)
-            .map_err(|error| CliError::new("lock", format!("take the lock `{}`: {error}", path.display())))?;
+        let taken = Lock::take(&path).map_err(|error| {
+            CliError::new("lock", format!("take the lock `{}`: {error}", path.display()))
+                .hint(lock::advice(&error))
+        })?;
         if let Some(lock) = taken {
             return Ok(lock);
         }

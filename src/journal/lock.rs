@@ -121,6 +121,18 @@ impl Lock {
     }
 }
 
+/// What to do where a lock can't be had because the file system has none; empty for other trouble.
+#[must_use]
+pub fn advice(error: &io::Error) -> &'static str {
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::ENOSYS | Errno::EOPNOTSUPP | Errno::ENOLCK) => {
+            "Its file system keeps no locks: have it mounted with them (Lustre: `flock`), or name a home \
+             elsewhere with `--home`."
+        }
+        Some(_) | None => "",
+    }
+}
+
 /// Who holds it on another host, by a signature that was touched just now.
 fn elsewhere(file: &mut File) -> io::Result<Option<Holder>> {
     let Some(Signature { holder, boot: theirs }) = signature(file)? else { return Ok(None) };
@@ -232,6 +244,14 @@ mod tests {
         assert_eq!(held(&path).unwrap().unwrap().unwrap().host, None);
         drop(lock);
         assert_eq!(std::fs::read(&path).unwrap(), b"", "whoever lets go leaves no doubt");
+    }
+
+    #[test]
+    fn a_file_system_without_locks_is_told_from_other_trouble() {
+        for none in [Errno::ENOSYS, Errno::EOPNOTSUPP, Errno::ENOLCK] {
+            assert!(advice(&none.into()).contains("keeps no locks"), "{none}");
+        }
+        assert_eq!(advice(&Errno::EACCES.into()), "");
     }
 
     #[test]
