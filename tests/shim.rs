@@ -286,7 +286,7 @@ fn a_report_that_the_child_wrote_is_kept() {
 #[test]
 fn beats_say_who_lives_and_what_has_happened() {
     let stage = Stage::ready();
-    let idle = stage.beat("an idle beat", |beat| beat["seq"] == 1);
+    let idle = stage.beat("an idle beat", |beat| beat["seq"].as_u64() >= Some(1));
     assert_eq!((&idle["token"], &idle["child"]), (&json!(null), &json!(null)));
     stage.assign(&["sh", "-c", "echo $$ > pid; printf 12345; while :; do :; done"], json!({}));
     let beat = stage.beat("progress", |beat| {
@@ -691,10 +691,10 @@ fn e2_a_check_runs_in_its_own_environment_and_says_how_it_ended() {
 fn e5_a_check_that_takes_too_long_is_ended_with_its_tree() {
     let begun = Instant::now();
     let script = "trap '' TERM; setsid sleep 300 & echo $!; sleep 300";
-    let (result, output) = check(script, json!({"timeout_ms": 200}));
+    let (result, output) = check(script, json!({"timeout_ms": 2_000}));
     assert_eq!((&result["timed_out"], &result["signal"]), (&json!(true), &json!(9)));
     assert!(!is_alive(output.trim().parse().unwrap()));
-    assert!(begun.elapsed() < Duration::from_secs(15));
+    assert!(begun.elapsed() < Duration::from_secs(120));
 }
 
 #[test]
@@ -770,7 +770,7 @@ const WALL_TIME: &str = "wall_time: its wall time is nearly over, so it was told
 
 #[test]
 fn work_is_told_to_end_before_its_wall_time_and_why_is_told_once() {
-    let mut stage = walled(103, 100);
+    let mut stage = walled(106, 100);
     stage.assign(&["sh", "-c", "trap 'echo bye; exit 4' TERM; env > env; sleep 600 & wait"], json!({}));
     let env = stage.file("env");
     assert!(!env.contains("ILCHUL_WALL") && !env.contains("ILCHUL_JOB_BEGAN"), "{env}");
@@ -808,7 +808,7 @@ fn what_a_command_starts_to_tidy_up_is_not_asked_to_end_itself() {
 
 #[test]
 fn what_was_done_by_then_keeps_its_own_word() {
-    let mut stage = walled(103, 100);
+    let mut stage = walled(106, 100);
     let said =
         r#"{"schema":"ilchul.report/1","task":"fix","attempt":1,"token":7,"status":"done","summary":"all"}"#;
     let script = format!(

@@ -44,6 +44,13 @@ pub struct ApproveArgs {
     yes: bool,
 }
 
+impl ApproveArgs {
+    /// Whether it asks at a terminal.
+    pub(super) fn asks(&self) -> bool {
+        self.hooks && !self.yes
+    }
+}
+
 /// Runs `approve`.
 ///
 /// # Errors

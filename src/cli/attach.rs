@@ -37,6 +37,13 @@ pub struct AttachArgs {
     of: OfRun,
 }
 
+impl AttachArgs {
+    /// Whether it goes to a terminal, and doesn't only say how.
+    pub(super) fn goes(&self) -> bool {
+        !self.print
+    }
+}
+
 /// The way to a terminal.
 pub(super) struct Way {
     argv: Vec<OsString>,

@@ -22,6 +22,9 @@ use crate::workflow::{SessionKind, Workflow};
 /// How long a lock that was just let go of may still look held: a spawn of its last
 /// holder may be halfway through its exec.
 const SETTLE: Duration = Duration::from_millis(300);
+/// How long a holder may take to say who it is. It does that first, so on a machine that is
+/// overloaded this is how long it wasn't its turn.
+const SIGNS: Duration = Duration::from_secs(5);
 /// How often a held lock is tried again.
 const TRY_EVERY: Duration = Duration::from_millis(20);
 /// Threads for what blocks; more workers than this wait for each other.
@@ -46,18 +49,19 @@ pub fn lock(place: &Place, patience: Duration) -> Result<Lock, CliError> {
         if let Some(lock) = taken {
             return Ok(lock);
         }
-        if std::time::Instant::now() >= deadline {
-            return Err(held(place));
+        let late = |by: Duration| std::time::Instant::now() >= deadline + by;
+        let holder = lock::held(&path).ok().flatten().flatten();
+        if late(Duration::ZERO) && (holder.is_some() || late(SIGNS)) {
+            return Err(held(place, holder.as_ref()));
         }
         std::thread::sleep(TRY_EVERY);
     }
 }
 
-fn held(place: &Place) -> CliError {
-    let holder = lock::held(&place.home.lock()).ok().flatten().flatten();
-    let host = holder.as_ref().and_then(|holder| holder.host.as_ref());
+fn held(place: &Place, holder: Option<&Holder>) -> CliError {
+    let host = holder.and_then(|holder| holder.host.as_ref());
     let at = host.map(|host| format!(" on `{host}`")).unwrap_or_default();
-    let who = match &holder {
+    let who = match holder {
         Some(holder) if !holder.run.is_empty() => {
             format!("process {}{at} has driven the run `{}` since {}", holder.pid, holder.run, holder.since)
         }
@@ -69,7 +73,7 @@ fn held(place: &Place) -> CliError {
         Some(_) => "Run `ilchul down` to end it; if it was killed there, try again in a minute.",
         None => "Run `ilchul status` to see the run, or `ilchul down` to end it.",
     };
-    let details = holder.as_ref().and_then(|holder| serde_json::to_value(holder).ok()).unwrap_or_default();
+    let details = holder.and_then(|holder| serde_json::to_value(holder).ok()).unwrap_or_default();
     CliError::new("held", format!("take the home `{}`: {who}", place.home.root().display()))
         .exit(Exit::Held)
         .hint(hint)

@@ -1,7 +1,7 @@
 //! `ilchul logs TASK`: what a worker printed, made safe to show.
 
 use std::fs::File;
-use std::io::{IsTerminal, Read as _, Seek, SeekFrom};
+use std::io::{Read as _, Seek, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
@@ -105,7 +105,7 @@ pub fn run(global: &Global, args: &LogsArgs, output: Output) -> Result<Exit, Cli
 }
 
 fn filter() -> LogFilter {
-    if std::io::stdout().is_terminal() { LogFilter::visible() } else { LogFilter::stripped() }
+    if output::is_seen() { LogFilter::visible() } else { LogFilter::stripped() }
 }
 
 /// Whether these rows end the attempt's worker.

@@ -26,6 +26,13 @@ pub struct NextArgs {
     of: OfRun,
 }
 
+impl NextArgs {
+    /// Whether it goes to a terminal, and doesn't only say who waits.
+    pub(super) fn goes(&self) -> bool {
+        !self.print
+    }
+}
+
 /// A worker that waits for a person.
 struct Waiting<'v> {
     task: &'v TaskView,

@@ -7,6 +7,7 @@ use std::io::{IsTerminal, Write};
 use serde_json::{Value, json};
 
 use super::Color;
+use super::away::is_seen_by_front;
 use super::error::CliError;
 use crate::render::fit;
 
@@ -78,7 +79,7 @@ pub fn line(text: &str) {
 /// words and breaks no line to type; a file has it as it is.
 pub fn talk(text: &str) {
     let text = crate::render::clean(text);
-    if !std::io::stderr().is_terminal() {
+    if !std::io::stderr().is_terminal() && !is_seen_by_front() {
         return talk_raw(&format!("{text}\n"));
     }
     let columns = size_of_talk().0;
@@ -103,12 +104,19 @@ pub fn width() -> usize {
         .unwrap_or(100)
 }
 
+/// Whether a person sees stdout on a terminal: here, or where a front shows it.
+#[must_use]
+pub fn is_seen() -> bool {
+    std::io::stdout().is_terminal() || is_seen_by_front()
+}
+
 /// Columns and lines of the terminal on stderr; 80 by 24 where it doesn't say.
 #[must_use]
 pub fn size_of_talk() -> (usize, usize) {
     let size = rustix::termios::tcgetwinsize(std::io::stderr()).ok();
     let size = size.map(|size| (usize::from(size.ws_col), usize::from(size.ws_row)));
-    size.filter(|(columns, lines)| *columns > 0 && *lines > 0).unwrap_or((80, 24))
+    let elsewhere = if is_seen_by_front() { width() } else { 80 };
+    size.filter(|(columns, lines)| *columns > 0 && *lines > 0).unwrap_or((elsewhere, 24))
 }
 
 /// Prints what an ilchul on another machine said: no more of it steers a terminal than its

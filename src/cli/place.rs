@@ -89,7 +89,7 @@ fn open(here: &Path, quarantine: PathBuf) -> Result<GitWorktree, CliError> {
     GitWorktree::open(here, quarantine).map_err(|error| {
         let hint = match error.kind() {
             ErrorKind::Refused => "Run ilchul inside a git repository with at least one commit.",
-            ErrorKind::Unavailable | ErrorKind::Conflict | ErrorKind::Io => "",
+            ErrorKind::Unavailable | ErrorKind::Limited | ErrorKind::Conflict | ErrorKind::Io => "",
         };
         CliError::new("repository", words(&error)).hint(hint)
     })

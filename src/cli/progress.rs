@@ -299,6 +299,8 @@ fn worker_words(state: &RunState, event: &WorkerEvent) -> Option<(&'static str, 
             format!("{worker}  submission {n} is refused at its task {index}{}", because(&event.reason)),
         ),
         WorkerStep::Departed => (">", format!("{worker}  has ended")),
+        WorkerStep::Suspended => ("!", format!("{worker}  {why}; its time isn't counted until it goes on")),
+        WorkerStep::Continued => (">", format!("{worker}  goes on")),
         WorkerStep::Provisioning { .. }
         | WorkerStep::Launched { .. }
         | WorkerStep::Moved { .. }

@@ -4,7 +4,7 @@
 //! leaves out how anything looks.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::time::Duration;
 
 use clap::Args;
@@ -344,7 +344,7 @@ pub fn pause_for_reader(span: Duration) -> bool {
 /// Where text for people goes, as of now.
 #[must_use]
 pub fn screen(output: Output) -> Screen {
-    let width = std::io::stdout().is_terminal().then(output::width);
+    let width = output::is_seen().then(output::width);
     Screen { color: output.color, width, now_ms: wall_ms() }
 }
 

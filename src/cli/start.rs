@@ -11,6 +11,7 @@ use super::setup;
 use super::up::UpArgs;
 use super::workflow_file::{self, File};
 use crate::engine::event::{SetupApproval, Started};
+use crate::engine::state::RunState;
 use crate::render::words;
 use crate::supervisor::clock::{Clock, boot_id};
 use crate::workflow::{SessionKind, TaskBase, Workflow};
@@ -32,6 +33,21 @@ pub fn resolve(place: &Place, workflow: &Workflow) -> Result<String, CliError> {
 #[must_use]
 pub fn base_name(workflow: &Workflow) -> &str {
     workflow.base.as_deref().unwrap_or("HEAD")
+}
+
+/// A run goes on from the commit that it began with: says so where its base's name has moved on.
+pub fn moved(place: &Place, state: &RunState) {
+    let Ok(now) = resolve(place, state.workflow()) else { return };
+    let started = &state.started;
+    if now != started.base {
+        output::talk(&format!(
+            "The run {} goes on from {}, though `{}` is {} now. For a run from there: `ilchul down`, then `ilchul up --new`.",
+            started.run,
+            words::short(&started.base),
+            started.base_name,
+            words::short(&now)
+        ));
+    }
 }
 
 /// The commit that a name stands for now.

@@ -105,6 +105,9 @@ pub fn run(global: &Global, args: &UpArgs, output: Output) -> Result<Exit, CliEr
             if let RunPhase::Ended { success } = state.phase {
                 return ended_before(&place, last.engine.into_state(), success, &file, output);
             }
+            if args.output == Told::Text {
+                start::moved(&place, state);
+            }
             if args.detach {
                 let session = state.started.session;
                 drop((journal, lock));

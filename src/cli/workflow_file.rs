@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::error::{CliError, words};
 use super::output::{self, Output};
 use super::settings;
-use crate::workflow::{self, Loaded, Problem};
+use crate::workflow::{self, Loaded, Problem, Settings};
 
 /// The file's name at a repository's root.
 pub const NAME: &str = "ilchul.yaml";
@@ -70,16 +70,29 @@ fn upwards(root: &Path, here: &Path) -> Option<PathBuf> {
 /// # Errors
 /// `workflow_file` when it can't be read; `invalid_workflow` with all problems as details.
 pub fn load(path: &Path, output: Output) -> Result<File, CliError> {
+    let file = load_with(&settings::load()?, path, output)?;
+    if !file.loaded.warnings.is_empty() && !output.json {
+        let (name, warnings) = (path.display().to_string(), &file.loaded.warnings);
+        let text = workflow::render_problems(&name, warnings, output.color_err, output::width());
+        output::talk_styled(text.trim_end());
+    }
+    Ok(file)
+}
+
+/// The same for a file that another machine runs: it has settings of its own, and warns itself.
+///
+/// # Errors
+/// As [`load`], but for what only that machine's settings can tell.
+pub fn load_for_elsewhere(path: &Path, output: Output) -> Result<File, CliError> {
+    load_with(&Settings::elsewhere(), path, output)
+}
+
+fn load_with(settings: &Settings, path: &Path, output: Output) -> Result<File, CliError> {
     let bytes = workflow::read(path)
         .map_err(|error| CliError::new("workflow_file", words(&error)).hint(sentence(error.hint())))?;
     let name = path.display().to_string();
-    match workflow::load_for(&settings::load()?, &name, &bytes) {
+    match workflow::load_for(settings, &name, &bytes) {
         Ok(loaded) => {
-            if !loaded.warnings.is_empty() && !output.json {
-                let text =
-                    workflow::render_problems(&name, &loaded.warnings, output.color_err, output::width());
-                output::talk_styled(text.trim_end());
-            }
             let digest = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
             Ok(File { loaded, bytes, digest })
         }

@@ -208,12 +208,10 @@ fn follow_attempt(
     let task = &mut tasks[index];
     let Some(worker) = workers.get_mut(&id) else { return };
     match (from, to) {
-        (_, TaskPhase::Blocked) => worker.paused_since = Some(at.moment),
-        (TaskPhase::Blocked, _) => {
-            if let Some(since) = worker.paused_since.take() {
-                worker.paused += at.moment.since(since);
-            }
+        (_, TaskPhase::Blocked) => {
+            worker.paused_since.get_or_insert(at.moment);
         }
+        (TaskPhase::Blocked, _) if !worker.suspended => worker.unpause(at.moment),
         _ => {}
     }
     if to == TaskPhase::InProgress {

@@ -85,13 +85,23 @@ pub enum Seen {
         /// Why, in the host's words.
         reason: String,
     },
-    /// Its host runs it.
-    Begun {
-        /// What is still to come, in the host's words; empty where that is only its readiness.
+    /// Its host runs it, and nothing of it was heard or seen yet.
+    Starting {
+        /// Where, in the host's words.
         reason: String,
     },
-    /// Its host has stopped it for a while, so that its silence says nothing.
-    Suspended,
+    /// It runs its own part.
+    Begun {
+        /// What it is at, in the host's words; empty where only its readiness is to come.
+        reason: String,
+    },
+    /// Its host has stopped it for a while: its silence says nothing, and none of its time counts.
+    Suspended {
+        /// What its host says.
+        reason: String,
+    },
+    /// Its host lets it run, whatever was before.
+    GoesOn,
     /// It wrote `ready.json`.
     Ready {
         /// What it echoed.

@@ -118,6 +118,8 @@ fn worker(step: &WorkerStep) -> &'static str {
         WorkerStep::Stopped => "stopped",
         WorkerStep::Found { .. } => W::StaleRegistry.word(),
         WorkerStep::Departed => "departed",
+        WorkerStep::Suspended => "suspended",
+        WorkerStep::Continued => "continued",
         WorkerStep::Captured { .. } => "captured",
         WorkerStep::SubmissionRefused { .. } => "submission-refused",
         WorkerStep::Released { .. } => W::SafeToClose.word(),
@@ -134,6 +136,7 @@ fn worker(step: &WorkerStep) -> &'static str {
             PlainMove::Freed => W::SafeToClose.word(),
             // Its state stays what it was, so the event is named after what was seen.
             PlainMove::Queued => "queued",
+            PlainMove::Starting => "starting",
             PlainMove::Begun => "begun",
             PlainMove::SessionGone => "session-gone",
             PlainMove::CleanedUp => W::CleanupReleased.word(),

@@ -221,7 +221,7 @@ impl Engine {
     fn feel(&mut self, now: Now, input: &Input) -> bool {
         match input {
             Input::Blind => self.pulses.renew_all(now.stamp.moment),
-            Input::Worker { worker, seen: Seen::Suspended } => {
+            Input::Worker { worker, seen: Seen::Suspended { .. } } => {
                 self.pulses.renew(worker, now.stamp.moment);
             }
             Input::Worker { worker, seen: Seen::Beat(beat) } => {
@@ -261,6 +261,8 @@ impl Engine {
             WorkerStep::Launched { .. } | WorkerStep::Echoed { .. } => {
                 self.pulses.watch(&event.worker, now.stamp.moment);
             }
+            // Whatever it owes, it could do nothing meanwhile.
+            WorkerStep::Continued => self.pulses.renew(&event.worker, now.stamp.moment),
             WorkerStep::Moved { .. } | WorkerStep::Captured { .. } | WorkerStep::Stopped => {
                 if self.state.workers.get(&event.worker).is_some_and(|worker| !worker.phase.is_live()) {
                     self.pulses.forget(&event.worker);
@@ -271,6 +273,7 @@ impl Engine {
             | WorkerStep::Stopping { .. }
             | WorkerStep::Found { .. }
             | WorkerStep::Departed
+            | WorkerStep::Suspended
             | WorkerStep::SubmissionRefused { .. }
             | WorkerStep::Released { .. } => {}
         }

@@ -22,7 +22,7 @@ pub const CHECKOUT: Duration = Duration::from_mins(15);
 /// What can be due.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Timer {
-    /// The nonce wasn't echoed within [`ready_within`].
+    /// The nonce wasn't echoed within [`owed_within`].
     Ready(String),
     /// The assignment wasn't acknowledged within `limits.start`.
     Start(String),
@@ -81,6 +81,10 @@ fn of_worker(
     all: &mut Vec<(Moment, Timer)>,
 ) {
     let heartbeat = &state.workflow().heartbeat;
+    // It can do nothing, so it owes nothing.
+    if worker.suspended {
+        return;
+    }
     let pulse = pulses.get(id);
     let seen = pulse.map(|pulse| pulse.seen);
     match worker.phase {
@@ -88,7 +92,7 @@ fn of_worker(
             // A cluster may take hours: whoever waits there owes nothing yet.
             if let (Some(launched), false) = (worker.launched_at, worker.queued) {
                 let from = pulse.map_or(launched, |pulse| pulse.since.max(launched));
-                all.push((from.after(ready_within(state, worker.task)), Timer::Ready(id.to_owned())));
+                all.push((from.after(owed_within(state, worker)), Timer::Ready(id.to_owned())));
             }
             return;
         }
@@ -123,6 +127,19 @@ fn of_worker(
         let looked = pulse.and_then(|pulse| pulse.regained).map(|at| at.after(heartbeat.unhealthy_after));
         all.push((looked.map_or(due, |looked| due.max(looked)), Timer::Timeout(id.to_owned())));
     }
+}
+
+/// How long a file that a node just made may stay unseen on another host: network file systems
+/// remember for up to a minute that a name is missing.
+const UNSEEN: Duration = Duration::from_mins(1);
+
+/// How long a worker that isn't ready may still take: to say anything at all, or to be ready.
+#[must_use]
+pub fn owed_within(state: &RunState, worker: &WorkerState) -> Duration {
+    if worker.starting {
+        return state.workflow().limits.ready.saturating_add(UNSEEN);
+    }
+    ready_within(state, worker.task)
 }
 
 /// From a session's start to the readiness of a worker of `task`: the setup of its tree comes first

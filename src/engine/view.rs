@@ -157,7 +157,7 @@ pub struct WorkerView {
     pub snapshot: Option<Snapshot>,
     /// Its last accepted report: status, summary, reason.
     pub report: Option<(String, String, Option<String>)>,
-    /// The end of its process was recorded by whoever saw it.
+    /// The end of its whole tree was recorded by whoever saw it.
     pub end_seen: bool,
 }
 
@@ -367,6 +367,9 @@ fn waits_for(state: &RunState, index: usize, says: Option<&Verdict>) -> Vec<Stri
             if all.is_empty() { vec!["its evidence to be checked".to_owned()] } else { all }
         }
         TaskPhase::Blocked => vec!["an answer".to_owned()],
+        TaskPhase::InProgress if suspended(state, index).is_some() => {
+            suspended(state, index).into_iter().collect()
+        }
         TaskPhase::InProgress => control::descendants(state, index)
             .into_iter()
             .filter(|child| !state.tasks[*child].phase.is_terminal())
@@ -387,16 +390,23 @@ fn queued(state: &RunState, index: usize) -> Option<String> {
     Some(format!("its turn in the cluster's queue ({})", worker.reason.trim_start_matches("queued: ")))
 }
 
+/// What the host says of a worker that it stopped for a while.
+fn suspended(state: &RunState, index: usize) -> Option<String> {
+    let (_, worker) = state.current_worker(index).filter(|(_, worker)| worker.suspended)?;
+    Some(format!("its host to let it go on ({})", worker.reason))
+}
+
 /// Readiness, and what the host said of it.
 fn readiness(state: &RunState, index: usize) -> String {
     let reason = state.current_worker(index).map(|(_, worker)| worker.reason.as_str());
-    match reason.filter(|reason| reason.starts_with("starting ")) {
+    match reason.filter(|reason| !reason.is_empty()) {
         Some(reason) => format!("its worker's readiness ({reason})"),
         None => "its worker's readiness".to_owned(),
     }
 }
 
 fn worker_view(id: String, task: String, worker: WorkerState) -> WorkerView {
+    let end_seen = worker.end_is_seen();
     WorkerView {
         id,
         task,
@@ -412,6 +422,6 @@ fn worker_view(id: String, task: String, worker: WorkerState) -> WorkerView {
         drift: worker.drift.map(|drift| *drift).unwrap_or_default(),
         snapshot: worker.captured.flatten(),
         report: worker.report.map(|report| (report.status, report.summary, report.reason)),
-        end_seen: worker.exit.is_some(),
+        end_seen,
     }
 }

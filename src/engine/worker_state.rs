@@ -66,15 +66,21 @@ pub struct WorkerState {
     /// Time that doesn't count against the timeout.
     #[serde(default, skip_serializing_if = "Duration::is_zero")]
     pub paused: Duration,
-    /// Since when it is blocked.
+    /// Since when it is blocked, or suspended by its host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_since: Option<Moment>,
+    /// Its host has stopped it for a while: it can do nothing, and owes nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspended: bool,
     /// Found by its mark, unknown to the journal, and not yet seen to have ended.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub at_large: bool,
     /// Its host holds it in a queue: nothing is owed by it yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub queued: bool,
+    /// Its host runs it, and nothing of it has said so yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub starting: bool,
     /// It beats without doing anything.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stalled: bool,
@@ -102,6 +108,9 @@ pub struct WorkerState {
     /// How its child ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<ChildExit>,
+    /// Something outlived the end of its tree.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub survived: bool,
     /// Its session is to be ended: with or without force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<bool>,
@@ -191,8 +200,10 @@ impl WorkerState {
             dispatched_at: None,
             paused: Duration::ZERO,
             paused_since: None,
+            suspended: false,
             at_large: false,
             queued: false,
+            starting: false,
             stalled: false,
             recovered_from: None,
             acknowledged: false,
@@ -202,6 +213,7 @@ impl WorkerState {
             answers: Vec::new(),
             measured: Amounts::default(),
             exit: None,
+            survived: false,
             stop: None,
             stopped: false,
             settled: false,
@@ -228,6 +240,21 @@ impl WorkerState {
     #[must_use]
     pub fn owes_capture(&self, workspace: WorkspaceKind) -> bool {
         self.captured.is_none() && workspace == WorkspaceKind::Worktree && self.workspace.is_some()
+    }
+
+    /// Its time goes on, unless something else holds it too.
+    pub(super) fn unpause(&mut self, now: Moment) {
+        let (since, dispatched) = (self.paused_since.take(), self.dispatched_at);
+        if let (Some(since), Some(dispatched)) = (since, dispatched) {
+            self.paused += now.since(since.max(dispatched));
+        }
+    }
+
+    /// Whether the end of its whole tree was recorded by whoever saw it. One that only its host
+    /// tells of, which may have lost sight of it, is no such record.
+    #[must_use]
+    pub fn end_is_seen(&self) -> bool {
+        self.exit.is_some_and(|exit| exit != ChildExit::Unknown) && !self.survived
     }
 
     /// Whether its process is over, as far as anybody can tell.

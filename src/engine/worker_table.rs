@@ -94,7 +94,9 @@ pub enum WorkerMove {
     Progressed,
     /// Its host has taken it and hasn't started it yet: the reason says why.
     Queued,
-    /// Its host has started it: from now on its readiness is waited for.
+    /// Its host has started it, and nothing of it has said so yet.
+    Starting,
+    /// It is known to have begun: from now on its readiness is waited for.
     Begun,
     /// A launch step failed, or an attested probe says it isn't what the row says.
     WentStale,
@@ -120,7 +122,7 @@ pub enum WorkerMove {
 
 impl WorkerMove {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Echoed,
         Self::Dispatched,
         Self::FellSilent,
@@ -129,6 +131,7 @@ impl WorkerMove {
         Self::Stalled,
         Self::Progressed,
         Self::Queued,
+        Self::Starting,
         Self::Begun,
         Self::WentStale,
         Self::Retained,
@@ -156,7 +159,7 @@ pub fn next(from: WorkerPhase, step: WorkerMove) -> Result<WorkerPhase, Illegal<
         | (M::BeatBusy, P::Unhealthy)
         | (M::Stalled | M::Progressed, P::Busy)
         | (M::SeenAgain, P::StaleRegistry) => P::Busy,
-        (M::Queued | M::Begun, P::Provisioning) => P::Provisioning,
+        (M::Queued | M::Starting | M::Begun, P::Provisioning) => P::Provisioning,
         (M::FellSilent, P::Provisioning | P::Ready | P::Busy) => P::Unhealthy,
         (M::WentStale, P::Provisioning | P::Ready | P::Busy | P::Unhealthy) => P::StaleRegistry,
         (M::Retained, P::Provisioning | P::Ready | P::Busy | P::Unhealthy)
@@ -178,6 +181,7 @@ pub fn next(from: WorkerPhase, step: WorkerMove) -> Result<WorkerPhase, Illegal<
             | M::Stalled
             | M::Progressed
             | M::Queued
+            | M::Starting
             | M::Begun
             | M::WentStale
             | M::Retained
@@ -214,6 +218,7 @@ mod tests {
             (P::Busy, M::Stalled, P::Busy),
             (P::Busy, M::Progressed, P::Busy),
             (P::Provisioning, M::Queued, P::Provisioning),
+            (P::Provisioning, M::Starting, P::Provisioning),
             (P::Provisioning, M::Begun, P::Provisioning),
             (P::CompletedRetained, M::SessionGone, P::CompletedRetained),
             (P::SafeToClose, M::SessionGone, P::SafeToClose),

@@ -87,10 +87,10 @@ fn a_call_that_hangs_is_given_up_and_pipes_that_stay_open_are_not_waited_for() {
         let hangs = argv(&["sleep", "600"]);
         let late = host.run(Call { argv: &hangs, input: Input::Nothing, limit }).unwrap_err();
         assert!(matches!(late, HostError::Late(_)), "{late:?}");
-        let forks = argv(&["sh", "-c", "sleep 8 & echo begun"]);
+        let forks = argv(&["sh", "-c", "sleep 60 & echo begun"]);
         let ran = host.run(Call { argv: &forks, input: Input::Nothing, limit: LIMIT }).unwrap();
         assert_eq!((ran.code, &ran.stdout[..]), (0, &b"begun\n"[..]));
-        assert!(began.elapsed() < Duration::from_secs(7));
+        assert!(began.elapsed() < Duration::from_secs(50));
     });
 }
 

@@ -74,7 +74,7 @@ impl Drop for Lock {
 }
 
 impl Lock {
-    /// Takes the lock; `None` when somebody else has it.
+    /// Takes the lock, unsigned; `None` when somebody else has it.
     ///
     /// # Errors
     /// What the system says.
@@ -82,7 +82,11 @@ impl Lock {
         let mut file = open(path)?;
         match fcntl(&file, FcntlArg::F_OFD_SETLK(&whole_file(libc::F_WRLCK))) {
             Ok(_) if elsewhere(&mut file)?.is_some() => Ok(None),
-            Ok(_) => Ok(Some(Self { file, touching: None })),
+            Ok(_) => {
+                // Who held it before isn't who holds it now.
+                file.set_len(0)?;
+                Ok(Some(Self { file, touching: None }))
+            }
             Err(Errno::EAGAIN | Errno::EACCES) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -95,9 +99,10 @@ impl Lock {
     pub fn sign(&mut self, holder: &Holder) -> io::Result<()> {
         let holder = Holder { host: Some(host()), ..holder.clone() };
         let text = serde_json::to_vec(&Signature { holder, boot: boot() })?;
-        self.file.set_len(0)?;
+        // Over what is there, so that a holder that adds its run is never nobody in between.
         self.file.seek(SeekFrom::Start(0))?;
-        self.file.write_all(&text)
+        self.file.write_all(&text)?;
+        self.file.set_len(text.len() as u64)
     }
 
     /// Touches the file every few seconds from now on, for hosts that this lock may not reach.
@@ -275,6 +280,27 @@ mod tests {
         assert!(Lock::take(&path).unwrap().is_none());
         drop(lock);
         assert!(Lock::take(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn j9_whoever_held_it_before_is_not_named_for_who_holds_it_now() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let holder = |pid, run: &str| Holder {
+            pid,
+            run: run.into(),
+            since: "2026-01-01T00:00:00Z".into(),
+            host: None,
+        };
+        let mut lock = Lock::take(&path).unwrap().expect("free");
+        lock.sign(&holder(7, "a-run-with-a-long-name")).unwrap();
+        drop(lock);
+        let mut lock = Lock::take(&path).unwrap().expect("free");
+        assert_eq!(held(&path).unwrap(), Some(None), "it hasn't said its name");
+        for run in ["", "r", "", "another"] {
+            lock.sign(&holder(8, run)).unwrap();
+            assert_eq!(held(&path).unwrap(), Some(Some(holder(8, run))));
+        }
     }
 
     #[test]

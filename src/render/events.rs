@@ -144,6 +144,8 @@ fn worker(found: &WorkerStep) -> Value {
         | WorkerStep::Stopped
         | WorkerStep::Found { .. }
         | WorkerStep::Departed
+        | WorkerStep::Suspended
+        | WorkerStep::Continued
         | WorkerStep::Captured { .. }
         | WorkerStep::SubmissionRefused { .. }
         | WorkerStep::Released { .. } => step(found),
@@ -294,6 +296,8 @@ fn worker_words(step: &WorkerStep) -> String {
         | WorkerStep::Stopped
         | WorkerStep::Found { .. }
         | WorkerStep::Departed
+        | WorkerStep::Suspended
+        | WorkerStep::Continued
         | WorkerStep::Moved { .. } => String::new(),
     }
 }

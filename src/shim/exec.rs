@@ -1,17 +1,21 @@
-//! The trampoline: `ilchul shim --exec [--tty PATH | --session] [--env FILE] -- ARGV...`.
+//! The trampoline:
+//! `ilchul shim --exec [--tty PATH | --session] [--env FILE] [--parent PID] -- ARGV...`.
 //!
-//! A new session with a controlling terminal has to be made inside the child;
-//! doing it here, in a process of its own, needs no `pre_exec` and so no `unsafe`.
+//! A new session with a controlling terminal, or an end that comes with the parent's, has to be
+//! asked for inside the child; doing it here, in a process of its own, needs no `pre_exec` and so no `unsafe`.
 //! It leaves out everything after the exec.
 
 use super::terminal::open_terminal;
 use super::{ShimError, say, system};
 use crate::mail;
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigSet, Signal};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// The exit code of what TERM ended.
+const TERMINATED: i32 = 143;
 
 /// What the arguments ask for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -20,6 +24,8 @@ struct Order {
     /// A session of its own and no terminal at all.
     session: bool,
     env: Option<PathBuf>,
+    /// Whose end, however it comes, is to be the program's as well.
+    parent: Option<u32>,
     argv: Vec<OsString>,
 }
 
@@ -37,6 +43,11 @@ pub(super) fn run(args: &[OsString]) -> Result<i32, ShimError> {
     if order.session {
         nix::unistd::setsid().map_err(system("begin a session"))?;
     }
+    if let Some(parent) = order.parent
+        && !end_with(parent).map_err(system("end with the parent"))?
+    {
+        return Ok(TERMINATED);
+    }
     // What was blocked stays blocked across an exec.
     SigSet::empty().thread_set_mask().map_err(system("unblock signals"))?;
     // Answers only when it has failed; from here on the program is somebody else's.
@@ -44,6 +55,13 @@ pub(super) fn run(args: &[OsString]) -> Result<i32, ShimError> {
     let code = if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 };
     say(&ShimError::System("start the program", error));
     Ok(code)
+}
+
+/// Asks for TERM at the parent's end, which holds across an exec and for no child; `false` where
+/// that end has come already.
+fn end_with(parent: u32) -> Result<bool, nix::Error> {
+    nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?;
+    Ok(u32::try_from(nix::unistd::getppid().as_raw()).is_ok_and(|now| now == parent))
 }
 
 fn read(args: &[OsString]) -> Result<Order, ShimError> {
@@ -55,13 +73,18 @@ fn read(args: &[OsString]) -> Result<Order, ShimError> {
             Some("--tty") => order.tty = Some(value()?),
             Some("--session") => order.session = true,
             Some("--env") => order.env = Some(value()?.into()),
+            Some("--parent") => {
+                let text = value()?;
+                let pid = text.to_str().and_then(|text| text.parse().ok());
+                order.parent = Some(pid.ok_or(ShimError::Usage("`--parent` takes a pid"))?);
+            }
             Some("--") => {
                 order.argv = rest.cloned().collect();
                 break;
             }
             None | Some(_) => {
                 return Err(ShimError::Usage(
-                    "`--exec` takes `--tty` or `--session`, `--env` and, after `--`, a program",
+                    "`--exec` takes `--tty` or `--session`, `--env`, `--parent` and, after `--`, a program",
                 ));
             }
         }
@@ -114,8 +137,9 @@ mod tests {
         let argv = ["a", "--tty", "--"].iter().map(OsString::from).collect();
         assert_eq!(
             found,
-            Order { tty: Some("/dev/pts/1".into()), env: Some("f".into()), session: false, argv }
+            Order { tty: Some("/dev/pts/1".into()), env: Some("f".into()), argv, ..Order::default() }
         );
+        assert_eq!(order(&["--parent", "7", "--", "a"]).unwrap().parent, Some(7));
         assert!(order(&["--session", "--", "a"]).unwrap().session);
     }
 
@@ -128,6 +152,7 @@ mod tests {
             &["--tty"],
             &["--tty", "x"],
             &["--other", "--", "a"],
+            &["--parent", "x", "--", "a"],
             &["--session", "--tty", "x", "--", "a"],
         ] {
             assert!(order(words).is_none(), "{words:?}");

@@ -1,7 +1,8 @@
 //! When the session's host ends it, and that work has to end by itself before.
 //!
 //! The host counts from the start of its job, which is this node's; so only differences of the
-//! node's own running time count here, and a clock that is set changes nothing. The host's own
+//! node's own running time count here, and a clock that is set changes nothing; time in which the
+//! host had it suspended counts for neither. The host's own
 //! warning is the second way: it comes as any order to end does, up to a minute early, and a file
 //! beside it says what it means. It leaves out the end itself.
 
@@ -27,6 +28,11 @@ pub(super) struct Wall {
 impl Wall {
     /// From the session's environment.
     pub(super) fn read() -> Self {
+        let sign = std::env::var_os(WARNED).map(PathBuf::from);
+        if sign.is_some() {
+            // A job that its cluster suspends has all of its time left when it goes on.
+            clock::leave_out_gaps();
+        }
         let number = |text: &str| text.split('.').next().and_then(|whole| whole.trim().parse::<u64>().ok());
         let variable = |name: &str| number(&std::env::var(name).ok()?);
         let running = fs::read_to_string("/proc/uptime").ok().and_then(|text| number(&text));
@@ -34,7 +40,7 @@ impl Wall {
         let allowed = variable(ALLOWED).map(Duration::from_secs);
         let left = allowed.map(|allowed| left(allowed, Duration::from_secs(passed.unwrap_or_default())));
         let at = left.and_then(|left| clock::now().checked_add(left));
-        Self { at, sign: std::env::var_os(WARNED).map(PathBuf::from) }
+        Self { at, sign }
     }
 
     /// When the work has to be told to end.

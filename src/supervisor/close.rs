@@ -7,6 +7,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use ilchul_git_worktree::{Filled, GitWorktree, Holding, Reach, Target, Weight, weigh};
+use ilchul_slurm::LastWord;
 use ilchul_subprocess::process::Identity;
 use ilchul_substrate::{Handle, State, Substrate};
 
@@ -56,10 +57,10 @@ impl<'a> Close<'a> {
         let session = worker.session.as_ref().and_then(root);
         let processes = match &self.living {
             // What runs elsewhere isn't among the processes here (laws L9, R4).
-            Ok(_) if !worker.end_seen && ran_elsewhere(worker.pid, worker.session.as_ref()) => {
-                Err("it ran on another host, and nobody saw its end there".to_owned())
-            }
-            Ok(living) => living.of(&worker.id, Some(&tree), session),
+            Ok(living) => match self.may_run_elsewhere(worker) {
+                Some(why) => Err(why),
+                None => living.of(&worker.id, Some(&tree), session),
+            },
             Err(why) => Err(why.clone()),
         };
         Looked {
@@ -67,6 +68,28 @@ impl<'a> Close<'a> {
             processes,
             unarchived: self.unarchived(archived),
             tree: self.files(worker, &tree),
+        }
+    }
+
+    /// Why nobody can know that nothing of it runs on another host, if that is so. Whether it was
+    /// ever ready says nothing: what a cut keeps from being heard goes on all the same. Only its
+    /// own word proves its end, or that it was called off before it began.
+    fn may_run_elsewhere(&self, worker: &WorkerView) -> Option<String> {
+        if worker.end_seen {
+            return None;
+        }
+        let session = worker.session.as_ref();
+        let field = |name: &str| session.and_then(|place| place.fields.get(name)).map(String::as_str);
+        let folder = self.home.run(self.run).join("slurm").join(format!("ilchul.{}.{}", self.run, worker.id));
+        match ilchul_slurm::last_word(&folder, field("nonce")) {
+            Ok(LastWord::Given | LastWord::NeverBegan) => None,
+            Ok(LastWord::Nowhere) => (field("boot_id") == Some(ELSEWHERE))
+                .then(|| "it had a job, and nothing tells of its end any more".to_owned()),
+            Ok(LastWord::Missing(Some((job, node)))) => {
+                Some(format!("nobody saw its end, so its job {job} may still run on {node}"))
+            }
+            Ok(LastWord::Missing(None)) => Some("its job may still begin: nobody took it back".to_owned()),
+            Err(error) => Some(words(&error)),
         }
     }
 
@@ -245,12 +268,6 @@ pub(super) fn reference(run: &str, worker: &str) -> String {
     format!("refs/ilchul/{run}/{worker}")
 }
 
-/// Whether its process was once ready on a host whose processes mean nothing here.
-fn ran_elsewhere(pid: Option<u32>, session: Option<&Place>) -> bool {
-    let boot = session.and_then(|place| place.fields.get("boot_id"));
-    pid.is_some() && boot.is_some_and(|boot| boot == ELSEWHERE)
-}
-
 /// The session's first process, where it is of this boot.
 pub(super) fn root(session: &Place) -> Option<Identity> {
     let number = |name: &str| session.fields.get(name).and_then(|value| value.parse::<u64>().ok());
@@ -310,6 +327,10 @@ pub fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::close::{CloseVerdict, judge};
+    use crate::engine::event::Drift;
+    use crate::engine::moment::{Moment, Stamp};
+    use crate::engine::worker_table::WorkerPhase;
 
     #[test]
     fn a_path_is_quoted_so_that_a_shell_reads_it_back() {
@@ -319,16 +340,92 @@ mod tests {
         assert_eq!(quoted(""), "''");
     }
 
-    #[test]
-    fn l9_a_worker_of_another_host_is_known_by_its_sessions_boot_once_it_was_ready() {
-        let session = |boot: &str| Place {
-            kind: "slurm".to_owned(),
-            id: "7".to_owned(),
-            fields: std::iter::once(("boot_id".to_owned(), boot.to_owned())).collect(),
+    /// The look at one that may have had a job, whose folder the test makes.
+    fn of_a_job(make: impl FnOnce(&Path), worker: impl FnOnce(&mut WorkerView)) -> (CloseVerdict, String) {
+        let dir = tempfile::tempdir().unwrap();
+        let git = |args: &[&str]| {
+            let done = std::process::Command::new("git").args(args).current_dir(dir.path()).output();
+            assert!(done.unwrap().status.success(), "{args:?}");
         };
-        assert!(ran_elsewhere(Some(7), Some(&session("elsewhere"))));
-        assert!(!ran_elsewhere(None, Some(&session("elsewhere"))), "it never was there");
-        assert!(!ran_elsewhere(Some(7), Some(&session(&boot_id()))));
-        assert!(!ran_elsewhere(Some(7), None));
+        git(&["init", "-q"]);
+        git(&["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "x"]);
+        let (home, repository) =
+            (Home::at(dir.path().join("home")), GitWorktree::open(dir.path(), dir.path().join("s")).unwrap());
+        let folder = home.run("r").join("slurm/ilchul.r.fix.1");
+        std::fs::create_dir_all(&folder).unwrap();
+        make(&folder);
+        let boot = ("boot_id".to_owned(), ELSEWHERE.to_owned());
+        let fields = [boot, ("nonce".to_owned(), NONCE.to_owned())].into_iter().collect();
+        let mut view = WorkerView {
+            id: "fix.1".to_owned(),
+            task: "fix".to_owned(),
+            attempt: 1,
+            phase: WorkerPhase::StaleRegistry,
+            reason: String::new(),
+            since: Stamp { moment: Moment(0), wall_ms: 0 },
+            session: Some(Place { kind: "slurm".to_owned(), id: "7".to_owned(), fields }),
+            workspace: None,
+            pid: None,
+            lost: false,
+            observations: Vec::new(),
+            drift: Drift::default(),
+            snapshot: None,
+            report: None,
+            end_seen: false,
+        };
+        worker(&mut view);
+        let close = judge(&Close::new(&home, "r", &repository, "HEAD").look(&view, &[]));
+        (close.verdict, close.reasons.first().cloned().unwrap_or_default())
+    }
+
+    const NONCE: &str = "0123456789abcdef0123456789abcdef";
+
+    fn begun(folder: &Path) {
+        std::fs::write(folder.join("intent"), format!("{NONCE}\n")).unwrap();
+        std::fs::write(folder.join("claim"), "job=7\nnode=n2\nsocket=/tmp/s\n").unwrap();
+    }
+
+    fn ended(folder: &Path, words: &str) {
+        begun(folder);
+        std::fs::write(folder.join("exit"), format!("{NONCE} {words}\n")).unwrap();
+    }
+
+    #[test]
+    fn r4_a_worker_on_a_node_that_is_cut_off_is_never_safe_to_close_whether_or_not_it_was_ready() {
+        let lives = "its processes can't be looked at: nobody saw its end, so its job 7 may still run on n2";
+        for pid in [None, Some(7)] {
+            let seen = of_a_job(begun, |worker| worker.pid = pid);
+            assert_eq!(seen, (CloseVerdict::Unknown, lives.to_owned()));
+        }
+        // What Slurm says of a node that it can't reach is written down by us, and no word of its own.
+        let called_over = |folder: &Path| ended(folder, "- it was ended by ilchul, and left no word");
+        assert_eq!(of_a_job(called_over, |_| {}), (CloseVerdict::Unknown, lives.to_owned()));
+        // A launch that was cut short, whose submit may have been taken.
+        let submitted = |folder: &Path| std::fs::write(folder.join("intent"), NONCE).unwrap();
+        let (verdict, why) = of_a_job(submitted, |worker| worker.session = None);
+        assert_eq!(verdict, CloseVerdict::Unknown);
+        assert!(why.ends_with("its job may still begin: nobody took it back"), "{why}");
+        let (verdict, why) = of_a_job(|_| {}, |_| {});
+        assert_eq!(verdict, CloseVerdict::Unknown);
+        assert!(why.ends_with("it had a job, and nothing tells of its end any more"), "{why}");
+    }
+
+    #[test]
+    fn r4_its_own_word_an_end_that_was_seen_and_a_job_that_never_began_are_proof() {
+        let safe = |make: fn(&Path), worker: fn(&mut WorkerView)| {
+            let (verdict, why) = of_a_job(make, worker);
+            assert_eq!(verdict, CloseVerdict::Safe, "{why}");
+        };
+        safe(|folder| ended(folder, "73 a line failed"), |_| {});
+        safe(begun, |worker| worker.end_seen = true);
+        safe(
+            |folder| {
+                begun(folder);
+                std::fs::write(folder.join("claim"), "node=\ncalled_off=1\n").unwrap();
+            },
+            |_| {},
+        );
+        // A session of this machine has no such folder.
+        safe(|_| {}, |worker| worker.session = None);
     }
 }

@@ -113,9 +113,10 @@ fn launch_steps(world: &World, watch: &Watch, job: &Job) -> Result<Seen, Failure
     let folder = make_mail(world, watch, job, &tree)?;
     setting_up::set_up(world, job, (&tree, workspace.as_ref()), &folder)?;
     let spec = session(world, job, &tree, &folder)?;
-    let session = world.sessions.ensure(&mark, &spec).map_err(|error| {
-        let host = error.kind() == ErrorKind::Unavailable;
-        ("session", words(&error), host)
+    let session = world.sessions.ensure(&mark, &spec).map_err(|error| match error.kind() {
+        ErrorKind::Unavailable => ("session", words(&error), true),
+        ErrorKind::Limited => ("limit", words(&error), true),
+        ErrorKind::Conflict | ErrorKind::Refused | ErrorKind::Io => ("session", words(&error), false),
     })?;
     let workspace = workspace.map(|handle| place(&handle));
     Ok(Seen::Launched { workspace, session: place(&session), port: job.port })

@@ -2,6 +2,7 @@
 //!
 //! A failed look proves nothing (law L9). It leaves out what follows from an answer.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ilchul_substrate::{Exit, Facts, Handle, Observation, State, Urgency};
@@ -17,17 +18,14 @@ use crate::engine::evidence::ChildExit;
 use crate::engine::input::Seen;
 use crate::workflow::TaskKind;
 
-/// That it runs and hasn't begun its own part, where its host says so.
-fn starts(facts: &Facts) -> String {
-    let note = |name: &str| facts.notes.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
-    match (note("starts"), note("node")) {
-        (Some(_), Some(node)) => format!("starting on {node}"),
-        (Some(_) | None, _) => String::new(),
-    }
+/// What a host says of a session that lives, under `name`.
+fn said<'f>(facts: &'f Facts, name: &str) -> Option<&'f str> {
+    facts.notes.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
 }
 
 /// How long a job may be unseen before it counts as one that waits: most are seen long before.
-const UNSEEN: Duration = Duration::from_secs(60);
+/// Well within what it has to be ready, because a look at a controller that hangs takes a while.
+const UNSEEN: Duration = Duration::from_secs(25);
 
 impl Supervisor {
     /// Starts a look, unless one is under way.
@@ -99,17 +97,7 @@ impl Supervisor {
                 self.see(id, Seen::Queued { reason: reason.clone() });
             }
             State::Queued(_) => {}
-            State::Live(facts) => {
-                if let Some((_, said)) = facts.notes.iter().find(|(name, _)| *name == "suspended") {
-                    self.see(id, Seen::Suspended);
-                    let why = format!("{said}; its silence isn't counted until it goes on");
-                    self.listener.note(&Note::Unsettled(id.to_owned(), why));
-                }
-                self.see(id, Seen::Begun { reason: starts(facts) });
-                if self.engine.state().workers.get(id).is_some_and(|worker| worker.pid.is_none()) {
-                    self.expect_mail(id);
-                }
-            }
+            State::Live(facts) => self.lives(id, facts),
             State::Ended(_) | State::Absent | State::Stuck(_) | State::Unknown(_) => {}
         }
         if let Some(detail) = self.judge_session(id, observed) {
@@ -117,11 +105,38 @@ impl Supervisor {
         }
     }
 
+    /// Its session lives: whether it may do anything, and how far it came where it isn't ready.
+    fn lives(&mut self, id: &str, facts: &Facts) {
+        if let Some(why) = said(facts, "suspended") {
+            self.see(id, Seen::Suspended { reason: why.to_owned() });
+            return;
+        }
+        let Some(worker) = self.engine.state().workers.get(id) else { return };
+        let (suspended, ready) = (worker.suspended, worker.pid.is_some());
+        let folder = worker.session.as_ref().and_then(|place| place.fields.get("folder")).map(PathBuf::from);
+        if suspended {
+            self.see(id, Seen::GoesOn);
+        }
+        if ready {
+            return;
+        }
+        let node = said(facts, "node").unwrap_or_default();
+        let seen = if said(facts, "starts").is_some() {
+            Seen::Starting { reason: format!("starting on {node}") }
+        } else {
+            let at = folder.and_then(|folder| ilchul_slurm::stage(&folder));
+            Seen::Begun { reason: at.map(|at| format!("at {at} on {node}")).unwrap_or_default() }
+        };
+        self.see(id, seen);
+        self.expect_mail(id);
+    }
+
     /// Whether a cluster has had a worker's session for long, and nothing was heard of it since.
     fn waits_unseen(&self, id: &str) -> bool {
         let worker = self.engine.state().workers.get(id).filter(|worker| worker.pid.is_none());
         let since = worker.map(|worker| self.turn.stamp.moment.since(worker.since.moment));
-        self.world.sessions.capabilities().queued && since.is_some_and(|since| since > UNSEEN)
+        let limit = UNSEEN.min(self.engine.state().workflow().limits.ready / 2);
+        self.world.sessions.capabilities().queued && since.is_some_and(|since| since > limit)
     }
 
     /// Whether a worker on another host was heard of a moment ago. A controller that forgot its

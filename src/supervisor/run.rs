@@ -148,7 +148,7 @@ impl Supervisor {
             watch.add(&parts.world.home.bell());
         }
         Self {
-            checkouts: Arc::new(Semaphore::new(parts.world.cores.max(1))),
+            checkouts: Arc::new(Semaphore::new(parts.world.cores.max(2))),
             world: parts.world,
             engine: parts.engine,
             journal: parts.journal,

@@ -35,7 +35,8 @@ pub struct World {
     pub program: PathBuf,
     /// The ports of this life's workers.
     pub ports: Arc<Ports>,
-    /// How many checkouts may run at once.
+    /// How many launches may run at once; always at least two, so that one that hangs doesn't
+    /// hold up the others.
     pub cores: usize,
 }
 

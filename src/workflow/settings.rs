@@ -95,6 +95,14 @@ impl std::error::Error for SettingsError {
 }
 
 impl Settings {
+    /// Those of another machine, of which nothing is known here: what only they can tell isn't
+    /// judged.
+    #[must_use]
+    pub fn elsewhere() -> Self {
+        let agents = Catalogue { elsewhere: true, ..Catalogue::default() };
+        Self { agents, ..Self::default() }
+    }
+
     /// The settings in a file; a missing or empty one says nothing.
     ///
     /// # Errors

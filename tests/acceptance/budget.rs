@@ -66,21 +66,21 @@ fn d9_a_kill_in_the_middle_of_an_attempt_neither_loses_nor_mints_a_token() {
 #[test]
 fn j8_a_run_whose_time_is_up_ends_its_workers_and_says_so() {
     let world = World::with(
-        "limits: { wall: 2s, grace: 1s }\n\
+        "limits: { wall: 4s, grace: 1s }\n\
          tasks:\n\
          \x20 a: { run: 'sleep 600' }\n\
          \x20 b: { run: 'true', needs: [a] }\n",
     );
     let ran = world.up().exits(3);
-    assert!(ran.stderr.contains("stopped: the run's time of 2 s is used up"), "{}", ran.stderr);
-    assert_eq!(world.told("a"), "failed (wall: the run's time of 2 s is used up)");
+    assert!(ran.stderr.contains("stopped: the run's time of 4 s is used up"), "{}", ran.stderr);
+    assert_eq!(world.told("a"), "failed (wall: the run's time of 4 s is used up)");
     assert!(world.told("b").starts_with("skipped"), "{}", world.told("b"));
     let status = world.data(&["status"]);
     assert_eq!(
         (status["run"]["state"].as_str(), status["run"]["halted"].as_str()),
         (Some("ended"), Some("wall"))
     );
-    assert!(world.ok(&["status"]).contains("without success (wall: the run's time of 2 s is used up)"));
+    assert!(world.ok(&["status"]).contains("without success (wall: the run's time of 4 s is used up)"));
     let ended = world.ok(&["events", "--json"]);
     let ended = ended.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let ended: Vec<Value> = ended.filter(|event| event["kind"] == "run.ended").collect();

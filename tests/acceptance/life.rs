@@ -24,6 +24,9 @@ fn both_at_work(world: &World) {
     world.await_task("a", "in_progress");
     world.await_task("b", "in_progress");
     wait_until("both bodies", || world.ledger().len() == 2);
+    // A body may begin before the journal says where it runs; from here on nothing is owed to it.
+    world.shim("a.1");
+    world.shim("b.1");
 }
 
 #[test]
@@ -58,10 +61,8 @@ fn a_killed_shim_is_seen_soon_and_its_child_ended_before_a_successor_starts() {
         wait_until("the body", || world.ledger() == ["1"]);
         let (shim, child) = (world.shim("a.1"), world.child("a.1"));
         signal(shim, Signal::SIGKILL);
-        let killed = Instant::now();
+        // Silence alone would be waited for twice as long as this wait goes on.
         wait_until("the successor", || world.ledger() == ["1", "2"]);
-        // Seen within 2 s; the rest is for ending, launching, and a loaded machine.
-        assert!(killed.elapsed() < Duration::from_secs(10), "{session}: {:?}", killed.elapsed());
         assert!(!runs(child), "{session}: the child of the dead shim lives beside its successor");
         let ran = up.wait().exits(0);
         assert!(ran.stderr.contains("worker died"), "{session}: {}", ran.stderr);
@@ -80,7 +81,7 @@ fn ctrl_c_leaves_the_workers_alive_and_a_second_up_adopts_them() {
         assert!(ran.stderr.contains("2 workers go on without a supervisor"), "{}", ran.stderr);
         assert!(ran.stderr.contains("ilchul up") && ran.stderr.contains("ilchul down"), "{}", ran.stderr);
         assert!(shims.iter().all(|shim| runs(*shim)));
-        assert!(!world.is_held());
+        wait_until("a free lock", || !world.is_held());
         let up = world.start(&["up"]);
         world.await_resumes(1);
         world.touch("go");
@@ -132,7 +133,8 @@ fn j6_a_killed_supervisor_is_followed_by_one_that_repeats_nothing() {
         let up = world.start(&["up", "--session", session]);
         both_at_work(&world);
         up.kill();
-        assert!(!world.is_held(), "the lock ends with its holder, though workers live");
+        // A program that it was just starting holds its files until its exec.
+        wait_until("the lock to end with its holder, though workers live", || !world.is_held());
         assert!(runs(world.shim("a.1")));
         world.touch("go");
         world.run(&["up"]).exits(0);
@@ -179,7 +181,7 @@ fn j9_of_many_started_at_once_one_drives_and_the_others_say_who() {
 #[test]
 fn l17_a_stopped_supervisor_judges_nobody_by_what_it_did_not_see() {
     let world = World::with(
-        "heartbeat: { every: 100ms, unhealthy_after: 1s, lost_after: 2s, on_lost: fail }\n\
+        "heartbeat: { every: 100ms, unhealthy_after: 4s, lost_after: 4s, on_lost: fail }\n\
          tasks: { a: { run: 'until test -e $W/go; do sleep 0.02; done' } }",
     );
     let up = world.start_up();
@@ -194,7 +196,7 @@ fn l17_a_stopped_supervisor_judges_nobody_by_what_it_did_not_see() {
     };
     // The worker's own beats tell that more than `lost_after` has passed.
     let before = beat();
-    wait_until("thirty beats", || beat() > before + 30);
+    wait_until("fifty beats", || beat() > before + 50);
     up.signal(Signal::SIGCONT);
     world.touch("go");
     let ran = up.wait().exits(0);
@@ -239,7 +241,7 @@ fn down_asks_the_workers_to_end_and_up_goes_on_without_a_spent_retry() {
 #[test]
 fn down_by_force_asks_nobody_and_works_without_a_supervisor_too() {
     let world = World::with(
-        "limits: { grace: 60s }\n\
+        "limits: { grace: 10m }\n\
          tasks: { a: { run: 'echo up >> $W/ledger; trap \"\" TERM INT HUP; while :; do sleep 0.1; done' } }",
     );
     let up = world.start_up();
@@ -248,7 +250,7 @@ fn down_by_force_asks_nobody_and_works_without_a_supervisor_too() {
     let child = world.child("a.1");
     let began = Instant::now();
     world.run(&["down", "--force"]).exits(0);
-    assert!(began.elapsed() < Duration::from_secs(30), "the grace was waited for");
+    assert!(began.elapsed() < Duration::from_mins(5), "the grace was waited for");
     up.wait().exits(4);
     assert!(!runs(child));
     let up = world.start_up();
@@ -268,7 +270,6 @@ fn a_timeout_ends_the_workers_whole_tree_and_the_attempt() {
          tasks: { a: { run: 'sleep 601 & sleep 600', timeout: 1s, retries: 1 } }",
     );
     let up = world.start_up();
-    world.await_task("a", "in_progress");
     let child = world.child("a.1");
     let ran = up.wait().exits(3);
     assert!(ran.stderr.contains("timed out: 1 s"), "{}", ran.stderr);

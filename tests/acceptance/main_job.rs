@@ -111,6 +111,9 @@ fn each_worker_has_a_window_of_its_own_in_the_runs_session_and_the_journal_names
     let up = world.start(&["up", "--session", "tmux"]);
     world.await_task("a", "in_progress");
     world.await_task("b", "in_progress");
+    // They may be at work before the journal says where.
+    world.shim("a.1");
+    world.shim("b.1");
     let format = "#{session_name} #{window_name} #{pane_id} #{pane_dead}";
     let listed = world.tmux(&["list-panes", "-a", "-F", format]).exits(0).stdout;
     let state = world.state();

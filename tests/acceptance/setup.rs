@@ -162,15 +162,15 @@ fn a_failed_setup_is_a_failed_launch_with_the_end_of_its_log() {
 fn l6_a_setup_has_its_own_time_and_what_it_left_running_is_ended_with_it() {
     let world = world(concat!(
         "limits: { ready: 1s, grace: 1s }\n",
-        "setup: { run: ['sleep 1.2; touch $W/slow', 'sleep 600 & echo $! > $W/pid; sleep 600'], timeout: 3s }\n",
+        "setup: { run: ['sleep 1.2; touch $W/slow', 'sleep 600 & echo $! > $W/pid; sleep 600'], timeout: 6s }\n",
         "tasks: { a: { run: 'true' } }\n",
     ));
     up(&world).exits(3);
     assert!(world.root().join("slow").exists(), "longer than `ready` alone allows");
     let told = world.told("a");
-    assert!(told.contains("wasn't done within the setup's 3 s"), "{told}");
+    assert!(told.contains("wasn't done within the setup's 6 s"), "{told}");
     let pid = fs::read_to_string(world.root().join("pid")).unwrap();
-    assert!(!fs::exists(format!("/proc/{}", pid.trim())).unwrap());
+    wait_until("its end", || !fs::exists(format!("/proc/{}", pid.trim())).unwrap());
 }
 
 #[test]

@@ -8,7 +8,7 @@ const BOTH: [&str; 2] = ["subprocess", "tmux"];
 
 fn worker(script: &str, more: &str) -> World {
     World::with(&format!(
-        "limits: {{ grace: 1s, ready: 3s }}\n\
+        "limits: {{ grace: 1s }}\n\
          tasks: {{ a: {{ worker: [/bin/sh, $FIXTURES/{script}], {more} }} }}"
     ))
 }
@@ -52,7 +52,10 @@ fn a_torn_report_is_kept_and_refused_and_the_whole_one_taken() {
 
 #[test]
 fn a_wrong_nonce_is_given_no_work() {
-    let world = worker("wrong-nonce.sh", "evidence: [ { exit: 0 } ]");
+    let world = World::with(
+        "limits: { grace: 1s, ready: 3s }\n\
+         tasks: { a: { worker: [/bin/sh, $FIXTURES/wrong-nonce.sh], evidence: [ { exit: 0 } ] } }",
+    );
     world.up().exits(3);
     assert!(world.told("a").starts_with("failed (launch_ready"), "{}", world.told("a"));
     assert!(!world.mail("a.1").join("assignment.json").exists());
@@ -74,9 +77,9 @@ fn a_crash_in_the_middle_is_a_failed_attempt_and_what_it_wrote_is_kept() {
 
 #[test]
 fn a_stubborn_worker_is_ended_with_its_whole_tree_when_its_time_is_up() {
-    let world = worker("stubborn.sh", "timeout: 2s, evidence: [ { exit: 0 } ]");
+    let world = worker("stubborn.sh", "timeout: 4s, evidence: [ { exit: 0 } ]");
     let ran = world.up().exits(3);
-    assert!(world.told("a").starts_with("failed (timeout: 2 s"), "{}: {}", world.told("a"), ran.stderr);
+    assert!(world.told("a").starts_with("failed (timeout: 4 s"), "{}: {}", world.told("a"), ran.stderr);
     assert!(!runs(world.shim("a.1")));
     let pid = std::fs::read_to_string(world.tree("a.1").join("stubborn.pid")).unwrap();
     let state = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();

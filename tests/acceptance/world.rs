@@ -418,7 +418,7 @@ impl World {
     /// The process that the shim beats for.
     #[track_caller]
     pub fn child(&self, worker: &str) -> Identity {
-        wait_for("a beat that names the child", || child(&self.mail(worker)))
+        wait_for("a beat that names the child", || child(&self.home().mail(&self.run_id()?, worker)))
     }
 
     /// A worker's mail folder.

@@ -16,9 +16,10 @@ fn enter_goes_to_the_workers_terminal_and_leaving_it_comes_back() {
     terminal.await_that("another picture", |screen| !screen.contains("REASON"));
     terminal.line("it is me");
     terminal.await_that("the answer", |screen| screen.matches("it is me").count() == 2);
-    // Keys that come within a millisecond are a paste to tmux, which is no way to leave.
+    // Keys that come within a millisecond are a paste to tmux, which is no way to leave; and a
+    // second one of these would be the worker's.
+    terminal.key("C-b");
     wait_until("tmux to take its own key", || {
-        terminal.key("C-b");
         world.tmux(&["list-clients", "-F", "#{client_prefix}"]).stdout.contains('1')
     });
     terminal.key("d");

@@ -4,6 +4,10 @@ use std::fs;
 
 use crate::remote::Remote;
 
+/// What any machine has.
+pub const TOOLS: [&str; 12] =
+    ["sh", "env", "sed", "grep", "cut", "head", "tr", "ls", "uname", "sha256sum", "dirname", "printf"];
+
 #[test]
 fn doctor_looks_at_the_way_there_and_then_at_the_machine() {
     let remote = Remote::with("tasks: { a: { run: 'true' } }\n");
@@ -29,20 +33,8 @@ fn doctor_tells_before_the_first_run_what_that_machine_lacks() {
     assert!(found("git on there").contains("git version"), "{said}");
     assert!(found("folder on there").contains("`up` makes it"), "{said}");
     // A machine without git, and without a cluster.
-    let bare = remote.home().join("bare");
-    fs::create_dir(&bare).unwrap();
-    let whole = std::env::var_os("PATH").unwrap();
-    for tool in
-        ["sh", "env", "sed", "grep", "cut", "head", "tr", "ls", "uname", "sha256sum", "dirname", "printf"]
-    {
-        let mut path = std::env::split_paths(&whole).map(|folder| folder.join(tool));
-        std::os::unix::fs::symlink(path.find(|path| path.is_file()).unwrap(), bare.join(tool)).unwrap();
-    }
     let mut remote = remote;
-    remote.environment = format!("PATH={}", bare.display());
-    remote.end_master();
-    remote.cut();
-    remote.serve();
+    remote.with_tools_only(&TOOLS);
     let ran = remote.run(&["doctor", "--session", "slurm"]).exits(1);
     for tool in ["git", "sbatch"] {
         assert!(ran.stdout.contains(&format!("fail  {tool} on there: it isn't there")), "{}", ran.stdout);

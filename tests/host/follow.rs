@@ -10,25 +10,14 @@ const WAITS: &str = "tasks:\n  first: { run: 'echo first >> $W/ledger' }\n  seco
 
 /// How many processes there read rows for somebody here.
 fn followers(remote: &Remote) -> usize {
-    processes(remote, "\0events\0--rows\0")
-}
-
-/// How many processes there have these words.
-fn processes(remote: &Remote, words: &str) -> usize {
-    let home = format!("HOME={}", remote.home().display());
-    let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
-    let reads = |path: &std::path::PathBuf| {
-        let read = |name: &str| {
-            String::from_utf8_lossy(&std::fs::read(path.join(name)).unwrap_or_default()).into_owned()
-        };
-        read("cmdline").contains(words) && read("environ").split('\0').any(|entry| entry == home)
-    };
-    processes.filter(reads).count()
+    remote.processes("\0events\0--rows\0")
 }
 
 fn begun(remote: &Remote) -> Up {
     let up = remote.start_up();
     wait_until("the second task", || remote.world.ledger().len() == 2);
+    // Tasks run there before anybody here reads of it.
+    wait_until("following", || followers(remote) == 1);
     up
 }
 
@@ -120,7 +109,7 @@ fn following_ends_with_its_reader_here_though_nothing_happens_there() {
     drop(reader);
     wait_until("the end of following", || child.try_wait().unwrap().is_some());
     assert_eq!(child.wait().unwrap().code(), Some(0));
-    wait_until("no reader to be left there", || processes(&remote, "\0events\0-f\0") == 0);
+    wait_until("no reader to be left there", || remote.processes("\0events\0-f\0") == 0);
     // What acts there isn't cut, whoever reads.
     let mut child = remote.ilchul(&["down"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
@@ -134,24 +123,40 @@ fn a_signal_ends_what_waits_there_and_its_exit_code_says_so_here() {
     let remote = Remote::with(WAITS);
     remote.run(&["up", "--session", "subprocess", "--detach"]).exits(0);
     wait_until("the second task", || remote.world.ledger().len() == 2);
-    let waits = || processes(&remote, "\0wait\0");
+    let waits = || remote.processes("\0wait\0");
     // The front's end, by a signal to its whole group, ends what it ran there.
     let front = remote.world.spawn(remote.ilchul(&["wait"]));
     wait_until("waiting there", || waits() == 1);
     front.signal_group(Signal::SIGTERM);
     assert_eq!(front.wait().code, -1);
     wait_until("nobody to wait there", || waits() == 0);
-    // Ctrl-C in a terminal goes there, and isn't told as a broken link.
-    let typed = format!("{} --host there wait; echo code $?", env!("CARGO_BIN_EXE_ilchul"));
-    let mut command = remote.world.sealed("script");
-    command.args(["-qec", &typed, "/dev/null"]).env("TERM", "xterm");
-    command.env("XDG_RUNTIME_DIR", remote.world.root().join("r"));
-    let pipes = std::process::Stdio::piped;
-    let mut child = command.stdin(pipes()).stdout(pipes()).spawn().unwrap();
+    // Ctrl-C in a terminal does the same, and isn't told as a broken link.
+    let mut child = remote.on_terminal("trap : INT; $I --host there wait; echo code $?").spawn().unwrap();
     wait_until("waiting there", || waits() == 1);
     std::io::Write::write_all(child.stdin.as_mut().unwrap(), b"\x03").unwrap();
     let said = String::from_utf8_lossy(&child.wait_with_output().unwrap().stdout).into_owned();
     assert!(said.contains("code 130") && !said.contains("failed"), "{said}");
+    wait_until("nobody to wait there", || waits() == 0);
+}
+
+#[test]
+fn a_front_that_alone_is_killed_leaves_nobody_there_and_the_link_for_others() {
+    let remote = Remote::with(WAITS);
+    remote.run(&["up", "--session", "subprocess", "--detach"]).exits(0);
+    wait_until("the second task", || remote.world.ledger().len() == 2);
+    for (words, seen) in [(&["wait"][..], "\0wait\0"), (&["up"], "\0events\0--rows\0")] {
+        // This one makes the link, too, which is there for whoever comes next.
+        remote.end_master();
+        let front = remote.world.spawn(remote.ilchul(words));
+        wait_until("somebody there", || remote.processes(seen) == 1);
+        assert!(remote.has_master());
+        front.kill();
+        wait_until("nobody there", || remote.processes(seen) == 0);
+        assert!(remote.has_master(), "the link stays");
+    }
+    assert!(remote.holder().is_some(), "and so does the run");
+    remote.world.touch("go");
+    remote.run(&["wait"]).exits(0);
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn a_machine_that_is_not_there_is_told_in_words_and_soon() {
     assert!(option.code == 1 || option.code == 2, "{option:?}");
     let option = ran(&remote.world.ilchul(&["--host=-oProxyCommand=x", "status"]).output().unwrap()).exits(1);
     assert!(option.stderr.contains("that is no name for ssh"), "{}", option.stderr);
-    assert!(began.elapsed() < Duration::from_secs(15));
+    assert!(began.elapsed() < Duration::from_secs(120));
 }
 
 #[test]

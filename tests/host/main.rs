@@ -8,9 +8,11 @@
 mod doctor;
 mod follow;
 mod link;
+mod machine;
 mod remote;
 mod repository;
 mod run;
+mod terminal;
 #[path = "../acceptance/world.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod world;

@@ -23,6 +23,8 @@ pub struct Remote {
     forced: Option<String>,
     /// More variables that each session there has, from the next [`Remote::serve`] on.
     pub environment: String,
+    /// Holds the namespace in which the home there is a small disk.
+    disk: Option<Child>,
 }
 
 fn program(name: &str) -> PathBuf {
@@ -47,7 +49,7 @@ impl Remote {
     pub fn forced(workflow: &str, forced: Option<&str>) -> Self {
         let world = World::with(workflow);
         let forced = forced.map(str::to_owned);
-        let mut remote = Self { world, sshd: None, port: 0, forced, environment: String::new() };
+        let mut remote = Self { world, sshd: None, port: 0, forced, environment: String::new(), disk: None };
         remote.keys();
         remote.serve();
         let (ssh, config) = (program("ssh"), remote.etc("ssh_config"));
@@ -87,11 +89,20 @@ impl Remote {
         }
     }
 
-    /// Starts the sshd on a port that was free a moment ago.
+    /// Starts the sshd, on the port that it had. One that was free a moment ago may be somebody
+    /// else's by now: then it is another at first, and waited for later.
     pub fn serve(&mut self) {
-        if self.port == 0 {
-            self.port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        }
+        let had = self.port;
+        wait_until("sshd to listen", || {
+            if had == 0 {
+                self.port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            }
+            self.listens()
+        });
+    }
+
+    /// Whether an sshd that is started now has its port.
+    fn listens(&mut self) -> bool {
         let (port, home) = (self.port, self.home());
         let forced = self.forced.as_ref().map(|line| format!("ForceCommand {line}\n")).unwrap_or_default();
         // Where the tests have a cluster, that machine is its login node.
@@ -121,15 +132,22 @@ impl Remote {
         );
         fs::write(self.etc("ssh_config"), config).unwrap();
         let log = fs::File::create(self.etc("sshd.log")).unwrap();
-        let sshd = Command::new(program("sshd"))
+        let mut sshd = Command::new(program("sshd"))
             .args(["-D", "-e", "-f"])
             .arg(self.etc("sshd_config"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
-            .spawn();
-        self.sshd = Some(sshd.unwrap());
-        wait_until("sshd", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+            .spawn()
+            .unwrap();
+        let said = format!("Server listening on 127.0.0.1 port {port}.");
+        let listens = wait_for("sshd to listen or to end", || {
+            let ended = sshd.try_wait().unwrap().is_some();
+            let log = fs::read_to_string(self.etc("sshd.log")).unwrap();
+            if log.contains(&said) { Some(true) } else { ended.then_some(false) }
+        });
+        self.sshd = listens.then_some(sshd);
+        listens
     }
 
     /// Ends the sshd that listens, and every link that it had.
@@ -139,6 +157,95 @@ impl Remote {
         sshd.kill().unwrap();
         sshd.wait().unwrap();
         links.into_iter().for_each(end);
+    }
+
+    /// The home there becomes a file system of its own with these options of `mount`, which only
+    /// the sessions there see.
+    pub fn mount_home(&mut self, options: &str) {
+        let script = format!(
+            "mount -t tmpfs -o {options} home {0} && echo mounted && exec sleep 1000",
+            self.home().display()
+        );
+        let mut holder = Command::new(program("unshare"));
+        let holder = holder.args(["-rm", "sh", "-c", &script]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut holder = holder.spawn().unwrap();
+        let mut said = [0; 7];
+        std::io::Read::read_exact(holder.stdout.as_mut().unwrap(), &mut said).unwrap();
+        assert_eq!(&said, b"mounted");
+        let enter = self.inside(holder.id());
+        self.forced = Some(format!("{enter} sh -c 'cd \"$HOME\" && eval \"$SSH_ORIGINAL_COMMAND\"'"));
+        self.disk = Some(holder);
+        self.cut();
+        self.serve();
+    }
+
+    /// What a program there sees as its file systems.
+    fn inside(&self, holder: u32) -> String {
+        format!("{} -t {holder} -U -m --preserve-credentials", program("nsenter").display())
+    }
+
+    /// Runs a line of `sh` inside of the small disk's namespace.
+    #[track_caller]
+    pub fn on_disk(&self, line: &str) -> Ran {
+        let enter = self.inside(self.disk.as_ref().unwrap().id());
+        let mut words = enter.split(' ');
+        let mut command = self.world.sealed(words.next().unwrap());
+        command.args(words).args(["sh", "-c", line]).env("HOME", self.home());
+        ran(&command.output().unwrap())
+    }
+
+    /// A folder there with these tools and no others, as `PATH` of the next links.
+    pub fn with_tools_only(&mut self, tools: &[&str]) {
+        let bare = self.home().join("bare");
+        fs::create_dir(&bare).unwrap();
+        for tool in tools {
+            std::os::unix::fs::symlink(program(tool), bare.join(tool)).unwrap();
+        }
+        self.with_path(&bare.display().to_string());
+    }
+
+    /// The `PATH` of the next links.
+    pub fn with_path(&mut self, path: &str) {
+        self.environment = format!("PATH={path}");
+        self.end_master();
+        self.cut();
+        self.serve();
+    }
+
+    /// What the laptop's settings say of machines.
+    pub fn settings(&self, text: &str) {
+        let folder = self.world.root().join("user/.config/ilchul");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("config.yaml"), text).unwrap();
+    }
+
+    /// How many processes there have these words.
+    pub fn processes(&self, words: &str) -> usize {
+        let home = format!("HOME={}", self.home().display());
+        let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+        let reads = |path: &PathBuf| {
+            let read = |name: &str| {
+                String::from_utf8_lossy(&fs::read(path.join(name)).unwrap_or_default()).into_owned()
+            };
+            read("cmdline").contains(words) && read("environ").split('\0').any(|entry| entry == home)
+        };
+        processes.filter(reads).count()
+    }
+
+    /// A shell's line on a terminal of the laptop, whose `$I` is ilchul.
+    pub fn on_terminal(&self, typed: &str) -> Command {
+        let mut command = self.world.sealed("script");
+        let typed = format!("I={}; {typed}", env!("CARGO_BIN_EXE_ilchul"));
+        command.args(["-qec", &typed, "/dev/null"]).env("TERM", "xterm");
+        command.env("XDG_RUNTIME_DIR", self.world.root().join("r"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+    }
+
+    /// What such a line shows.
+    pub fn shown(&self, typed: &str) -> String {
+        let child = self.on_terminal(typed).spawn().unwrap();
+        String::from_utf8_lossy(&child.wait_with_output().unwrap().stdout).into_owned()
     }
 
     /// The binary on the laptop, with the machine named.
@@ -197,18 +304,19 @@ impl Remote {
 
     /// Ends the master of the laptop's link, if there is one.
     pub fn end_master(&self) {
-        let _ = self
-            .world
-            .sealed("ssh")
-            .args([
-                "-o",
-                &format!("ControlPath={}/r/ilchul/%C", self.world.root().display()),
-                "-O",
-                "exit",
-                "there",
-            ])
-            .stderr(Stdio::null())
-            .status();
+        let _ = self.to_master("exit");
+    }
+
+    /// Whether there is one.
+    pub fn has_master(&self) -> bool {
+        self.to_master("check")
+    }
+
+    fn to_master(&self, word: &str) -> bool {
+        let path = format!("ControlPath={}/r/ilchul/%C", self.world.root().display());
+        let mut ssh = self.world.sealed("ssh");
+        let ssh = ssh.args(["-o", &path, "-O", word, "there"]).stderr(Stdio::null());
+        ssh.status().unwrap().success()
     }
 }
 
@@ -217,6 +325,11 @@ impl Drop for Remote {
         self.end_master();
         if self.sshd.is_some() {
             self.cut();
+        }
+        if let Some(mut disk) = self.disk.take() {
+            // Its file system goes with the last process inside.
+            let _ = disk.kill();
+            let _ = disk.wait();
         }
     }
 }

@@ -178,6 +178,81 @@ fn changes_there_and_commits_that_are_not_here_are_refused_and_kept() {
 }
 
 #[test]
+fn a_commit_that_was_amended_here_goes_there_and_the_old_one_stays() {
+    let remote = Remote::with("tasks: { a: { run: 'cat word; test -e $W/go', base: HEAD } }\n");
+    remote.commit("word", "first");
+    remote.up().exits(3);
+    let old = remote.git_there(&["rev-parse", "HEAD"]);
+    let amend = |text: &str| {
+        fs::write(remote.world.repo().join("word"), text).unwrap();
+        let who = ["-c", "user.name=t", "-c", "user.email=t@localhost"];
+        remote.world.git(&[&who[..], &["commit", "-q", "-a", "--amend", "-m", text]].concat());
+    };
+    amend("second");
+    remote.world.touch("go");
+    let ran = remote.run(&["up", "--session", "subprocess", "--new"]).exits(0);
+    assert!(ran.stderr.contains("`main` was rewritten here since it was sent"), "{}", ran.stderr);
+    assert_eq!(remote.git_there(&["rev-parse", "HEAD"]).trim(), remote.world.head());
+    assert_eq!(remote.git_there(&["status", "--porcelain"]), "");
+    assert_eq!(fs::read_to_string(remote.checkout().join("word")).unwrap(), "second");
+    let kept = format!("refs/ilchul-base/{}", old.trim());
+    assert_eq!(remote.git_there(&["rev-parse", &kept]), old, "nothing sweeps it away");
+    // A branch that isn't checked out there, and a commit that was made there.
+    remote.world.git(&["checkout", "-q", "-b", "side"]);
+    remote.run(&["up", "--session", "subprocess", "--new"]).exits(0);
+    amend("third");
+    remote.world.git(&["branch", "-f", "main", "HEAD"]);
+    remote.world.git(&["checkout", "-q", "main"]);
+    remote.run(&["up", "--session", "subprocess", "--new"]).exits(0);
+    assert_eq!(remote.git_there(&["rev-parse", "main"]).trim(), remote.world.head());
+    remote.git_there(&[
+        "-c",
+        "user.name=t",
+        "-c",
+        "user.email=t@localhost",
+        "commit",
+        "-q",
+        "--allow-empty",
+        "-m",
+        "There",
+    ]);
+    let there = remote.git_there(&["rev-parse", "--short", "HEAD"]);
+    amend("fourth");
+    refuses(&remote, &format!("`main` has commits there that aren't part of it: {}", there.trim()));
+    assert_eq!(remote.git_there(&["rev-parse", "--short", "HEAD"]), there);
+}
+
+#[test]
+fn a_run_that_goes_on_from_what_was_amended_here_says_so() {
+    let remote = Remote::with(
+        "tasks: { a: { run: 'cat word; test -e $W/go', base: HEAD }, b: { run: 'while [ ! -e $W/go ]; do sleep 0.05; done' } }\n",
+    );
+    remote.commit("word", "first");
+    let old = remote.world.head();
+    let up = remote.start_up();
+    remote.supervisor();
+    remote.run(&["down"]).exits(0);
+    up.wait().exits(4);
+    remote.world.git(&[
+        "-c",
+        "user.name=t",
+        "-c",
+        "user.email=t@localhost",
+        "commit",
+        "-q",
+        "--amend",
+        "-m",
+        "x",
+    ]);
+    remote.world.touch("go");
+    let ran = remote.run(&["up", "--detach"]).exits(0);
+    let says = format!("goes on from {}, though `HEAD` is {} now", &old[..12], &remote.world.head()[..12]);
+    assert!(ran.stderr.contains(&says) && ran.stderr.contains("`ilchul up --new`"), "{}", ran.stderr);
+    remote.run(&["wait"]).exits(0);
+    remote.run(&["up", "--session", "subprocess", "--new"]).exits(0);
+}
+
+#[test]
 fn another_repository_of_the_same_name_is_kept_out() {
     let remote = Remote::with(ONE);
     remote.up().exits(0);

@@ -100,14 +100,8 @@ fn on_a_terminal_a_command_there_has_one_of_the_same_size() {
     remote.run(&["up", "--session", "tmux", "--detach"]).exits(0);
     wait_until("the window", || remote.run(&["attach", "a", "--print"]).code == 0);
     // `script` gives it a terminal, of 61 columns; tmux there draws that wide, and is left.
-    let ilchul = format!("{} --host there", env!("CARGO_BIN_EXE_ilchul"));
-    let typed =
-        format!("stty cols 61 rows 20; {ilchul} why nobody; echo code $?; {ilchul} attach a; echo left $?");
-    let mut command = remote.world.sealed("script");
-    command.args(["-qec", &typed, "/dev/null"]).env("TERM", "xterm");
-    command.env("XDG_RUNTIME_DIR", remote.world.root().join("r"));
-    let child =
-        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let typed = "stty cols 61 rows 20; $I --host there why nobody; echo code $?; $I --host there attach a; echo left $?";
+    let child = remote.on_terminal(typed).spawn().unwrap();
     let tmux = |words: &[&str]| {
         let mut command = remote.world.sealed("tmux");
         ran(&command.env("TMUX_TMPDIR", remote.home()).args(words).output().unwrap()).stdout

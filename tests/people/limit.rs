@@ -25,7 +25,7 @@ fn sorted(mut ledger: Vec<String>) -> Vec<String> {
 
 #[test]
 fn a_limit_holds_all_tasks_of_its_agent_and_no_place_and_spends_no_retry() {
-    let world = world("6s");
+    let world = world("12s");
     let up = world.start_up();
     world.await_task("c", "completed");
     let data = world.data(&["status"]);
@@ -39,7 +39,7 @@ fn a_limit_holds_all_tasks_of_its_agent_and_no_place_and_spends_no_retry() {
     assert!(text.contains("the rate limit of the agent `mine`, which `a.1` met, until 20"), "{text}");
     assert_eq!(world.ledger(), ["a.1"]);
     let told = up.wait().exits(0).stderr;
-    assert!(told.contains("a  waits for its provider: rate limited: 429, for 6 s"), "{told}");
+    assert!(told.contains("a  waits for its provider: rate limited: 429, for 12 s"), "{told}");
     // Which of the two goes first is the order's matter.
     assert_eq!(sorted(world.ledger()), ["a.1", "a.2", "b.1"]);
     assert_eq!(world.state().tasks[0].allowed, 2);
@@ -47,7 +47,7 @@ fn a_limit_holds_all_tasks_of_its_agent_and_no_place_and_spends_no_retry() {
 
 #[test]
 fn j8_a_limit_is_kept_through_a_kill_and_is_not_prolonged_by_it() {
-    let world = world("8s");
+    let world = world("12s");
     let up = world.start_up();
     world.await_task("c", "completed");
     let until = world.data(&["status"])["tasks"][0]["until"].clone();

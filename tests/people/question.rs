@@ -121,6 +121,8 @@ fn a_worker_cannot_answer_for_a_person() {
     let refusal = fs::read_to_string(world.root().join("refusal")).unwrap();
     assert!(refusal.contains("a worker can't answer for a person"), "{refusal}");
     assert!(fs::read_to_string(world.root().join("told")).unwrap().contains("answer-1.json"));
+    // What it asked may still be on its way.
+    world.await_task("ask", "blocked");
     world.ok(&["answer", "ask", "you may"]);
     up.wait().exits(0);
     assert_eq!(fs::read_to_string(world.root().join("heard")).unwrap(), "you may\n");
@@ -133,6 +135,7 @@ fn a_wait_that_is_too_short_leaves_the_question_and_can_be_gone_on_with() {
     let up = world.start_up();
     wait_until("the end of the first wait", || world.ledger() == ["4"]);
     assert!(fs::read_to_string(world.root().join("late")).unwrap().contains("The question stands."));
+    world.await_task("ask", "blocked");
     assert_eq!(world.data(&["status"])["tasks"][0]["question"]["n"], 1);
     world.ok(&["answer", "ask", "this"]);
     up.wait().exits(0);

@@ -7,6 +7,8 @@
 
 mod collector;
 mod completion;
+#[path = "../signals/in_time.rs"]
+mod in_time;
 mod install;
 mod man;
 mod metrics;

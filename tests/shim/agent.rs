@@ -87,7 +87,7 @@ fn an_agent_whose_wall_time_is_over_has_failed_for_that_unless_it_said_how_it_we
         ("trap 'report done x; exit 0' TERM; sleep 600 & wait", "done"),
         ("report needs_input 'which?'", "failed"),
     ] {
-        let mut stage = super::walled(103, 100);
+        let mut stage = super::walled(106, 100);
         assign(&stage, script, json!({}));
         stage.exit();
         let said = stage.mail("report.json");

@@ -134,7 +134,7 @@ const UP: &str = concat!(env!("CARGO_BIN_EXE_ilchul"), " up --session subprocess
 fn l17_stopped_at_the_keyboard_for_three_times_the_patience_nobody_is_lost_or_stopped() {
     let world = World::new();
     world.workflow(&format!(
-        "heartbeat: {{ every: 100ms, unhealthy_after: 500ms, lost_after: 1s, on_lost: fail }}\n{TWO}"
+        "heartbeat: {{ every: 100ms, unhealthy_after: 2s, lost_after: 2s, on_lost: fail }}\n{TWO}"
     ));
     let terminal = Terminal::shell(&world);
     terminal.type_in(UP);
@@ -152,14 +152,14 @@ fn l17_stopped_at_the_keyboard_for_three_times_the_patience_nobody_is_lost_or_st
             .unwrap_or(0)
     };
     let before = beats();
-    wait_until("three times the patience", || beats() > before + 30);
+    wait_until("three times the patience", || beats() > before + 60);
     assert!(shims.iter().chain(&children).all(|process| state(process.pid) != Some('T') && runs(*process)));
     terminal.type_in("fg\n");
     wait_until("the supervisor again", || state(up).is_some_and(|state| state != 'T'));
     world.run(&["cancel", "c"]).exits(0);
     // Half a patience later it still blames nobody.
     let before = beats();
-    wait_until("half a patience", || beats() > before + 6);
+    wait_until("half a patience", || beats() > before + 11);
     assert_eq!(world.events().into_iter().find(blamed), None);
     terminal.type_in("\u{3}");
     terminal.await_screen("Interrupted (SIGINT)");

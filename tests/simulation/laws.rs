@@ -169,8 +169,10 @@ impl Laws {
             Seen::Launched { .. }
             | Seen::LaunchFailed { .. }
             | Seen::Queued { .. }
+            | Seen::Starting { .. }
             | Seen::Begun { .. }
-            | Seen::Suspended
+            | Seen::Suspended { .. }
+            | Seen::GoesOn
             | Seen::Ready { .. }
             | Seen::BadFile { .. }
             | Seen::Ended { .. }

@@ -9,7 +9,7 @@ use crate::world::wait_until;
 fn a_worker_that_waits_in_the_queue_says_why_and_is_never_late() {
     // Ready within a second: it waits for longer than that.
     let site = Site::with(
-        "limits: { ready: 3s }\ntasks: { a: { run: 'true', slurm: { sbatch: [--begin=now+8] } } }",
+        "limits: { ready: 3s }\ntasks: { a: { run: 'true', slurm: { sbatch: [--begin=now+20] } } }",
     );
     let up = site.start_up();
     until("the reason", || {

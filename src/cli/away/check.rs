@@ -26,7 +26,7 @@ pub(super) fn run(link: &Link, words: &[OsString], output: Output) -> Result<i32
         if !output.json {
             lines.iter().for_each(|line| output::line(&text(line)));
         }
-        return pass::run(link, words, pass::Pipes::default());
+        return pass::run(link, words, (pass::Pipes::default(), output));
     }
     // The doctor there would only say that there is no repository.
     let named = words.iter().any(|word| word == "slurm" || word == "--session=slurm");

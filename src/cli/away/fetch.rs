@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use super::super::error::CliError;
 use super::super::{output, place as here};
-use super::follow::is_id;
 use super::link::Link;
 use super::seal::SEAL;
+use super::tale::is_id;
 use super::{git, place, runs};
 use crate::host::{Input, word};
 

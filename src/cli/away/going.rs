@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::super::error::CliError;
+use super::super::output;
 use super::super::workflow_file::File;
 use super::link::{Link, Look};
 use super::seal::SEAL;
@@ -77,7 +78,8 @@ impl Going {
         {
             return Ok(());
         }
-        let bundle = self.bundle(look, root)?;
+        let known = known(look, root)?;
+        let bundle = self.bundle(&known, root)?;
         let mut script = OsString::from(SEAL);
         script.push("f=");
         script.push(place::folder(link)?);
@@ -85,7 +87,11 @@ impl Going {
             script.push(format!("\n{name}="));
             script.push(word(OsStr::new(value)));
         }
-        script.push(format!("\nsent={}\n{APPLY}", u8::from(bundle.is_some())));
+        script.push(format!(
+            "\nsent={}\nknown='{}'\n{APPLY}",
+            u8::from(bundle.is_some()),
+            self.rewritten(look, &known)
+        ));
         for Based { name, id, .. } in &self.refs {
             script.push("other ");
             script.push(word(OsStr::new(name)));
@@ -95,7 +101,10 @@ impl Going {
         let ran = link.sh_within(&script, input, LIMIT)?;
         let (name, folder) = (&link.target.name, place::shown(link.folder()?));
         match ran.code {
-            0 => Ok(()),
+            0 => {
+                String::from_utf8_lossy(&ran.stdout).lines().for_each(|line| kept(name, line));
+                Ok(())
+            }
             DIVERGED => Err(CliError::new(
                 "host_diverged",
                 format!("bring `{folder}` on `{name}` to {}: {}", &self.head[..12], ran.words()),
@@ -106,14 +115,19 @@ impl Going {
         }
     }
 
+    /// What stands there under the names that go there, as far as it is here as well: it was
+    /// rewritten here (amended, rebased), and nothing of it is lost where the name moves on.
+    fn rewritten(&self, look: &Look, known: &BTreeSet<String>) -> String {
+        let whole = format!("refs/heads/{}", self.branch);
+        let moves = |name: &str| name == whole || self.refs.iter().any(|based| based.name == name);
+        let ids = look.refs.iter().filter(|(id, name)| moves(name) && known.contains(id));
+        let ids: Vec<&str> = ids.map(|(id, _)| id.as_str()).collect();
+        ids.join(" ")
+    }
+
     /// What isn't there yet, as a file; none where all of it is.
-    fn bundle(&self, look: &Look, root: &Path) -> Result<Option<std::fs::File>, CliError> {
-        let ids: String = look.refs.iter().map(|(id, _)| format!("{id}\n")).collect();
-        let known = git::ask(root, &["cat-file", "--batch-check"], Input::Bytes(ids.into_bytes()))?;
-        let known = String::from_utf8_lossy(&known.stdout).into_owned();
-        let known = known.lines().filter(|line| !line.ends_with("missing"));
-        let known: Vec<String> =
-            known.filter_map(|line| Some(format!("^{}", line.split(' ').next()?))).collect();
+    fn bundle(&self, known: &BTreeSet<String>, root: &Path) -> Result<Option<std::fs::File>, CliError> {
+        let known: Vec<String> = known.iter().map(|id| format!("^{id}")).collect();
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
         let with_head = |each: fn(&Based) -> &str| -> Vec<&str> {
             std::iter::once("HEAD").chain(self.refs.iter().map(each)).collect()
@@ -143,6 +157,25 @@ impl Going {
         // The folder may go: an open file stays.
         std::fs::File::open(path).map(Some).map_err(|error| failed(error.to_string()))
     }
+}
+
+/// What of that machine's references is here as well.
+fn known(look: &Look, root: &Path) -> Result<BTreeSet<String>, CliError> {
+    let ids = look.refs.iter().map(|(id, _)| id).filter(|id| id.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let ids: String = ids.map(|id| format!("{id}\n")).collect();
+    let found = git::ask(root, &["cat-file", "--batch-check"], Input::Bytes(ids.into_bytes()))?;
+    let found = String::from_utf8_lossy(&found.stdout).into_owned();
+    let found = found.lines().filter(|line| !line.ends_with("missing"));
+    Ok(found.filter_map(|line| Some(line.split(' ').next()?.to_owned())).collect())
+}
+
+/// Says what was moved away from there, by a line of the script.
+fn kept(machine: &str, line: &str) {
+    let Some((id, name)) = line.strip_prefix("kept ").and_then(|rest| rest.split_once(' ')) else { return };
+    let short = name.strip_prefix("refs/heads/").or(name.strip_prefix("refs/tags/")).unwrap_or(name);
+    output::talk(&format!(
+        "`{short}` was rewritten here since it was sent: on {machine} it moves, and what it was stays there as `refs/ilchul-base/{id}`."
+    ));
 }
 
 /// What `base: name` needs there beside the commit that is checked out here; none where that is
@@ -199,7 +232,7 @@ const DIVERGED: i32 = 75;
 const APPLY: &str = r#"
 umask 077
 mkdir -p -- "$f" && cd -- "$f" || exit 70
-[ -e .git ] || g init -q --template= || exit 70
+[ -e .git ] || { g init -q --template= && g config --local lfs.skipdownloaderrors true; } || exit 70
 sealed || { echo "error: the settings of its filters can't be read" >&2; exit 70; }
 git config --local ilchul.from "$from" || exit 70
 if [ "$sent" = 1 ]; then
@@ -208,13 +241,23 @@ if [ "$sent" = 1 ]; then
   unlink "$t"
   [ "$e" = 0 ] || exit 70
 fi
-# What is there has to be a part of what comes: nothing is taken back.
-forward() { g merge-base --is-ancestor "$1" "$2" || { echo "\`$3\` has commits there that aren't part of it" >&2; exit 75; }; }
+# What is there has to be a part of what comes, or be where it comes from: nothing is lost.
+forward() {
+  g merge-base --is-ancestor "$1" "$2" || kept "$1" "$3" || {
+    echo "\`${3#refs/heads/}\` has commits there that aren't part of it: $(g log --format=%h -n 3 "$2..$1" | tr '\n' ' ')" >&2
+    exit 75
+  }
+}
+kept() {
+  case " $known " in *" $1 "*) ;; *) return 1 ;; esac
+  g update-ref "refs/ilchul-base/$1" "$1" || exit 70
+  echo "kept $1 $2"
+}
 other() {
   old=$(g rev-parse -q --verify "$1")
   [ "$old" != "$2" ] || return 0
   case $1 in
-    refs/tags/*) [ -z "$old" ] || { echo "the tag \`$1\` is another one there" >&2; exit 75; } ;;
+    refs/tags/*) [ -z "$old" ] || kept "$old" "$1" || { echo "the tag \`$1\` is another one there" >&2; exit 75; } ;;
     # Somebody else's branches, as they were last seen here.
     refs/remotes/*) ;;
     *) [ -z "$old" ] || forward "$old" "$2" "$1" ;;
@@ -226,8 +269,10 @@ now=$(g symbolic-ref -q HEAD)
 if ! g rev-parse -q --verify 'HEAD^{commit}' > /dev/null; then
   g symbolic-ref HEAD "$b" && g merge -q --ff-only --no-verify-signatures "$head" || exit 70
 elif [ "$now" = "$b" ]; then
-  forward HEAD "$head" "$branch"
-  g merge -q --ff-only --no-verify-signatures "$head" || exit 70
+  old=$(g rev-parse HEAD)
+  forward "$old" "$head" "$b"
+  if g merge-base --is-ancestor "$old" "$head"; then g merge -q --ff-only --no-verify-signatures "$head"
+  else g checkout -q -B "$branch" "$head" --; fi || exit 70
 else
   other "$b" "$head"
   g checkout -q "$branch" -- || exit 70

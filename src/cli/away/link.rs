@@ -7,6 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use super::super::detach::in_path;
@@ -79,6 +80,22 @@ impl Link {
             CliError::new("host_folder", format!("find a folder on `{name}`: there is no repository here"))
                 .hint(format!("Name one: `--host {name}:FOLDER`."))
         })
+    }
+
+    /// The command whose streams are those of our program there. It ends with this process,
+    /// however that ends; the link's master, which it may have forked, doesn't.
+    ///
+    /// # Errors
+    /// Where its words can't be said in a line.
+    pub(super) fn command(&self, entry: &Entry<'_>) -> Result<Command, CliError> {
+        let is_terminal = entry.how == How::Terminal;
+        let ssh = self.ssh.command(&enter::script(entry), is_terminal);
+        let ssh = ssh.map_err(|error| self.failed(&error))?;
+        // The program itself, though another one may have its name by now.
+        let mut command = Command::new("/proc/self/exe");
+        command.args(["shim", "--exec", "--parent", &std::process::id().to_string(), "--"]);
+        command.arg(ssh.get_program()).args(ssh.get_args());
+        Ok(command)
     }
 
     /// Runs a script of `sh` there.
@@ -214,7 +231,7 @@ echo "home=$HOME"
 if [ -x "$p" ]; then
   echo "program=$(sha256sum < "$p" | cut -d ' ' -f 1)"
   echo "version=$("$p" --version 2> /dev/null)"
-elif [ -e "$p" ]; then echo "program=noexec"; fi
+elif [ "$(stat -c %a -- "$p" 2> /dev/null)" = 700 ]; then echo "program=noexec"; fi
 echo "git=$(git --version 2> /dev/null)"
 echo "tmux=$(tmux -V 2> /dev/null)"
 echo "sbatch=$(sbatch --version 2> /dev/null)"

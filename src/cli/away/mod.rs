@@ -4,6 +4,7 @@
 //! front, which may sleep or lose its link. It leaves out what any command does.
 
 mod check;
+mod clean;
 mod deaths;
 mod enter;
 mod fetch;
@@ -14,11 +15,14 @@ mod link;
 mod listen;
 mod pass;
 mod place;
+mod revive;
 pub(super) mod rows;
 mod runs;
 mod seal;
 mod send;
+mod stays;
 mod stream;
+mod tale;
 mod target;
 mod up;
 
@@ -29,6 +33,13 @@ use link::Link;
 
 /// Set for a command that a front on another machine runs: its output ends with that front.
 pub(super) const FRONT: &str = "ILCHUL_FRONT";
+/// What it says where a person sees that front's terminal, though the command there has pipes.
+const SEEN: &str = "seen";
+
+/// Whether a front shows what is printed here on a terminal.
+pub(super) fn is_seen_by_front() -> bool {
+    std::env::var_os(FRONT).is_some_and(|value| value == SEEN)
+}
 
 /// How a command gets on with a host.
 enum Way<'a> {
@@ -52,7 +63,7 @@ pub fn run(cli: &Cli, output: Output) -> Option<Result<i32, CliError>> {
     Some(Link::to(&named).and_then(|link| {
         let words = words(std::env::args_os().skip(1));
         match way {
-            Way::Here | Way::There => pass::run(&link, &words, pipes(&cli.command)),
+            Way::Here | Way::There => pass::run(&link, &words, (pipes(cli), output)),
             Way::Up(args) => up::run(&link, (args, &words), output),
             Way::Doctor => check::run(&link, &words, output),
         }
@@ -113,13 +124,21 @@ fn way(command: &Command) -> Way<'_> {
 }
 
 /// Standard input is given only to who reads it: any other would take it from whoever else does.
-/// And only who follows ends with its reader: what acts isn't cut in the middle.
-fn pipes(command: &Command) -> pass::Pipes {
+/// Only who follows ends with its reader: what acts isn't cut in the middle. And only who draws or
+/// asks has a terminal there, on which nothing can be cleaned.
+fn pipes(cli: &Cli) -> pass::Pipes {
+    let command = &cli.command;
     let input = matches!(command, Command::Answer(args) if args.reads_input());
-    let follows = matches!(command, Command::Events(args) if args.follows())
-        || matches!(command, Command::Logs(args) if args.follows())
-        || matches!(command, Command::Status(args) if args.follows());
-    pass::Pipes { input, follows }
+    let watches = matches!(command, Command::Status(args) if args.follows());
+    let follows = watches
+        || matches!(command, Command::Events(args) if args.follows())
+        || matches!(command, Command::Logs(args) if args.follows());
+    let draws = matches!(command, Command::Dash(_))
+        || watches
+        || matches!(command, Command::Attach(args) if args.goes())
+        || matches!(command, Command::Next(args) if args.goes())
+        || matches!(command, Command::Approve(args) if args.asks());
+    pass::Pipes { input, follows, terminal: (draws || input) && !cli.global.json }
 }
 
 /// Our own words without the host.

@@ -6,66 +6,85 @@ use std::ffi::OsString;
 use std::io::IsTerminal;
 
 use super::super::error::CliError;
-use super::super::output;
+use super::super::output::{self, Output};
 use super::enter::{self, Entry, How};
 use super::link::Link;
-use super::{FRONT, place, stream};
+use super::{FRONT, SEEN, place, stream};
 use crate::host::{HostError, Ssh};
 
-/// What a command that runs there has to do with the pipes of this one.
+/// What a command that runs there has to do with the streams of this one.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Pipes {
     /// It reads standard input.
     pub(super) input: bool,
     /// It ends once nobody reads what it prints.
     pub(super) follows: bool,
+    /// It draws on a terminal, or asks there, where there is one.
+    pub(super) terminal: bool,
 }
 
 /// Runs `words` there and answers the exit code.
 ///
 /// # Errors
 /// When the machine isn't reached, or has no such folder or program.
-pub(super) fn run(link: &Link, words: &[OsString], pipes: Pipes) -> Result<i32, CliError> {
-    let is_terminal =
-        std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
-    if is_terminal { on_terminal(link, words) } else { through_pipes(link, words, pipes) }
+pub(super) fn run(
+    link: &Link,
+    words: &[OsString],
+    (pipes, output): (Pipes, Output),
+) -> Result<i32, CliError> {
+    let is_terminal = std::io::stdin().is_terminal() && is_shown();
+    if is_terminal && pipes.terminal {
+        on_terminal(link, words)
+    } else {
+        through_pipes(link, words, (pipes, output))
+    }
 }
 
-/// On a terminal of its own there, which has the size of ours.
+/// Whether a person sees both streams.
+fn is_shown() -> bool {
+    std::io::stdout().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// On a terminal of its own there, which has the size of ours. All that it prints arrives as it is.
 fn on_terminal(link: &Link, words: &[OsString]) -> Result<i32, CliError> {
     // What is missing there is told and mended before the terminal is given away.
     link.ready(link.folder()?)?;
     let env = environment();
     let folder = Some(link.folder()?);
     let entry = Entry { program: &link.program, folder, words, env: &env, how: How::Terminal };
-    let mut command = link.ssh.command(&enter::script(&entry), true).map_err(|error| link.failed(&error))?;
-    let status = command.status().map_err(|error| link.failed(&HostError::Start(error)))?;
-    let code = status.code().unwrap_or(-1);
-    if Ssh::is_own_failure(code) {
+    let mut command = link.command(&entry)?;
+    stream::terminal_pipes(&mut command);
+    let failed = |error| link.failed(&HostError::Start(error));
+    let done = stream::on_terminal(command.spawn().map_err(failed)?).map_err(failed)?;
+    if Ssh::is_own_failure(done.code) {
         return Err(link.failed(&HostError::Lost("ssh says why above".to_owned())));
     }
-    Ok(code)
+    match done.said.as_deref() {
+        Some(enter::RUN) | None => Ok(done.code),
+        Some(word) => Err(refused(link, word)),
+    }
 }
 
-/// Through pipes: what a login shell's files print there isn't part of it.
-fn through_pipes(link: &Link, words: &[OsString], pipes: Pipes) -> Result<i32, CliError> {
+/// Through pipes: what a login shell's files print there isn't part of it, and what reaches a
+/// terminal here steers it no more than our own words do.
+fn through_pipes(link: &Link, words: &[OsString], (pipes, output): (Pipes, Output)) -> Result<i32, CliError> {
     let mut words = words.to_vec();
     let mut env = environment();
-    env.push((FRONT, "1".to_owned()));
-    let here = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
+    env.push((FRONT, if is_shown() { SEEN } else { "1" }.to_owned()));
     let is_said = |word: &OsString| word.as_encoded_bytes().starts_with(b"--color");
-    if here && env.iter().all(|(name, _)| *name != "NO_COLOR") && !words.iter().any(is_said) {
+    if is_shown() && env.iter().all(|(name, _)| *name != "NO_COLOR") && !words.iter().any(is_said) {
         words.insert(0, "--color=always".into());
     }
+    let out = std::io::stdout().is_terminal().then_some(output.color);
+    let shown = stream::Shown { out, err: output.color_err };
     let folder = Some(link.folder()?);
     let entry = Entry { program: &link.program, folder, words: &words, env: &env, how: How::Plain };
-    let script = enter::script(&entry);
     for is_second in [false, true] {
-        let mut command = link.ssh.command(&script, false).map_err(|error| link.failed(&error))?;
+        let mut command = link.command(&entry)?;
         stream::pipes(&mut command, pipes.input);
-        let child = command.spawn().map_err(|error| link.failed(&HostError::Start(error)))?;
-        let done =
-            stream::through(child, pipes.follows).map_err(|error| link.failed(&HostError::Start(error)))?;
+        let failed = |error| link.failed(&HostError::Start(error));
+        let child = command.spawn().map_err(failed)?;
+        let done = stream::through(child, shown, pipes.follows).map_err(failed)?;
         match done.said.as_deref() {
             None => return Err(link.failed(&Ssh::unreached(done.code, &done.before))),
             Some(enter::RUN) if Ssh::is_own_failure(done.code) => {

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use super::super::error::CliError;
 use super::super::{output, placed};
-use super::enter::{Program, below_home};
+use super::enter::{self, Program, below_home};
 use super::link::Link;
+use super::pass;
 use crate::host::Input;
 
 /// How long sending it may take.
@@ -78,6 +79,9 @@ pub(super) fn send(link: &Link) -> Result<(), CliError> {
                 env!("CARGO_PKG_VERSION")
             ),
         ));
+    }
+    if look.get("program") == "noexec" {
+        return Err(pass::refused(link, enter::ABSENT));
     }
     output::talk(&format!("Sending ilchul to {name}, once for this version."));
     let exe = std::env::current_exe().and_then(File::open);

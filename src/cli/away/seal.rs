@@ -9,10 +9,11 @@
 ///
 /// The environment there names no other repository. A filter is a command line: those of the
 /// repository itself are switched off, those of the user's own settings are the user's wish. They
-/// go into a file, because a filter's name may hold what `-c` takes for the end of a name.
+/// go into a file, because a filter's name may hold what `-c` takes for the end of a name. Git LFS
+/// would look for a server that nobody named.
 pub(super) const SEAL: &str = r#"
 unset GIT_DIR $(env | sed -n 's/^\(GIT_[A-Za-z0-9_]*\)=.*/\1/p' | grep -vx -e GIT_CONFIG_GLOBAL -e GIT_CONFIG_SYSTEM -e GIT_CONFIG_NOSYSTEM -e GIT_EXEC_PATH)
-export LC_ALL=C GIT_TERMINAL_PROMPT=0 GIT_NO_LAZY_FETCH=1 GIT_ALLOW_PROTOCOL=none
+export LC_ALL=C GIT_LFS_SKIP_SMUDGE=1 GIT_TERMINAL_PROMPT=0 GIT_NO_LAZY_FETCH=1 GIT_ALLOW_PROTOCOL=none
 o=
 g() {
   git ${o:+-c "include.path=$o"} -c core.hooksPath=/dev/null -c core.fsmonitor=false -c core.alternateRefsCommand=true \

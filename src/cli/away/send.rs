@@ -14,11 +14,8 @@ use super::super::up::UpArgs;
 use super::super::workflow_file::{self, File};
 use super::going::Going;
 use super::link::{Link, Look};
-use super::{git, place, runs};
+use super::{git, place, runs, stays};
 use crate::host::Input;
-
-/// How many uncommitted paths are named.
-const NAMED: usize = 5;
 
 /// What stands there now.
 pub(super) struct Sent {
@@ -86,9 +83,9 @@ pub(super) fn sync(
         return Err(CliError::new("host_dirty", message)
             .hint("Commit or undo them there; what runs there comes from here."));
     }
-    let file = workflow_file::load(&path, output)?;
+    let file = workflow_file::load_for_elsewhere(&path, output)?;
     let identity = committed(&place, &root, (&path, &file))?;
-    told(&place, &root);
+    stays::told(link, &place, &root);
     let going = Going::of(&root, &file)?;
     going.send(link, look, (&root, &mine))?;
     Ok(Sent { file: Some(identity), root: Some(root) })
@@ -115,15 +112,4 @@ fn committed(place: &Place, root: &Path, (path, file): (&Path, &File)) -> Result
     };
     Err(CliError::new("uncommitted_workflow", format!("send `{}`: {why}", path.display()))
         .hint("Commit it: commits are what travels, and tell later what ran."))
-}
-
-/// Says what stays here.
-fn told(place: &Place, root: &Path) {
-    let Ok(changed) = place.repository.uncommitted(root) else { return };
-    let named: Vec<&str> = changed.iter().take(NAMED).map(String::as_str).collect();
-    if !named.is_empty() {
-        let more = changed.len().saturating_sub(NAMED);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        output::talk(&format!("Not sent, because uncommitted: {}{more}.", named.join(", ")));
-    }
 }

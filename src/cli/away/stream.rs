@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::super::read;
+use super::clean::Cleaned;
 use super::enter::RUN;
 use crate::host::{Past, Pump};
 
@@ -26,14 +27,40 @@ pub(super) struct Done {
     pub(super) tail: Vec<u8>,
 }
 
+/// What shows the streams here.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shown {
+    /// Whether colours pass on stdout; none where it is no terminal, and has every byte.
+    pub(super) out: Option<bool>,
+    /// Whether they do on stderr, which is for people wherever it goes.
+    pub(super) err: bool,
+}
+
 /// Lets the child's streams go on here, and answers how it ended. One that only follows ends as
 /// it would here, where nobody reads any more.
 ///
 /// # Errors
 /// What the system says.
-pub(super) fn through(child: Child, follows: bool) -> std::io::Result<Done> {
-    let streams = (std::io::stdout(), std::io::stderr());
+pub(super) fn through(child: Child, shown: Shown, follows: bool) -> std::io::Result<Done> {
+    let out: Box<dyn Write + Send> = match shown.out {
+        Some(colour) => Box::new(Cleaned::new(std::io::stdout(), colour)),
+        None => Box::new(std::io::stdout()),
+    };
+    let streams = (out, Cleaned::new(std::io::stderr(), shown.err));
     if follows { joined(child, streams, read::pause_for_reader) } else { joined(child, streams, pause) }
+}
+
+/// The same for one that has a terminal there: all that comes after its word goes on raw.
+///
+/// # Errors
+/// What the system says.
+pub(super) fn on_terminal(mut child: Child) -> std::io::Result<Done> {
+    // What ssh asks and complains of stays ssh's own.
+    let (copied, out) = copy(child.stdout.take(), std::io::stdout());
+    let code = child.wait()?.code().unwrap_or(-1);
+    out.rest(Instant::now());
+    let said = lock(&copied).past.said().map(|word| word.trim_end().to_owned());
+    Ok(Done { code, said, before: Vec::new(), tail: Vec::new() })
 }
 
 /// Nobody has to read what acts.
@@ -73,6 +100,11 @@ fn joined(
 pub(super) fn pipes(command: &mut std::process::Command, input: bool) {
     command.stdin(if input { Stdio::inherit() } else { Stdio::null() });
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
+}
+
+/// The same for one that has a terminal there. Its size is that of standard input's.
+pub(super) fn terminal_pipes(command: &mut std::process::Command) {
+    command.stdout(Stdio::piped());
 }
 
 #[derive(Default)]

@@ -4,6 +4,7 @@ use super::{Corrupt, find_task, find_worker};
 use crate::engine::event::{Answered, Outcome, WorkerEvent, WorkerStep};
 use crate::engine::moment::Stamp;
 use crate::engine::state::{RunState, WorkerState};
+use crate::engine::task_table::TaskPhase;
 use crate::engine::worker_table::{self, WorkerMove, WorkerPhase};
 
 pub(super) fn apply_worker(state: &mut RunState, at: Stamp, event: &WorkerEvent) -> Result<(), Corrupt> {
@@ -11,6 +12,7 @@ pub(super) fn apply_worker(state: &mut RunState, at: Stamp, event: &WorkerEvent)
         return provision(state, at, &event.worker, *token, (start, nonce_sha256));
     }
     find(state, at, event)?;
+    let is_blocked = is_blocked(state, &event.worker);
     let worker = find_worker(state, &event.worker)?;
     take_move(worker, at, event)?;
     match &event.step {
@@ -24,8 +26,9 @@ pub(super) fn apply_worker(state: &mut RunState, at: Stamp, event: &WorkerEvent)
                 worker.phase == WorkerPhase::StaleRegistry && worker.exit.is_none() && !worker.stopped;
         }
         WorkerStep::Echoed { pid, .. } => worker.pid = Some(*pid),
-        WorkerStep::Ended { exit, usage, .. } => {
+        WorkerStep::Ended { exit, usage, survivors } => {
             worker.exit = Some(*exit);
+            worker.survived = !survivors.is_empty();
             worker.measured = *usage;
         }
         WorkerStep::Stopping { force } => worker.stop = Some(*force || worker.stop == Some(true)),
@@ -37,6 +40,18 @@ pub(super) fn apply_worker(state: &mut RunState, at: Stamp, event: &WorkerEvent)
         WorkerStep::Stopped | WorkerStep::Departed => {
             worker.stopped = true;
             worker.at_large = false;
+        }
+        WorkerStep::Suspended => {
+            worker.suspended = true;
+            worker.reason.clone_from(&event.reason);
+            worker.paused_since.get_or_insert(at.moment);
+        }
+        WorkerStep::Continued => {
+            worker.suspended = false;
+            worker.reason.clear();
+            if !is_blocked {
+                worker.unpause(at.moment);
+            }
         }
         WorkerStep::Captured { snapshot } => worker.captured = Some(snapshot.clone()),
         WorkerStep::SubmissionRefused { n, index, sha256 } => {
@@ -73,6 +88,12 @@ pub(super) fn apply_worker(state: &mut RunState, at: Stamp, event: &WorkerEvent)
     Ok(())
 }
 
+/// Whether its time stands still because its task waits for a person.
+fn is_blocked(state: &RunState, id: &str) -> bool {
+    let task = state.workers.get(id).map(|worker| &state.tasks[worker.task]);
+    task.is_some_and(|task| task.phase == TaskPhase::Blocked)
+}
+
 /// The move of the table that an event is, if it is one.
 fn take_move(worker: &mut WorkerState, at: Stamp, event: &WorkerEvent) -> Result<(), Corrupt> {
     let Some(step) = event.step.table() else { return Ok(()) };
@@ -84,11 +105,13 @@ fn take_move(worker: &mut WorkerState, at: Stamp, event: &WorkerEvent) -> Result
     worker.phase = to;
     worker.reason.clone_from(&event.reason);
     worker.stalled = step == WorkerMove::Stalled;
-    worker.queued = step == WorkerMove::Queued;
-    if step == WorkerMove::Begun {
-        // As if it had been launched now: what it owes counts from here.
+    // As if it had been launched now: what it owes counts from here. Where it is by now is no
+    // new start.
+    if step == WorkerMove::Starting || (step == WorkerMove::Begun && (worker.queued || worker.starting)) {
         worker.launched_at = Some(at.moment);
     }
+    worker.queued = step == WorkerMove::Queued;
+    worker.starting = step == WorkerMove::Starting;
     if step == WorkerMove::Dispatched {
         worker.dispatched_at = Some(at.moment);
     }

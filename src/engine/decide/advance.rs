@@ -15,7 +15,7 @@ use crate::engine::state::{RunPhase, WorkerState, worker_id};
 use crate::engine::task_table::TaskPhase;
 use crate::engine::timer;
 use crate::engine::worker_table::WorkerPhase;
-use crate::workflow::WorkspaceKind;
+use crate::workflow::{SessionKind, WorkspaceKind};
 use serde_json::Map;
 
 /// The next events that follow, or none.
@@ -121,7 +121,9 @@ fn retain(view: View<'_>, id: &str, worker: &WorkerState) -> Vec<Event> {
         // Nothing that could be retained was ever seen; what may be half made is found by its mark.
         return vec![moved(id, PlainMove::WentStale, "launch_stopped: ended before its session was known")];
     }
-    let to = if planned.retain { PlainMove::Retained } else { PlainMove::Freed };
+    // What another host was told to end may live on there, cut off from everybody.
+    let proven = worker.end_is_seen() || view.state.started.session != SessionKind::Slurm;
+    let to = if planned.retain || !proven { PlainMove::Retained } else { PlainMove::Freed };
     vec![moved(id, to, "")]
 }
 

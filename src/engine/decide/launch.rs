@@ -15,6 +15,10 @@ use crate::engine::worker_table::WorkerPhase;
 const HOST_PAUSE: Duration = Duration::from_secs(5);
 /// How often that doubles where the host fails again and again: to five minutes and a third.
 const HOST_DOUBLINGS: u32 = 6;
+/// The step whose failure may be one of the moment, or for good: nobody but its host knows.
+const LIMIT: &str = "limit";
+/// How often such a failure is waited for: with the pauses above, for most of an hour.
+const LIMIT_TRIES: u32 = 15;
 
 /// Tree and session were made. Said twice it is no news. A worker whose end was seen first
 /// still has a tree to keep, so its place is taken down too.
@@ -51,7 +55,10 @@ pub(super) fn failed(
     if !worker.phase.is_live() || worker.is_over() || (worker.token_live && !claimed) {
         return vec![ignored(Some(id), "launch", "late", format!("`{id}` is {}: {detail}", worker.phase))];
     }
-    let reason = format!("launch_{step}: {detail}");
+    let tries = view.state.tasks[worker.task].host_failures;
+    let for_good = step == LIMIT && tries >= LIMIT_TRIES;
+    let count = if for_good { format!(" (refused {} times in a row)", tries + 1) } else { String::new() };
+    let (reason, host) = (format!("launch_{step}: {detail}{count}"), host && !for_good);
     let mut events = Vec::new();
     if worker.token_live {
         events.push(claim_event(view, id, worker, ClaimStep::Revoked { reason: reason.clone() }));
@@ -88,10 +95,17 @@ pub(super) fn queued(id: &str, worker: &WorkerState, reason: &str) -> Vec<Event>
     vec![moved(id, PlainMove::Queued, reason)]
 }
 
-/// Its host runs it, which is news only where it waited.
+/// Its host runs it, and nobody heard of it yet: told once.
+pub(super) fn starting(id: &str, worker: &WorkerState, reason: &str) -> Vec<Event> {
+    let news = worker.phase == WorkerPhase::Provisioning && !worker.starting;
+    news.then(|| moved(id, PlainMove::Starting, reason)).into_iter().collect()
+}
+
+/// It runs, which is news only where it waited, or where it says what it is at.
 pub(super) fn begun(id: &str, worker: &WorkerState, reason: &str) -> Vec<Event> {
-    let waited = worker.phase == WorkerPhase::Provisioning && worker.queued;
-    waited.then(|| moved(id, PlainMove::Begun, reason)).into_iter().collect()
+    let elsewhere = worker.queued || worker.starting || worker.reason != reason;
+    let news = worker.phase == WorkerPhase::Provisioning && elsewhere;
+    news.then(|| moved(id, PlainMove::Begun, reason)).into_iter().collect()
 }
 
 /// It says that it is ready: only the nonce of this incarnation, inside the tree, counts (L19, L20).

@@ -93,9 +93,10 @@ fn of_worker(view: View<'_>, id: &str, worker: &WorkerState, seen: &Seen) -> Vec
         }
         Seen::LaunchFailed { step, detail, host } => launch::failed(view, id, worker, (step, detail, *host)),
         Seen::Queued { reason } => launch::queued(id, worker, reason),
-        // Felt by its pulse alone.
-        Seen::Suspended => Vec::new(),
+        Seen::Starting { reason } => launch::starting(id, worker, reason),
         Seen::Begun { reason } => launch::begun(id, worker, reason),
+        Seen::Suspended { reason } => silence::suspended(id, worker, reason),
+        Seen::GoesOn => silence::goes_on(id, worker),
         Seen::Ready { nonce, pid, started_at, in_tree } => {
             launch::ready(id, worker, nonce, (*pid, started_at, *in_tree))
         }

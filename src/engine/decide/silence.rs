@@ -43,9 +43,21 @@ fn stalled(view: View<'_>) -> String {
     format!("stalled: it beats, but has done nothing for {limit} s")
 }
 
+/// What a worker wasn't through with in time, as far as its host told.
+fn late_with(view: View<'_>, worker: &WorkerState) -> String {
+    let limit = timer::owed_within(view.state, worker).as_secs();
+    let at = if worker.reason.is_empty() { String::new() } else { format!(" ({})", worker.reason) };
+    if worker.starting {
+        return format!(
+            "launch_ready: its job runs, and its script hasn't begun within {limit} s{at}: a profile of the \
+             login shell, a prolog or a shared folder may hang there; `limits.ready` can give it longer"
+        );
+    }
+    format!("launch_ready: no readiness within {limit} s{at}")
+}
+
 fn not_ready(view: View<'_>, id: &str, worker: &WorkerState) -> Vec<Event> {
-    let limit = timer::ready_within(view.state, worker.task).as_secs();
-    let reason = format!("launch_ready: no readiness within {limit} s");
+    let reason = late_with(view, worker);
     let again = view.state.tasks[worker.task].may_try_again();
     vec![
         moved(id, PlainMove::FellSilent, reason.clone()),
@@ -94,6 +106,17 @@ fn timed_out(view: View<'_>, id: &str, worker: &WorkerState) -> Vec<Event> {
     let mut events = attempt_failed(view, id, worker, format!("timeout: {limit} s were used up"));
     events.push(worker_event(id, String::new(), WorkerStep::Stopping { force: false }));
     events
+}
+
+/// Its host has stopped it: from now on none of its time counts, in whatever life of ours.
+pub(super) fn suspended(id: &str, worker: &WorkerState, reason: &str) -> Vec<Event> {
+    let news = worker.phase.is_live() && worker.exit.is_none() && !worker.suspended;
+    let event = || worker_event(id, format!("suspended: {reason}"), WorkerStep::Suspended);
+    news.then(event).into_iter().collect()
+}
+
+pub(super) fn goes_on(id: &str, worker: &WorkerState) -> Vec<Event> {
+    worker.suspended.then(|| worker_event(id, String::new(), WorkerStep::Continued)).into_iter().collect()
 }
 
 /// Session and process are proven gone, and no end was recorded: the attempt fails at once.

@@ -90,6 +90,11 @@ pub enum WorkerStep {
     },
     /// The session of something that was found was seen to have ended; the phase stays.
     Departed,
+    /// Its host has stopped it for a while: none of its time counts until it goes on; the phase
+    /// stays.
+    Suspended,
+    /// Its host lets it go on; the phase stays.
+    Continued,
     /// What its tree held was kept as a commit; the phase stays.
     Captured {
         /// What was kept; none for an attempt without a worktree.
@@ -129,6 +134,8 @@ pub enum PlainMove {
     Progressed,
     /// See [`WorkerMove::Queued`].
     Queued,
+    /// See [`WorkerMove::Starting`].
+    Starting,
     /// See [`WorkerMove::Begun`].
     Begun,
     /// See [`WorkerMove::WentStale`].
@@ -163,6 +170,8 @@ impl WorkerStep {
             | Self::Stopped
             | Self::Found { .. }
             | Self::Departed
+            | Self::Suspended
+            | Self::Continued
             | Self::Captured { .. }
             | Self::SubmissionRefused { .. } => None,
             Self::Echoed { .. } => Some(WorkerMove::Echoed),
@@ -175,6 +184,7 @@ impl WorkerStep {
                 PlainMove::Stalled => WorkerMove::Stalled,
                 PlainMove::Progressed => WorkerMove::Progressed,
                 PlainMove::Queued => WorkerMove::Queued,
+                PlainMove::Starting => WorkerMove::Starting,
                 PlainMove::Begun => WorkerMove::Begun,
                 PlainMove::WentStale => WorkerMove::WentStale,
                 PlainMove::Retained => WorkerMove::Retained,

@@ -7,6 +7,7 @@ mod adopt;
 mod approval;
 mod budget;
 mod claims;
+mod cluster;
 mod control;
 mod dag;
 mod drift;

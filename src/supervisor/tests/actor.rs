@@ -193,6 +193,20 @@ impl Actor {
         self.backstage.is_called(cue)
     }
 
+    /// Waits until the test calls `cue`, whatever its session's state is; false at the curtain.
+    pub(super) fn wait_for_cue(&self, cue: &str) -> bool {
+        Acting::idle(&self.backstage, || {
+            let until = Instant::now() + PATIENCE;
+            while Instant::now() < until && !self.backstage.is_called("curtain") {
+                if self.backstage.is_called(cue) {
+                    return true;
+                }
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            false
+        })
+    }
+
     /// A file in its tree.
     pub(super) fn write(&self, name: &str, text: &str) {
         std::fs::write(self.tree.join(name), text).unwrap();

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use ilchul_conformance::Verb;
+use ilchul_substrate::{Capabilities, ErrorKind, Facts, State};
 
 use super::life::{Life, Outcome};
 use super::stage::Stage;
@@ -167,5 +168,91 @@ fn l18_a_worker_that_beats_but_never_acknowledges_is_unhealthy() {
     life.await_state("unhealthy", |state| phase(state, "a.1") == "unhealthy");
     assert!(life.is(|state| state.workers["a.1"].reason.starts_with("no_ack")));
     stage.call("take");
+    assert_eq!(life.join(), DONE);
+}
+
+/// A cluster: it queues, and its nodes may be cut off.
+fn on_cluster(stage: &Stage, state: State) {
+    let (queued, can_partition) = (true, true);
+    let capabilities = ilchul_substrate::Substrate::capabilities(stage.sessions());
+    stage.sessions().set_capabilities(Capabilities { queued, can_partition, ..capabilities });
+    let backstage = std::sync::Arc::downgrade(&stage.backstage);
+    stage.cast("a", move |actor| {
+        if let Some(backstage) = backstage.upgrade() {
+            backstage.sessions.set_state(&Stage::mark("a.1"), state.clone());
+        }
+        if actor.wait_for_cue("begin") {
+            actor.until("finish");
+        }
+    });
+}
+
+fn live(notes: &[(&'static str, &str)]) -> State {
+    let notes = notes.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    State::Live(Facts { notes, ..Facts::default() })
+}
+
+#[test]
+fn l9_a_queue_that_cant_be_seen_makes_nobody_late() {
+    for ready in [10, 60] {
+        let stage = Stage::new(&format!("limits: {{ ready: {ready}s }}\ntasks: {{ a: {{ run: x }} }}"));
+        on_cluster(&stage, State::Unknown("squeue: no answer within 30 s".to_owned()));
+        stage.sessions().fail_next(Verb::Observe, usize::MAX >> 40, ErrorKind::Unavailable);
+        let life = Life::first(&stage);
+        life.await_state("the launch", |state| {
+            state.workers.get("a.1").is_some_and(|a| a.launched_at.is_some())
+        });
+        stage.pass(&life, secs(180));
+        assert_eq!(stage.told("a"), "claimed");
+        let queued = |state: &RunState| state.workers["a.1"].queued;
+        assert!(life.is(queued), "{:?}", stage.history("a.1"));
+        // Seen again, it runs, and its time counts from here.
+        stage.sessions().heal();
+        stage.sessions().set_state(&Stage::mark("a.1"), live(&[("node", "n1")]));
+        stage.pass_until("its start", &life, || !life.is(queued));
+        stage.call("begin");
+        stage.call("finish");
+        stage.pass_until("the end", &life, || life.is_over());
+        assert_eq!(life.join(), DONE);
+    }
+}
+
+#[test]
+fn a_job_that_runs_without_a_word_is_late_and_its_node_is_named() {
+    let stage = Stage::new("limits: { ready: 10s }\ntasks: { a: { run: x } }");
+    on_cluster(&stage, live(&[("job", "7"), ("node", "n1"), ("starts", "")]));
+    let life = Life::first(&stage);
+    stage.pass_until("the end", &life, || life.is_over());
+    assert_eq!(life.join(), FAILED);
+    let told = stage.told("a");
+    assert!(told.contains("its script hasn't begun within 70 s (starting on n1)"), "{told}");
+}
+
+#[test]
+fn j8_a_job_that_is_suspended_before_its_first_word_and_in_its_work_loses_no_time() {
+    let stage = Stage::new(
+        "limits: { ready: 10s }\n\
+         heartbeat: { every: 1s, unhealthy_after: 5s, lost_after: 20s, on_lost: fail }\n\
+         tasks: { a: { run: x, timeout: 30s } }",
+    );
+    let suspended = || live(&[("node", "n1"), ("starts", ""), ("suspended", "Slurm says SUSPENDED")]);
+    on_cluster(&stage, suspended());
+    let life = Life::first(&stage);
+    let is = |word: bool| life.is(|state| state.workers.get("a.1").is_some_and(|a| a.suspended == word));
+    stage.pass_until("its suspension", &life, || is(true));
+    stage.pass(&life, secs(200));
+    assert_eq!(stage.told("a"), "claimed");
+    stage.sessions().set_state(&Stage::mark("a.1"), live(&[("node", "n1")]));
+    stage.pass_until("it goes on", &life, || is(false));
+    stage.call("begin");
+    life.await_task("a", "in_progress");
+    stage.sessions().set_state(&Stage::mark("a.1"), suspended());
+    stage.pass_until("its second suspension", &life, || is(true));
+    stage.pass(&life, secs(200));
+    assert_eq!(stage.told("a"), "in_progress");
+    assert!(life.is(|state| phase(state, "a.1") == "busy"));
+    stage.sessions().set_state(&Stage::mark("a.1"), live(&[("node", "n1")]));
+    stage.pass_until("it goes on", &life, || is(false));
+    stage.call("finish");
     assert_eq!(life.join(), DONE);
 }

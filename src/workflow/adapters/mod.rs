@@ -9,7 +9,7 @@ mod sections;
 
 use std::collections::BTreeMap;
 
-use super::agent::Adapter;
+use super::agent::{Access, Adapter};
 use super::error::{Errors, Sink};
 use super::keys;
 use super::place::Path;
@@ -51,11 +51,23 @@ pub(super) fn built_in(name: &str) -> Option<Result<Adapter, Errors>> {
     Some(read.map(|(adapter, _)| adapter))
 }
 
+/// One of which nothing is known, and which so can be told whatever a workflow says.
+fn stand_in(name: &str) -> Option<Adapter> {
+    let mut any = built_in(built_in_names().next()?)?.ok()?;
+    any.name = name.to_owned();
+    any.terminal = Some(any.headless.clone());
+    any.model = vec!["{model}".to_owned()];
+    any.access = Access::WORDS.iter().filter_map(|word| Some((Access::of(word)?, Vec::new()))).collect();
+    Some(any)
+}
+
 /// The kinds of agents that a user can name.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Catalogue {
     /// Those of the user's own settings; one that has the name of a built-in one replaces it.
     pub own: BTreeMap<String, Adapter>,
+    /// Another machine has its own: here nobody knows which, nor what they can.
+    pub elsewhere: bool,
 }
 
 impl Catalogue {
@@ -74,6 +86,9 @@ impl Catalogue {
     /// The definition under a name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Adapter> {
+        if self.elsewhere {
+            return stand_in(name);
+        }
         match self.own.get(name) {
             Some(own) => Some(own.clone()),
             None => built_in(name)?.ok(),

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Long enough for a loaded machine; a test that passes never waits that long.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Between two looks. Short beside what is waited for (a spawn, an exit).
 const PAUSE: Duration = Duration::from_millis(3);

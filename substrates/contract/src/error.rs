@@ -9,6 +9,9 @@ use std::fmt;
 pub enum ErrorKind {
     /// The host can't serve now: program missing, disk full, limit reached. Nothing was made.
     Unavailable,
+    /// The host refused for a limit of its own, and nobody can tell whether that passes: worth
+    /// another try, and not for ever. Nothing was made.
+    Limited,
     /// Something else, or something half made, is in the way. It was left as it was.
     Conflict,
     /// What was asked for can't be served by this substrate at all.

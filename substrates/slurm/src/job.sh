@@ -18,6 +18,8 @@ umask 077
 il_script=${il_script:-$0}
 il_mode=$1 il_folder=$2
 read -r il_nonce < "$il_folder/intent" || exit 72
+# The name under which the claim was written; the same in each shell that becomes the next.
+il_mine=$il_folder/claim.${SLURM_JOB_ID:-}.$$
 
 # Whole or not at all, for readers on other hosts.
 record() { # CODE WORDS
@@ -26,10 +28,16 @@ record() { # CODE WORDS
     mv -f "$il_folder/exit.$$" "$il_folder/exit"
 }
 
+# By one program where `rm` knows `-d`, which not every node's does.
+tidy() {
+    set -- "$il_run/t.sock" "$il_run/life" "$il_run/pid" "$il_run/pane" "$il_run/wall" "$il_mine"
+    rm -fd "$@" "$il_run" 2> /dev/null || { rm -f "$@"; rmdir "$il_run" 2> /dev/null; }
+}
+
 fail() { # CODE WORDS: an end before the program began
     trap - EXIT
     printf '[ilchul: %s]\n' "$2" >> "$il_log"
-    rm -f "$il_run/life" && rmdir "$il_run" 2> /dev/null
+    tidy
     record "$1" "$2"
     exit "$1"
 }
@@ -63,7 +71,8 @@ if [ "$il_mode" = pane ]; then
     il_run=$3 il_mask=$4
     # Caught, not ignored: what is ignored would be ignored by the program too.
     trap : HUP INT QUIT TERM
-    echo "$$" > "$il_run/pane"
+    # A job that gave up meanwhile took its folder along: then nothing begins.
+    echo "$$" > "$il_run/pane" || exit 71
     # Where Slurm knows of no cgroups, a kill of the batch script alone leaves this running.
     (
         trap '' HUP INT QUIT TERM
@@ -71,9 +80,16 @@ if [ "$il_mode" = pane ]; then
         read -r il_program < "$il_run/pid" && end_tree "$il_program"
     ) > /dev/null 2>&1 &
     il_guard=$!
-    (umask "$il_mask" && exec sh "$il_folder/command" "$il_run/pid")
+    # The program keeps the pid of this very process, which a shell tells of its children only.
+    (
+        umask "$il_mask"
+        read -r il_program _ < /proc/self/stat
+        echo "$il_program" > "$il_run/pid"
+        . "$il_folder/command"
+    )
     il_code=$?
-    kill -KILL "$il_guard" 2> /dev/null
+    # Some shells say who was killed, unless they are asked.
+    { kill -KILL "$il_guard"; wait "$il_guard"; } 2> /dev/null
     record "$il_code" ''
     exit 0
 fi
@@ -92,21 +108,34 @@ env_file() { # FILE: variables that nobody but its owner may read
 step() { # LINE
     ilchul_line=$1
     set --
-    eval "$ilchul_line" || ilchul_off "the set-up line \`$ilchul_line\` failed"
+    { printf '%s\n' "$ilchul_line" >| "$ilchul_folder/stage"; } 2> /dev/null || :
+    # What ended the line may have been meant for the whole job, and be a moment behind.
+    eval "$ilchul_line" || { sleep 0.3; ilchul_off "the set-up line \`$ilchul_line\` failed"; }
 }
-ilchul_off() { # WORDS
+ilchul_off() { # WORDS [CODE]
+    trap '' HUP INT TERM USR1 USR2
     trap - EXIT
-    exec /bin/sh "$ilchul_script" off "$ilchul_folder" "$ilchul_run" "$ilchul_log" "$1"
+    exec /bin/sh "$ilchul_script" off "$ilchul_folder" "$ilchul_run" "$ilchul_log" "$1" "${2:-73}"
+}
+ilchul_told() { # SIGNAL: the job is to end, whatever its line is at
+    if [ "$1" = USR1 ]; then
+        ilchul_how='its wall time was nearly over'
+    elif read -r ilchul_how _ < "$ilchul_folder/stop" && [ -n "$ilchul_how" ]; then
+        ilchul_how='it was told to end by ilchul'
+    else
+        ilchul_how="its job was told to end from outside (SIG$1): by \`scancel\`, by preemption or by an administrator,"
+    fi
+    [ -z "$ilchul_line" ] || ilchul_how="$ilchul_how during the set-up line \`$ilchul_line\`"
+    ilchul_off "${ilchul_how%,}" 143
 }
 
 if [ "$il_mode" = off ]; then
     il_run=$3 il_log=$4
-    fail 73 "$5"
+    fail "$6" "$5"
 fi
 if [ "$il_mode" = job ]; then
     # One life for each attempt: whoever comes second ends, whatever Slurm knows of the first.
     il_run=$(mktemp -d /tmp/ilchul.XXXXXX) || exit 71
-    il_mine=$il_folder/claim.$SLURM_JOB_ID.$$
     {
         echo "nonce=$il_nonce"
         echo "job=$SLURM_JOB_ID"
@@ -124,7 +153,6 @@ if [ "$il_mode" = job ]; then
         rmdir "$il_run"
         exit 79
     fi
-    rm -f "$il_mine"
     # Whoever ends the work in time counts from here, and not by a clock that may be set. Slurm's
     # own warning is announced by a file, because a TERM alone doesn't say what it is for.
     read -r ILCHUL_JOB_BEGAN _ < /proc/uptime
@@ -133,25 +161,45 @@ if [ "$il_mode" = job ]; then
     ilchul_script=$il_script ilchul_folder=$il_folder ilchul_run=$il_run ilchul_mask=$il_mask ilchul_log=$il_log
     # What set-up lines say stands where people look for what the worker said.
     [ ! -s "$il_folder/env" ] || exec >> "$il_log" 2>&1
+    ilchul_line=
     trap 'ilchul_off "the set-up line \`$ilchul_line\` ended its shell"' EXIT
+    trap 'ilchul_told TERM' TERM
+    trap 'ilchul_told USR1' USR1
+    trap 'ilchul_told USR2' USR2
     . "$il_folder/env"
-    exec /bin/sh "$ilchul_script" main "$ilchul_folder" "$ilchul_run" "$ilchul_mask"
+    # Where none of it was the user's own, this shell is as good as a fresh one.
+    [ "${il_plain:-0}" = 1 ] ||
+        exec /bin/sh "$ilchul_script" main "$ilchul_folder" "$ilchul_run" "$ilchul_mask"
+    trap - EXIT
+else
+    il_run=$3 il_mask=$4
+    . "$il_folder/spec"
 fi
-
-il_run=$3 il_mask=$4
-. "$il_folder/spec"
+[ ! -s "$il_folder/stage" ] || : > "$il_folder/stage"
 cd "$il_cwd" 2> /dev/null || fail 72 "its folder \`$il_cwd\` isn't there on ${SLURMD_NODENAME:-this node}"
+
+# Slurm doesn't count what it suspends; set-up lines that took long may have been.
+read -r il_now _ < /proc/uptime
+if [ -n "$ILCHUL_WALL" ] && [ $((${il_now%.*} - ${ILCHUL_JOB_BEGAN%.*})) -ge 60 ]; then
+    il_used=$(timeout 10 squeue -h -j "$SLURM_JOB_ID" -o %M 2> /dev/null |
+        awk '/^[0-9:-]+$/ { n = split($0, t, /[-:]/); print t[n] + 60 * t[n-1] + 3600 * t[n-2] + 86400 * t[n-3] }')
+    [ -z "$il_used" ] || ILCHUL_JOB_BEGAN=$((${il_now%.*} - il_used))
+fi
 
 il_asked=
 trap 'il_asked=term' TERM
 trap 'il_asked=wall' USR1
 trap 'il_asked=kill' USR2
 trap : HUP INT
-mkfifo "$il_run/life" && exec 9<> "$il_run/life" || fail 71 "no pipe can be made in /tmp"
+# Not a daemon: a child of this job, found where Slurm looks for its processes. It needs a moment
+# before it can be talked to, in which there is other work.
+tmux -D -S "$il_run/t.sock" -f /dev/null 2> /dev/null &
+il_root=$!
+mkfifo "$il_run/life" && exec 9<> "$il_run/life" || { kill "$il_root"; fail 71 "no pipe can be made in /tmp"; }
 
 terminal() {
     tmux -N -S "$il_run/t.sock" new-session -d -s worker -n "$il_title" -x 200 -y 50 \
-        sh "$il_script" pane "$il_folder" "$il_run" "$il_mask" "$@" \; set-option -s exit-empty on 2> /dev/null
+        /bin/sh "$il_script" pane "$il_folder" "$il_run" "$il_mask" "$@" \; set-option -s exit-empty on 2> /dev/null
 }
 quoted() { printf "'"; printf %s "$1" | sed "s/'/'\\\\''/g; s/#/##/g; s/%/%%/g"; printf "'"; }
 # `-N` and `-D` came with 3.2. A version that can't be read is somebody's own build.
@@ -160,32 +208,6 @@ modern() {
     case ${il_version#tmux } in
         [0-2].* | 3.[01] | 3.[01][a-z]*) return 1 ;;
     esac
-}
-if modern; then
-    # Not a daemon: a child of this job, found where Slurm looks for its processes.
-    tmux -D -S "$il_run/t.sock" -f /dev/null 9>&- &
-    il_root=$!
-    il_tries=0
-    until if [ "$il_capture" = 1 ]; then
-        terminal \; pipe-pane -t worker: "cat >> $(quoted "$il_log")"
-    else
-        terminal
-    fi; do
-        il_tries=$((il_tries + 1))
-        kill -0 "$il_root" 2> /dev/null || break
-        [ "$il_tries" -lt 200 ] || { kill "$il_root"; fail 71 'no terminal could be made by tmux'; }
-        sleep 0.05
-    done
-else
-    [ -z "$il_version" ] || printf '[ilchul: %s on this node is too old: there is no terminal]\n' "$il_version" >> "$il_log"
-    sh "$il_script" pane "$il_folder" "$il_run" "$il_mask" >> "$il_log" 2>&1 9>&- < /dev/null &
-    il_root=$!
-fi
-
-lives() {
-    kill -0 "$il_root" 2> /dev/null && return 0
-    il_pane=$(cat "$il_run/pane" 2> /dev/null)
-    [ -n "$il_pane" ] && kill -0 "$il_pane" 2> /dev/null
 }
 # Whoever can't reach this job through Slurm writes into its folder: a controller may have
 # forgotten a job that runs on.
@@ -201,11 +223,46 @@ watch() {
 }
 watch > /dev/null 2>&1 9>&- < /dev/null &
 il_watcher=$!
+il_tries=0
+until [ -S "$il_run/t.sock" ] && if [ "$il_capture" = 1 ]; then
+    terminal \; pipe-pane -t worker: "cat >> $(quoted "$il_log")"
+else
+    terminal
+fi; do
+    il_tries=$((il_tries + 1))
+    [ "$il_tries" -lt 200 ] || { kill "$il_root"; fail 71 'no terminal could be made by tmux'; }
+    # Often at first, because most need a few milliseconds.
+    if [ "$il_tries" -lt 5 ]; then sleep 0.02; else sleep 0.05; fi
+    kill -0 "$il_root" 2> /dev/null && continue
+    # It may have ended just after it had begun.
+    [ ! -e "$il_run/pane" ] || break
+    ! modern || fail 71 'no terminal could be made by tmux'
+    [ -z "$il_version" ] || printf '[ilchul: %s on this node is too old: there is no terminal]\n' "$il_version" >> "$il_log"
+    /bin/sh "$il_script" pane "$il_folder" "$il_run" "$il_mask" >> "$il_log" 2>&1 9>&- < /dev/null &
+    il_root=$!
+    break
+done
+
+# Whether the end is written down, which is the last thing that happens in the terminal.
+has_ended() {
+    il_whose=
+    read -r il_whose il_code _ < "$il_folder/exit"
+    [ "$il_whose" = "$il_nonce" ]
+}
+# A pid alone proves no life: who ended bears it until somebody looked, and where the terminal is
+# gone that is for the node's first process.
+lives() {
+    kill -0 "$il_root" 2> /dev/null && return 0
+    ! has_ended || return 1
+    { read -r il_pane < "$il_run/pane" && read -r il_stat < "/proc/$il_pane/stat"; } 2> /dev/null || return 1
+    case ${il_stat##*) } in [ZXx]*) return 1 ;; esac
+}
 il_words= il_timer=
 while lives; do
     # What was asked before there was anybody to wait for isn't waited over.
     [ -n "$il_asked" ] || wait "$il_root"
-    il_program=$(cat "$il_run/pid" 2> /dev/null)
+    il_program=
+    { read -r il_program < "$il_run/pid"; } 2> /dev/null
     # Between the terminal's start and the program's there is nobody to ask yet.
     [ -z "$il_asked" ] || [ -n "$il_program" ] || { sleep 0.05; continue; }
     case $il_asked in
@@ -227,15 +284,13 @@ while lives; do
             ;;
         *)
             # The terminal is gone, and its program not yet.
-            kill -0 "$il_root" 2> /dev/null || sleep 0.1
+            kill -0 "$il_root" 2> /dev/null || ! lives || sleep 0.1
             ;;
     esac
 done
 [ -z "$il_timer" ] || kill "$il_timer" 2> /dev/null
-kill -KILL "$il_watcher" 2> /dev/null
-[ -s "$il_folder/exit" ] || record 137 'its whole tree was killed'
-read -r _ il_code _ < "$il_folder/exit"
+{ kill -KILL "$il_watcher"; wait "$il_watcher"; } 2> /dev/null
+has_ended || { il_code=137; record 137 'its whole tree was killed'; }
 [ -z "$il_words" ] || record "$il_code" "$il_words"
-rm -f "$il_run/t.sock" "$il_run/life" "$il_run/pid" "$il_run/pane" "$il_run/wall"
-rmdir "$il_run" 2> /dev/null
+tidy
 exit "$il_code"

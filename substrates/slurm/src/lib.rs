@@ -30,7 +30,7 @@ use ilchul_substrate::{
 use look::Memories;
 use queue::Queue;
 use record::Record;
-pub use record::node;
+pub use record::{LastWord, last_word, node, stage};
 pub use site::Site;
 pub use submit::{OWNED, line, margin, owned};
 use turn::Turns;
@@ -104,6 +104,8 @@ pub struct Slurm {
     memories: Memories,
     /// Whether there is accounting to ask, once that is known.
     accounting: OnceLock<bool>,
+    /// The site's seconds between TERM and KILL, once known.
+    kill_wait: OnceLock<u64>,
     /// One lock for each mark, so that two threads never submit the same one.
     marks: Mutex<HashMap<Mark, Arc<Mutex<()>>>>,
 }
@@ -126,6 +128,7 @@ impl Slurm {
             pace,
             memories: Memories::default(),
             accounting: OnceLock::new(),
+            kill_wait: OnceLock::new(),
             marks: Mutex::default(),
         }
     }

@@ -123,19 +123,7 @@ pub(crate) fn by_queue(
     let state = match (job.word, &written.claim) {
         (Word::Active, claim) => {
             memory.over_since = None;
-            match claim {
-                // Nothing of it runs until Slurm lets it go on.
-                Some(claim) if ["SUSPENDED", "STOPPED"].contains(&job.state.as_str()) => {
-                    let mut facts = facts(claim);
-                    facts.notes.push(("suspended", job.said()));
-                    State::Live(facts)
-                }
-                Some(claim) => live(claim),
-                // A node that boots may take its time. Once the script was sent there, it is the
-                // worker's own: a login shell that hangs comes before any claim.
-                None if job.state == "CONFIGURING" => State::Queued(format!("starting on {}", job.nodes)),
-                None => begins(job),
-            }
+            active(job, claim.as_ref())
         }
         (Word::Pending, Some(claim)) => waits_again(memory, (job, claim), snapshot, pace),
         (Word::Pending, None) => waiting(memory, job, pace),
@@ -182,10 +170,24 @@ fn facts(claim: &Claim) -> Facts {
     Facts { notes, ..Facts::default() }
 }
 
+/// It has nodes. Nothing of it runs while Slurm has it stopped, whether or not it has begun.
+fn active(job: &Job, claim: Option<&Claim>) -> State {
+    // A node that boots may take its time. Once the script was sent there, it is the worker's
+    // own: a login shell that hangs comes before any claim.
+    if claim.is_none() && job.state == "CONFIGURING" {
+        return State::Queued(format!("starting on {}", job.nodes));
+    }
+    let mut facts = claim.map_or_else(|| begins(job), facts);
+    if ["SUSPENDED", "STOPPED"].contains(&job.state.as_str()) {
+        facts.notes.push(("suspended", job.said()));
+    }
+    State::Live(facts)
+}
+
 /// It runs, and has said nothing yet.
-fn begins(job: &Job) -> State {
+fn begins(job: &Job) -> Facts {
     let notes = vec![("job", job.id.to_string()), ("node", job.nodes.clone()), ("starts", String::new())];
-    State::Live(Facts { notes, ..Facts::default() })
+    Facts { notes, ..Facts::default() }
 }
 
 /// Reasons come and go while Slurm plans, so a hopeless one has to last.

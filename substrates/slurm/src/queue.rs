@@ -124,6 +124,7 @@ impl Snapshot {
 #[derive(Debug)]
 pub(crate) struct Queue {
     limit: Duration,
+    gap: Duration,
     kept: Mutex<Kept>,
 }
 
@@ -131,13 +132,20 @@ pub(crate) struct Queue {
 struct Kept {
     turns: Backoff,
     snapshot: Option<Arc<Snapshot>>,
+    /// The last question that got no answer: when it was asked, and why.
+    failed: Option<(Instant, String)>,
+    /// When the last question was over.
+    asked_until: Option<Instant>,
 }
+
+/// Between two questions of verbs that change something: however many they are, they share one.
+const GAP: Duration = Duration::from_millis(500);
 
 impl Queue {
     /// Asks at most once in `interval`, and waits `limit` for an answer.
     pub(crate) fn new(interval: Duration, limit: Duration) -> Self {
-        let kept = Kept { turns: Backoff::new(interval), snapshot: None };
-        Self { limit, kept: Mutex::new(kept) }
+        let kept = Kept { turns: Backoff::new(interval), snapshot: None, failed: None, asked_until: None };
+        Self { limit, gap: GAP.min(interval), kept: Mutex::new(kept) }
     }
 
     /// What is known, not much older than the interval; the error says why nothing is.
@@ -153,7 +161,9 @@ impl Queue {
         }
     }
 
-    /// What is so now: for verbs that change something.
+    /// What is so now: for verbs that change something. All that wait for an answer share the
+    /// next one, and one that fails tells all of them why: a thousand jobs that are to end cost
+    /// one question in each gap.
     pub(crate) fn fresh(&self) -> Result<Arc<Snapshot>, String> {
         let began = Instant::now();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -161,13 +171,21 @@ impl Queue {
         if let Some(snapshot) = kept.snapshot.as_ref().filter(|snapshot| snapshot.asked_at >= Some(began)) {
             return Ok(Arc::clone(snapshot));
         }
+        if let Some((_, why)) = kept.failed.as_ref().filter(|(asked_at, _)| *asked_at >= began) {
+            return Err(why.clone());
+        }
+        // Held meanwhile: whoever comes now waits for this very answer.
+        let rested = kept.asked_until.map_or(self.gap, |at| at.elapsed());
+        std::thread::sleep(self.gap.saturating_sub(rested));
         self.ask(&mut kept)
     }
 
     fn ask(&self, kept: &mut Kept) -> Result<Arc<Snapshot>, String> {
         let asked_at = Instant::now();
         let command = argv(&["squeue", "--me", "-h", "-t", "all", "-o", FORMAT]);
-        let why = match run(&command, "", self.limit) {
+        let answer = run(&command, "", self.limit);
+        kept.asked_until = Some(Instant::now());
+        let why = match answer {
             Ok(answer) if answer.good => {
                 let number = kept.turns.answered(asked_at);
                 let parsed = Snapshot::parse(&answer.out);
@@ -179,6 +197,7 @@ impl Queue {
             Err(silence) => format!("squeue: {silence}"),
         };
         kept.turns.failed(why.clone());
+        kept.failed = Some((asked_at, why.clone()));
         Err(why)
     }
 }

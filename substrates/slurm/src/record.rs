@@ -14,13 +14,17 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ilchul_substrate::{Error, ErrorKind, Mark, SessionSpec, Urgency};
+use ilchul_substrate::{Error, ErrorKind, Mark, Request, SessionSpec, Urgency};
 
 use crate::Pace;
 
 const ACTION: &str = "keep a session's record";
 /// The most that is read of one file: each is a few lines.
 const FILE_MAX: u64 = 64 << 10;
+/// What a claim of ours says instead of a job.
+const CALLED_OFF: &str = "called_off=1";
+/// Where a job's set-up lines are, while they run.
+const STAGE: &str = "stage";
 
 /// Who holds an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +49,49 @@ pub(crate) struct End {
 pub fn node(folder: &Path) -> Option<String> {
     let record = Record { folder: folder.to_owned(), nonce: String::new() };
     record.claim().ok()?.map(|claim| claim.node).filter(|node| !node.is_empty())
+}
+
+/// The line of set-up that the job of this folder is at, as the end of a sentence; none where it
+/// is elsewhere, or nobody can look. For people.
+#[must_use]
+pub fn stage(folder: &Path) -> Option<String> {
+    let text = read(&folder.join(STAGE)).ok()??;
+    let line: String = text.trim().chars().filter(|c| !c.is_control()).take(200).collect();
+    (!line.is_empty()).then(|| format!("the set-up line `{line}`"))
+}
+
+/// What a session's folder tells of its end: for whoever must know that nothing of it can write
+/// any more. What a controller says of an end proves nothing of a node that it can't reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LastWord {
+    /// There is no record of such a session.
+    Nowhere,
+    /// It was called off before it began, and never will.
+    NeverBegan,
+    /// Its job wrote down itself how it ended.
+    Given,
+    /// It didn't. Which job may go on, and on which node, where one has begun.
+    Missing(Option<(u64, String)>),
+}
+
+/// See [`LastWord`]; a record under another `nonce` is another session's.
+///
+/// # Errors
+/// When the folder can't be read.
+pub fn last_word(folder: &Path, nonce: Option<&str>) -> Result<LastWord, Error> {
+    let record = Record::open(folder)?.filter(|record| nonce.is_none_or(|nonce| nonce == record.nonce));
+    let Some(record) = record else { return Ok(LastWord::Nowhere) };
+    let claim = record.claim()?;
+    if record.end()?.is_some_and(|end| end.code.is_some()) {
+        return Ok(LastWord::Given);
+    }
+    Ok(match claim {
+        None => LastWord::Missing(None),
+        Some(Claim { job: None, .. }) if record.is_called_off()? => LastWord::NeverBegan,
+        // Half of a claim says who took it no more than none does.
+        Some(Claim { job: None, .. }) => LastWord::Missing(None),
+        Some(Claim { job: Some(job), node, .. }) => LastWord::Missing(Some((job, node))),
+    })
 }
 
 /// One session's folder.
@@ -106,7 +153,7 @@ impl Record {
     /// Takes the claim ourselves, so that no job can begin any more; false where one has begun.
     pub(crate) fn call_off(&self) -> Result<bool, Error> {
         let mine = self.folder.join(format!("claim.{}", std::process::id()));
-        let text = format!("nonce={}\nnode=\nsocket=\ncalled_off=1\n", self.nonce);
+        let text = format!("nonce={}\nnode=\nsocket=\n{CALLED_OFF}\n", self.nonce);
         self.write(mine.file_name().map_or("claim.new".as_ref(), |name| name), text.as_bytes())?;
         let linked = fs::hard_link(&mine, self.folder.join("claim"));
         let _ = fs::remove_file(&mine);
@@ -117,6 +164,11 @@ impl Record {
             }
             Err(error) => Err(failed(&self.folder, error)),
         }
+    }
+
+    fn is_called_off(&self) -> Result<bool, Error> {
+        let text = read(&self.folder.join("claim")).map_err(|error| failed(&self.folder, error))?;
+        Ok(text.is_some_and(|text| text.lines().any(|line| line == CALLED_OFF)))
     }
 
     /// How it ended, if that was written down.
@@ -133,6 +185,11 @@ impl Record {
     /// Writes down an end that nobody inside did.
     pub(crate) fn set_end(&self, words: &str) -> Result<(), Error> {
         self.write("exit", format!("{} - {words}\n", self.nonce).as_bytes())
+    }
+
+    /// Whether its job is at its set-up lines, as far as it said.
+    pub(crate) fn sets_up(&self) -> bool {
+        stage(&self.folder).is_some()
     }
 
     /// Tells a job to end that Slurm may not reach: it looks here by itself.
@@ -173,6 +230,8 @@ impl Record {
         line(&mut own, &["il_capture=".as_ref(), if spec.capture { "1" } else { "0" }.as_ref()]);
         line(&mut own, &["il_grace=".as_ref(), pace.grace.as_secs().to_string().as_ref()]);
         line(&mut own, &["il_watch=".as_ref(), pace.watch().as_secs().to_string().as_ref()]);
+        let plain = is_plain(spec);
+        line(&mut own, &["il_plain=".as_ref(), if plain { "1" } else { "0" }.as_ref()]);
         if let Some(file) = &spec.request.env_file {
             line(&mut env, &["env_file ".as_ref(), &quoted(file.as_os_str())?]);
         }
@@ -185,7 +244,7 @@ impl Record {
         let words = words.filter(|words| !words.is_empty());
         let words = words
             .ok_or_else(|| refused("there is no program to run, or a NUL in its arguments".to_owned()))?;
-        let mut command = OsString::from("echo \"$$\" > \"$1\"\nexec");
+        let mut command = OsString::from("exec");
         for word in words {
             command.push(" ");
             command.push(word);
@@ -197,6 +256,14 @@ impl Record {
     fn write(&self, name: impl AsRef<Path>, bytes: &[u8]) -> Result<(), Error> {
         whole(&self.folder.join(name), bytes).map_err(|error| failed(&self.folder, error))
     }
+}
+
+/// Whether a shell that took these surroundings over is still like a fresh one: nothing of the
+/// user's ran in it, and no name means something to shells themselves or to the job's script.
+fn is_plain(spec: &SessionSpec) -> bool {
+    let meant = |name: &OsStr| name == "IFS" || name.as_bytes().starts_with(b"il");
+    let Request { setup, env_file, .. } = &spec.request;
+    setup.is_empty() && env_file.is_none() && !spec.env.iter().any(|(name, _)| meant(name))
 }
 
 /// A file that is whole for every reader, and on the disk of its server.
@@ -339,6 +406,25 @@ mod tests {
     }
 
     #[test]
+    fn r4_only_its_own_word_or_that_it_never_began_proves_the_end_of_a_session() {
+        let (dir, mine) = record();
+        let told = || last_word(&mine.folder, Some(&mine.nonce)).unwrap();
+        assert_eq!(last_word(dir.path(), None).unwrap(), LastWord::Nowhere);
+        assert_eq!(last_word(&mine.folder, Some(&"0".repeat(32))).unwrap(), LastWord::Nowhere);
+        assert_eq!(told(), LastWord::Missing(None), "its job may still come out of a queue");
+        std::fs::write(mine.folder.join("claim"), "nonce=x\njob=7\nnode=n2\nsocket=/tmp/s\n").unwrap();
+        assert_eq!(told(), LastWord::Missing(Some((7, "n2".to_owned()))));
+        // That Slurm calls it over is written down by us, and nothing that the node said.
+        mine.set_end("it was ended by ilchul, and left no word").unwrap();
+        assert_eq!(told(), LastWord::Missing(Some((7, "n2".to_owned()))));
+        std::fs::write(mine.folder.join("exit"), format!("{} 73 a line failed\n", mine.nonce)).unwrap();
+        assert_eq!(told(), LastWord::Given);
+        let (_dir, off) = record();
+        assert!(off.call_off().unwrap());
+        assert_eq!(last_word(&off.folder, None).unwrap(), LastWord::NeverBegan);
+    }
+
+    #[test]
     fn an_end_counts_only_under_its_own_nonce() {
         let (_dir, record) = record();
         let write = |text: String| std::fs::write(record.folder.join("exit"), text).unwrap();
@@ -350,6 +436,29 @@ mod tests {
         assert_eq!(record.end().unwrap().unwrap().words, "its wall time");
         record.set_end("released").unwrap();
         assert_eq!(record.end().unwrap(), Some(End { code: None, words: "released".to_owned() }));
+    }
+
+    #[test]
+    fn surroundings_are_plain_until_something_of_the_users_runs_or_shells_take_a_name_for_theirs() {
+        let plain = |change: &dyn Fn(&mut SessionSpec)| {
+            let mut spec = SessionSpec {
+                title: String::new(),
+                cwd: PathBuf::new(),
+                argv: Vec::new(),
+                env: vec![("GIVEN".into(), "a".into())],
+                log: PathBuf::new(),
+                capture: false,
+                request: Request::default(),
+            };
+            change(&mut spec);
+            is_plain(&spec)
+        };
+        assert!(plain(&|_| ()));
+        assert!(!plain(&|spec| spec.request.setup.push("module load x".to_owned())));
+        assert!(!plain(&|spec| spec.request.env_file = Some("/f".into())));
+        for name in ["IFS", "il_run", "ilchul_script"] {
+            assert!(!plain(&|spec| spec.env.push((name.into(), "a".into()))), "{name}");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 /// What Slurm itself needs between the end of a job's processes and saying so.
 const MARGIN: Duration = Duration::from_secs(5);
 /// A site's `KillWait` where it can't be asked.
-const KILL_WAIT: u64 = 30;
+const KILL_WAIT: Duration = Duration::from_secs(30);
 
 pub(crate) fn release(slurm: &Slurm, handle: &Handle, urgency: Urgency) -> Result<(), Error> {
     let named = Slurm::named(handle)?;
@@ -42,6 +42,15 @@ pub(crate) fn release(slurm: &Slurm, handle: &Handle, urgency: Urgency) -> Resul
         record.set_end(words)?;
     }
     Ok(())
+}
+
+impl Slurm {
+    /// The site's patience between TERM and KILL. Asked once.
+    fn kill_wait(&self) -> Duration {
+        let ask = || Site::ask(self.pace.limit).ok().and_then(|site| site.seconds("KillWait"));
+        let seconds = self.kill_wait.get().copied().or_else(ask);
+        seconds.map_or(KILL_WAIT, |seconds| Duration::from_secs(*self.kill_wait.get_or_init(|| seconds)))
+    }
 }
 
 struct Ending<'a> {
@@ -82,11 +91,16 @@ impl Ending<'_> {
         if matches!(listed, Listed::Over) {
             return Ok(killed);
         }
+        // A shell that runs a set-up line hears nothing before that line has ended: all of it is told.
+        let sets_up = self.record.as_ref().is_some_and(Record::sets_up);
+        if sets_up {
+            self.tell(urgency)?;
+        }
         if let Listed::Unfinished(jobs) = listed {
             for (id, name) in &jobs {
                 // A twin, or one that waits, is nobody that could be asked.
                 let asked = ["--batch", "--signal", signal];
-                let how = if self.begun == Some(*id) { asked.as_slice() } else { &[] };
+                let how = if self.begun == Some(*id) && !sets_up { asked.as_slice() } else { &[] };
                 self.cancel((*id, name), how);
             }
             if self.begun.is_some() && self.is_over_within(patience)? {
@@ -96,8 +110,7 @@ impl Ending<'_> {
         self.tell(urgency)?;
         self.cancel_all()?;
         // TERM, the site's own patience, KILL.
-        let wait = Site::ask(self.slurm.pace.limit).ok().and_then(|site| site.seconds("KillWait"));
-        if self.is_over_within(Duration::from_secs(wait.unwrap_or(KILL_WAIT)) + grace + MARGIN)? {
+        if self.is_over_within(self.slurm.kill_wait() + grace + MARGIN)? {
             return Ok(killed);
         }
         if matches!(self.look()?, Listed::Missing) && self.is_missing_for_long(patience)? {

@@ -7,9 +7,11 @@ use crate::words;
 
 /// What is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Said {
+pub(crate) enum Said<'a> {
     /// Nothing was made, and trying again changes nothing; the limit, where one is named.
-    Never(Option<&'static str>),
+    Never(Option<&'a str>),
+    /// Nothing was made, for a limit of the account that isn't named: it may pass, or never.
+    Limited,
     /// Nothing was made, and later it may be.
     NotNow,
     /// The controller, or the way to it, is to blame, and nobody knows what was made.
@@ -60,14 +62,20 @@ const NEVER: &[&str] = &[
     "requires an argument",
     "--batch option is invalid",
     "nable to open file",
-    "Job violates accounting/QOS policy",
     "request is invalid",
     "request invalid",
 ];
 
+/// One message of Slurm's for all limits of an account, of how many jobs there may be as of how
+/// large one may be. The limit stands before it, where a site lets it.
+const ANY_LIMIT: &str = "violates accounting/QOS policy";
+
+/// In the name of each limit on how many may be submitted.
+const SUBMITS: &str = "SubmitJob";
+
 const NOT_NOW: &[&str] = &[
+    SUBMITS,
     "job submit limit",
-    "MaxSubmitJob",
     "MaxJobCount limit",
     "try again",
     "emporarily una",
@@ -117,11 +125,12 @@ const TROUBLE: &[&str] = &[
 ];
 
 /// What `text`, all that the command said, means.
-pub(crate) fn read(text: &str) -> Said {
+pub(crate) fn read(text: &str) -> Said<'_> {
     let says = |list: &[&str]| list.iter().any(|words| text.contains(words));
-    // One message of Slurm's is for every limit of an account; the limit stands before it.
     if let Some(limit) = words::hopeless_in(text) {
         Said::Never(Some(limit))
+    } else if text.contains(ANY_LIMIT) && !text.contains(SUBMITS) {
+        Said::Limited
     } else if says(NOT_NOW) {
         Said::NotNow
     } else if says(NEVER) {
@@ -137,8 +146,8 @@ pub(crate) fn read(text: &str) -> Said {
 mod tests {
     use super::*;
 
-    fn of(words: &str) -> Said {
-        read(&format!("sbatch: error: Batch job submission failed: {words}\n"))
+    fn failed(words: &str) -> String {
+        format!("sbatch: error: Batch job submission failed: {words}\n")
     }
 
     #[test]
@@ -155,7 +164,7 @@ mod tests {
             "Incompatible versions of client and server code",
             "Error generating job credential",
         ] {
-            assert_eq!(of(words), Said::Trouble, "{words}");
+            assert_eq!(read(&failed(words)), Said::Trouble, "{words}");
         }
         // As 24.11 says it where its settings can't be had.
         for words in [
@@ -178,7 +187,7 @@ mod tests {
             "Resource temporarily unavailable",
             "I/O error writing script/environment to file",
         ] {
-            assert_eq!(of(words), Said::NotNow, "{words}");
+            assert_eq!(read(&failed(words)), Said::NotNow, "{words}");
         }
     }
 
@@ -195,7 +204,7 @@ mod tests {
             "Invalid account or account/partition combination specified",
             "Invalid qos specification",
         ] {
-            assert_eq!(of(words), Said::Never(None), "{words}");
+            assert_eq!(read(&failed(words)), Said::Never(None), "{words}");
         }
         for text in [
             "sbatch: error: Invalid generic resource (gres) specification\n",
@@ -212,7 +221,7 @@ mod tests {
     #[test]
     fn unknown_words_decide_nothing() {
         for words in ["", "Unspecified error", "Your group has no hours left"] {
-            assert_eq!(of(words), Said::Strange, "{words}");
+            assert_eq!(read(&failed(words)), Said::Strange, "{words}");
         }
     }
 }

@@ -132,6 +132,7 @@ fn outcome(answer: &Result<Answer, Silence>) -> Outcome {
             match said::read(&answer.err) {
                 Said::Never(Some(limit)) => Outcome::Refused(ErrorKind::Refused, format!("{limit}: {why}")),
                 Said::Never(None) => Outcome::Refused(ErrorKind::Refused, why),
+                Said::Limited => Outcome::Refused(ErrorKind::Limited, why),
                 Said::NotNow => Outcome::Refused(ErrorKind::Unavailable, why),
                 Said::Trouble | Said::Strange => Outcome::Doubtful(why),
             }
@@ -243,7 +244,14 @@ mod tests {
         let invalid = "sbatch: error: Batch job submission failed: Invalid partition name specified\n";
         assert!(matches!(says(invalid), Outcome::Refused(ErrorKind::Refused, _)));
         let full = "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)";
-        assert!(matches!(says(full), Outcome::Refused(ErrorKind::Unavailable, _)));
+        assert!(matches!(says(full), Outcome::Refused(ErrorKind::Limited, _)));
+        for limit in ["AssocMaxSubmitJobLimit", "QOSMaxSubmitJobPerUserLimit"] {
+            let submits = says(&format!("sbatch: error: {limit}\n{full}"));
+            assert!(matches!(submits, Outcome::Refused(ErrorKind::Unavailable, _)), "{submits:?}");
+        }
+        // Sites that deny at once what is beyond a limit of the job's own account name that limit.
+        let denied = says(&format!("sbatch: error: QOSMaxCpuPerUserLimit\n{full}"));
+        assert!(matches!(denied, Outcome::Refused(ErrorKind::Refused, _)), "{denied:?}");
         let never = format!("sbatch: error: QOSMaxWallDurationPerJobLimit\n{full}");
         let Outcome::Refused(ErrorKind::Refused, why) = says(&never) else { panic!("{never}") };
         assert!(why.starts_with("QOSMaxWallDurationPerJobLimit: "), "{why}");

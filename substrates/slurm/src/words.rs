@@ -81,10 +81,14 @@ pub(crate) fn is_hopeless(reason: &str) -> bool {
     HOPELESS.split_whitespace().any(|known| known == reason)
 }
 
-/// The hopeless reason that `text` names, if it names one.
-pub(crate) fn hopeless_in(text: &str) -> Option<&'static str> {
+/// The hopeless reason that the refusal of a submit names, if it names one. A limit that only
+/// holds others back while jobs wait is for good where a submit is denied for it: sites deny what
+/// alone is beyond it. How many may be submitted is the exception.
+pub(crate) fn hopeless_in(text: &str) -> Option<&str> {
+    let of_account = |word: &str| ["QOS", "Assoc"].iter().any(|whose| word.starts_with(whose));
+    let denied = |word: &str| of_account(word) && word.ends_with("Limit") && !word.contains("Submit");
     let mut said = text.split(|c: char| !c.is_ascii_alphanumeric());
-    said.find_map(|word| HOPELESS.split_whitespace().find(|reason| *reason == word))
+    said.find(|word| is_hopeless(word) || denied(word))
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ impl Node {
             cwd.display(),
             log.display()
         );
-        let command = format!("echo \"$$\" > \"$1\"\nexec sh -c '{program}'\n");
+        let command = format!("exec sh -c '{program}'\n");
         for (name, text) in
             [("intent", NONCE), ("exit", ""), ("env", ""), ("spec", &spec), ("command", &command)]
         {
@@ -77,6 +77,24 @@ impl Node {
     fn set_up(&self, lines: &[&str]) {
         let steps: String = lines.iter().map(|line| format!("step '{line}'\n")).collect();
         fs::write(self.path("s/env"), steps).unwrap();
+    }
+
+    /// Nothing of the user's comes before the program, but for these lines of plain variables.
+    fn plain(&self, env: &str) {
+        fs::write(self.path("s/env"), env).unwrap();
+        let spec = fs::read_to_string(self.path("s/spec")).unwrap();
+        fs::write(self.path("s/spec"), format!("{spec}il_plain=1\nil_capture=0\n")).unwrap();
+    }
+
+    /// Has the node's programs of these names noted, in order, as they start.
+    fn note_starts(&self, names: &[&str]) {
+        let ledger = self.path("starts");
+        let usual: Vec<_> = std::env::split_paths(&std::env::var_os("PATH").unwrap()).collect();
+        for name in names {
+            let there = usual.iter().map(|folder| folder.join(name)).find(|path| path.is_file()).unwrap();
+            let note = format!("echo {name} >> '{}'", ledger.display());
+            self.program(name, &format!("{note}; exec {} \"$@\"", there.display()));
+        }
     }
 
     fn end(&self) -> String {
@@ -130,6 +148,71 @@ fn a_nodes_tmux_that_is_too_old_costs_the_terminal_and_not_the_job() {
         let log = node.log();
         assert!(log.contains("worked"), "{log}");
         assert_eq!(log.contains(&format!("{version} on this node is too old")), told, "{log}");
+    }
+}
+
+#[test]
+fn l19_a_terminal_that_ended_and_that_nobody_reaped_is_no_life() {
+    // As the first process of some nodes and containers: whoever lost their parent is ours, and we
+    // don't look after them.
+    nix::sys::prctl::set_child_subreaper(true).unwrap();
+    let node = Node::with("exit 7");
+    node.plain("");
+    assert_eq!(ended(node.start()).code(), Some(7));
+    assert_eq!(node.end(), "7");
+}
+
+#[test]
+fn a_terminal_that_ends_before_its_program_leaves_the_program_its_end() {
+    let node = Node::with("trap : HUP; tmux kill-server; echo late > ../late; exit 7");
+    node.plain("");
+    let code = ended(node.start()).code();
+    assert_eq!(
+        (code, node.end().as_str(), node.path("late").exists()),
+        (Some(7), "7", true),
+        "{}",
+        node.log()
+    );
+}
+
+#[test]
+fn a_tmux_that_makes_no_terminal_is_an_end_with_its_reason() {
+    let node = Node::with("echo begun");
+    node.program("tmux", "[ \"$1\" = -V ] && echo tmux 3.3a && exit 0\nexit 1");
+    assert_eq!(ended(node.start()).code(), Some(71));
+    assert_eq!(node.end(), "71 no terminal could be made by tmux");
+    assert_eq!(node.log(), "[ilchul: no terminal could be made by tmux]\n");
+}
+
+#[test]
+fn a_job_that_ends_at_once_costs_its_node_few_programs_and_leaves_nothing_there() {
+    let node = Node::with("exit 7");
+    node.plain("export GIVEN='a b'\n");
+    node.note_starts(&["cat", "ln", "mkdir", "mkfifo", "mv", "rm", "rmdir", "sed", "sync", "tmux"]);
+    let run = node.path("run");
+    node.program("mktemp", &format!("mkdir -m 700 '{0}' && echo '{0}'", run.display()));
+    assert_eq!(ended(node.start()).code(), Some(7));
+    let starts = fs::read_to_string(node.path("starts")).unwrap();
+    let mut starts: Vec<&str> = starts.lines().filter(|name| *name != "mkdir").collect();
+    // Some run beside each other, and a terminal that needs longer is asked once more.
+    starts.sort_unstable();
+    starts.dedup_by(|one, other| *one == "tmux" && *one == *other);
+    assert_eq!(starts, ["ln", "mkfifo", "mv", "rm", "sync", "sync", "tmux"]);
+    assert!(!run.exists());
+    let mut left: Vec<_> =
+        fs::read_dir(node.path("s")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["claim", "command", "env", "exit", "intent", "log", "spec"]);
+}
+
+#[test]
+fn plain_variables_reach_the_program_as_they_were_given() {
+    for shell in ["sh", "bash"] {
+        let node = Node::with("echo \"$GIVEN\"; umask; [ -n \"$ILCHUL_JOB_BEGAN\" ] && exit 7");
+        node.program("tmux", "exit 1");
+        node.plain("export GIVEN='a  b'\nexport ILCHUL_X='$HOME'\n");
+        assert_eq!(ended(node.start_in(shell)).code(), Some(7));
+        assert_eq!((node.end().as_str(), node.log().as_str()), ("7", "a  b\n0027\n"));
     }
 }
 
@@ -208,4 +291,131 @@ fn a_file_of_variables_is_handed_on_and_a_line_of_it_that_is_none_is_named() {
     fs::write(&file, "A=b\nrubbish\n").unwrap();
     assert_eq!(ended(node.start()).code(), Some(73));
     assert!(node.end().ends_with("isn't NAME=VALUE"), "{}", node.end());
+}
+
+/// Ends all that a job runs, as Slurm does: everything is signalled at about the same time.
+fn signal_all(job: &Child, signal: &str) {
+    let top = job.id().to_string();
+    let below = Command::new("ps").args(["-e", "-o", "pid=", "-o", "ppid="]).output().unwrap();
+    let below = String::from_utf8(below.stdout).unwrap();
+    let pairs: Vec<(&str, &str)> = below
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.split_whitespace();
+            Some((fields.next()?, fields.next()?))
+        })
+        .collect();
+    // Children first: a line may be seen to fail before its shell was told anything.
+    let mut all = vec![top.as_str()];
+    let mut seen = 0;
+    while seen < all.len() {
+        let parent = all[seen];
+        all.extend(pairs.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| *pid));
+        seen += 1;
+    }
+    // By one program: between two of them a line that takes its end well would have its shell go on.
+    let mut told = Command::new("kill");
+    told.arg(format!("-{signal}")).args(all.iter().rev()).stderr(Stdio::null());
+    assert!(told.status().is_ok());
+}
+
+#[track_caller]
+fn wait_for_stage(node: &Node) {
+    let deadline = Instant::now() + PATIENCE;
+    while fs::read_to_string(node.path("s/stage")).unwrap_or_default().is_empty() {
+        assert!(Instant::now() < deadline, "no stage");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_job_that_is_cancelled_at_a_set_up_line_says_so_and_doesnt_blame_the_line() {
+    let outside = "143 its job was told to end from outside (SIGTERM): by `scancel`, by preemption or by an \
+                   administrator, during the set-up line";
+    for (line, signal, stop, told) in [
+        ("sleep 600", "TERM", "", outside.to_owned() + " `sleep 600`"),
+        // One that tidies up and leaves with a code of its own.
+        (
+            "sh -c \"trap \\\"exit 3\\\" TERM; while :; do sleep 1; done\"",
+            "TERM",
+            "",
+            outside.to_owned() + " `sh -c \"trap \\\"exit 3\\\" TERM; while :; do sleep 1; done\"`",
+        ),
+        (
+            "sleep 600",
+            "USR1",
+            "",
+            "143 its wall time was nearly over during the set-up line `sleep 600`".to_owned(),
+        ),
+        (
+            "sleep 600",
+            "TERM",
+            "0123456789abcdef0123456789abcdef term",
+            "143 it was told to end by ilchul during the set-up line `sleep 600`".to_owned(),
+        ),
+    ] {
+        for shell in ["sh", "bash"] {
+            let node = Node::with("echo begun");
+            node.set_up(&[line]);
+            fs::write(node.path("s/stop"), format!("{stop}\n")).unwrap();
+            let job = node.start_in(shell);
+            wait_for_stage(&node);
+            // The line itself may be a moment behind its announcement.
+            std::thread::sleep(Duration::from_millis(100));
+            signal_all(&job, signal);
+            assert_eq!(ended(job).code(), Some(143), "{line} {shell}");
+            assert_eq!(node.end(), told, "{shell}");
+            assert!(node.log().ends_with("]\n") && !node.log().contains("begun"), "{}", node.log());
+        }
+    }
+}
+
+#[test]
+fn where_a_job_is_at_its_set_up_lines_stands_in_its_folder_and_no_longer_than_that() {
+    let node = Node::with("while ! test -e ../go; do sleep 0.05; done");
+    node.program("tmux", "exit 1");
+    let line = format!("while ! test -e {}; do sleep 0.05; done", node.path("on").display());
+    node.set_up(&["set -C -e", &line]);
+    let job = node.start_in("bash");
+    let deadline = Instant::now() + PATIENCE;
+    let stage = || fs::read_to_string(node.path("s/stage")).unwrap_or_default();
+    while !stage().starts_with("while") {
+        assert!(Instant::now() < deadline, "{}", stage());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(
+        ilchul_slurm::stage(&node.path("s")).as_deref(),
+        Some(format!("the set-up line `{line}`").as_str())
+    );
+    fs::write(node.path("on"), "").unwrap();
+    while !stage().is_empty() {
+        assert!(Instant::now() < deadline, "{}", stage());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(ilchul_slurm::stage(&node.path("s")), None);
+    fs::write(node.path("go"), "").unwrap();
+    assert_eq!(ended(job).code(), Some(0));
+}
+
+#[test]
+fn j8_set_up_lines_that_slurm_suspended_cost_the_job_only_what_slurm_counts() {
+    let show = "read -r now _ < /proc/uptime; echo $((${now%.*} - ${ILCHUL_JOB_BEGAN%.*}))";
+    for (said, used) in [("echo 1-02:03:04", 93_784), ("echo 2:05", 125), ("echo 0:00", 0), ("exit 1", -1)] {
+        let node = Node::with(show);
+        node.program("tmux", "exit 1");
+        node.program("squeue", said);
+        // As if they had taken all of the node's time.
+        node.set_up(&["export ILCHUL_WALL=99 ILCHUL_JOB_BEGAN=1"]);
+        assert_eq!(ended(node.start()).code(), Some(0));
+        let passed: i64 = node.log().trim().parse().unwrap();
+        let expected = if used < 0 { passed.max(60) } else { used };
+        assert!((expected..expected + 20).contains(&passed), "{said}: {passed}");
+    }
+    // One whose set-up took no time asks nobody.
+    let node = Node::with("true");
+    node.program("tmux", "exit 1");
+    node.program("squeue", "touch \"${0%/*}/asked\"");
+    node.set_up(&["export ILCHUL_WALL=99"]);
+    assert_eq!(ended(node.start()).code(), Some(0));
+    assert!(!node.path("bin/asked").exists());
 }

@@ -161,6 +161,8 @@ impl Laws {
             | WorkerStep::Stopped
             | WorkerStep::Found { .. }
             | WorkerStep::Departed
+            | WorkerStep::Suspended
+            | WorkerStep::Continued
             | WorkerStep::SubmissionRefused { .. }
             | WorkerStep::Captured { .. }
             | WorkerStep::Released { .. } => {}
@@ -190,6 +192,8 @@ impl Laws {
             WorkerStep::Captured { .. } => held.captured = true,
             WorkerStep::Provisioning { .. }
             | WorkerStep::Found { .. }
+            | WorkerStep::Suspended
+            | WorkerStep::Continued
             | WorkerStep::Moved { .. }
             | WorkerStep::Stopping { .. }
             | WorkerStep::SubmissionRefused { .. }

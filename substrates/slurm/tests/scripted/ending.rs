@@ -127,3 +127,69 @@ fn a_job_that_was_called_off_isnt_waited_for_where_slurm_knows_nothing_of_it() {
         assert_eq!(fakes.seen(&handle).state, State::Ended(None));
     });
 }
+
+#[test]
+fn many_that_are_to_end_at_once_share_their_questions() {
+    on_fakes("ending::many_that_are_to_end_at_once_share_their_questions", |fakes| {
+        let handles: Vec<_> = (1..=30).map(|id| fakes.begun(&format!("t{id}"), id)).collect();
+        let all = |state: &str| -> String {
+            (1..).zip(&handles).map(|(id, handle)| Fakes::line(handle, id, state)).collect()
+        };
+        fakes.put("queue", &all("RUNNING"));
+        fakes.put("over", &all("CANCELLED"));
+        // It takes its time, as under load; the jobs end a second after the first of them is told.
+        fakes.does("squeue", "sleep 0.02; cat \"$here/queue\"");
+        fakes.does(
+            "scancel",
+            "mkdir \"$here/told\" 2> /dev/null && { (sleep 1; cp \"$here/over\" \"$here/next\"; mv \"$here/next\" \"$here/queue\") > /dev/null 2>&1 < /dev/null & } || :",
+        );
+        let (before, began) = (fakes.calls("squeue").len(), Instant::now());
+        std::thread::scope(|scope| {
+            for handle in &handles {
+                scope.spawn(|| fakes.release(handle, Urgency::Asked).unwrap());
+            }
+        });
+        let asked = fakes.calls("squeue").len() - before;
+        // One in each 50 ms, for all of them together; alone each of the 30 would ask a dozen times.
+        let most = usize::try_from(began.elapsed().as_millis() / 50).unwrap() + 2;
+        assert!(asked <= most && asked < 150, "{asked} questions, {most} at most");
+        for handle in &handles {
+            assert_eq!(fakes.seen(handle).state, State::Ended(None));
+        }
+    });
+}
+
+#[test]
+fn a_controller_that_is_down_is_asked_once_for_all_that_are_to_end() {
+    on_fakes("ending::a_controller_that_is_down_is_asked_once_for_all_that_are_to_end", |fakes| {
+        let handles: Vec<_> = (1..=20).map(|id| fakes.begun(&format!("t{id}"), id)).collect();
+        fakes.does("squeue", "sleep 0.3; echo 'slurm_load_jobs error: Unable to contact' >&2; exit 1");
+        let before = fakes.calls("squeue").len();
+        std::thread::scope(|scope| {
+            for handle in &handles {
+                scope.spawn(|| {
+                    let error = fakes.release(handle, Urgency::Asked).unwrap_err();
+                    assert_eq!(error.kind(), ErrorKind::Unavailable);
+                });
+            }
+        });
+        let asked = fakes.calls("squeue").len() - before;
+        assert!(asked <= 4, "{asked} questions for 20 jobs");
+    });
+}
+
+#[test]
+fn a_job_at_its_set_up_lines_is_told_as_a_whole_and_says_who_told_it() {
+    on_fakes("ending::a_job_at_its_set_up_lines_is_told_as_a_whole_and_says_who_told_it", |fakes| {
+        let handle = fakes.begun("a", 7);
+        fs::write(PathBuf::from(&handle.fields["folder"]).join("stage"), "module load x\n").unwrap();
+        fakes.put("queue", &Fakes::line(&handle, 7, "RUNNING"));
+        fakes.put("over", &Fakes::line(&handle, 7, "CANCELLED"));
+        fakes.does("scancel", "cp \"$here/over\" \"$here/queue\"");
+        fakes.release(&handle, Urgency::Asked).unwrap();
+        // Its shell would hear nothing before its line has ended.
+        assert_eq!(fakes.calls("scancel"), [format!("--name={} 7", handle.mark)]);
+        let stop = fs::read_to_string(PathBuf::from(&handle.fields["folder"]).join("stop")).unwrap();
+        assert_eq!(stop.trim(), format!("{} term", handle.fields["nonce"]));
+    });
+}

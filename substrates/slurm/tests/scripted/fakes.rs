@@ -45,7 +45,7 @@ pub fn pace() -> Pace {
         settle: Duration::from_millis(400),
         forget: Duration::from_millis(400),
         hopeless: Duration::from_millis(200),
-        grace: Duration::from_secs(1),
+        grace: Duration::from_secs(20),
         submit_every: Duration::from_millis(1),
     }
 }
@@ -163,13 +163,17 @@ impl Fakes {
         self.substrate.observe(std::slice::from_ref(handle)).remove(0)
     }
 
-    /// What is said of it once that is no longer `Unknown`; it must have been so at first.
+    /// What is said of it once that is neither `Live` nor `Unknown`; it must have been `Unknown`
+    /// in between.
     pub fn settled(&self, handle: &Handle) -> Observation {
-        let first = self.seen(handle);
-        assert!(matches!(first.state, State::Unknown(_)), "{first:?}");
-        wait_for("it is settled", PATIENCE, || {
-            Some(self.seen(handle)).filter(|seen| !matches!(seen.state, State::Unknown(_)))
-        })
+        let mut unknown = false;
+        let settled = wait_for("it is settled", PATIENCE, || {
+            let seen = self.seen(handle);
+            unknown |= matches!(seen.state, State::Unknown(_));
+            Some(seen).filter(|seen| !matches!(seen.state, State::Live(_) | State::Unknown(_)))
+        });
+        assert!(unknown, "{settled:?} at once");
+        settled
     }
 
     pub fn release(&self, handle: &Handle, urgency: Urgency) -> Result<(), ilchul_substrate::Error> {

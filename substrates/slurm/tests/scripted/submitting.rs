@@ -97,3 +97,45 @@ fn a_job_that_the_site_renamed_is_cancelled_under_the_name_that_slurm_knows() {
         },
     );
 }
+
+#[test]
+fn a_refusal_after_a_doubtful_submit_adopts_the_job_that_has_begun() {
+    on_fakes("submitting::a_refusal_after_a_doubtful_submit_adopts_the_job_that_has_begun", |fakes| {
+        // The first submit is taken, not answered, and in no list; its job begins while the second
+        // one is refused.
+        fakes.does(
+            "sbatch",
+            "[ -e \"$here/second\" ] || { : > \"$here/second\"; \
+             echo 'sbatch: error: Batch job submission failed: Socket timed out on send/recv operation' >&2; exit 1; }\n\
+             for word; do case $word in --chdir=*) folder=${word#--chdir=};; esac; done\n\
+             printf 'job=41\\nnode=n1\\nsocket=/nowhere\\n' > \"$folder/claim\"\n\
+             echo 'sbatch: error: Batch job submission failed: Invalid account specified' >&2; exit 1",
+        );
+        let handle = fakes.submitted("a", "true");
+        assert_eq!((handle.id.as_str(), fakes.calls("sbatch").len()), ("41", 2));
+        fakes.put("queue", &Fakes::line(&handle, 41, "RUNNING"));
+        wait_until("it lives", PATIENCE, || matches!(fakes.seen(&handle).state, State::Live(_)));
+    });
+}
+
+#[test]
+fn a_limit_that_sbatch_names_is_a_no_and_one_that_it_doesnt_may_pass() {
+    on_fakes("submitting::a_limit_that_sbatch_names_is_a_no_and_one_that_it_doesnt_may_pass", |fakes| {
+        let any = "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, \
+                   user'\\''s size and/or time limits)";
+        for (attempt, (named, kind)) in [
+            ("", ErrorKind::Limited),
+            ("sbatch: error: AssocMaxSubmitJobLimit\n", ErrorKind::Unavailable),
+            ("sbatch: error: QOSMaxMemoryPerJob and QOSMaxCpuPerJobLimit\n", ErrorKind::Refused),
+            ("sbatch: error: QOSMaxGRESPerUserLimit\n", ErrorKind::Refused),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            fakes.does("sbatch", &format!("printf '%b' '{named}{any}\\n' >&2; exit 1"));
+            let mark = Mark::new("r", "a", u32::try_from(attempt).unwrap() + 1).unwrap();
+            let error = fakes.substrate.ensure(&mark, &fakes.spec(&mark, "true")).unwrap_err();
+            assert_eq!(error.kind(), kind, "{named}: {error}");
+        }
+    });
+}

@@ -9,6 +9,9 @@ use crate::support::{
 use ilchul_substrate::{Exit, State, Substrate, Urgency};
 use rustix::process::Signal;
 
+/// More than all that a look waits for adds up to, on a busy machine too.
+const DEADLINES: Duration = Duration::from_secs(60);
+
 #[test]
 fn a_cold_start_sees_the_same() {
     let world = World::new();
@@ -82,11 +85,11 @@ fn l9_a_stopped_server_is_unknown_within_the_deadline() {
     for session in [&warm, &cold] {
         let begun = Instant::now();
         assert_unknown(&state(session, &handle), "no answer");
-        assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < DEADLINES, "{:?}", begun.elapsed());
     }
     let begun = Instant::now();
     assert!(warm.release(&handle, Urgency::AtOnce).is_err());
-    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < DEADLINES, "{:?}", begun.elapsed());
     signal(server, Signal::CONT);
     assert_live(&state(&warm, &handle));
     assert_live(&state(&cold, &handle));
@@ -100,11 +103,14 @@ fn what_the_user_closed_is_absent_and_the_rest_stays() {
     let handles = ["a", "b", "c"].map(|task| world.sleeper(&session, task));
     world.ask(&["kill-window", "-t", &handles[0].fields["window"]]);
     world.ask(&["kill-pane", "-t", &handles[1].id]);
-    assert_eq!(state(&session, &handles[0]), State::Absent);
-    assert_eq!(state(&session, &handles[1]), State::Absent);
+    // What the user closed is hung up, and gone once its process has ended.
+    until("both are absent", || {
+        let absent = |handle| state(&session, handle) == State::Absent;
+        handles[..2].iter().all(absent).then_some(())
+    });
     assert_live(&state(&session, &handles[2]));
     world.ask(&["kill-session", "-t", SESSION]);
-    assert_eq!(state(&session, &handles[2]), State::Absent);
+    until("the last is absent", || (state(&session, &handles[2]) == State::Absent).then_some(()));
     session.release(&handles[2], Urgency::Asked).unwrap();
     // A new session is made where the old one was closed; the user's own isn't entered.
     let again = world.sleeper(&session, "d");

@@ -12,7 +12,7 @@ fn pids(text: &str) -> Vec<u32> {
 #[test]
 fn an_asked_session_may_end_by_itself() {
     let world = World::new();
-    let session = world.open();
+    let session = world.open_patient();
     let script = "trap 'echo TERM > asked; echo END >> asked; exit 5' TERM; echo END > up; while :; do sleep 0.02; done";
     let handle = world.ensure(&session, "a", &world.script(script));
     world.read("up");
@@ -56,7 +56,7 @@ fn a_tree_that_ignores_term_ends_after_the_grace_with_those_who_left_the_group()
 #[test]
 fn a_stopped_session_ends_when_asked() {
     let world = World::new();
-    let session = world.open();
+    let session = world.open_patient();
     let handle = world.sleeper(&session, "a");
     crate::support::signal(pid_of(&handle), rustix::process::Signal::STOP);
     assert_live(&state(&session, &handle));
@@ -80,7 +80,7 @@ fn what_a_session_left_behind_when_it_ended_is_ended_too() {
 #[test]
 fn ended_gone_and_repeated_are_ok_and_the_neighbour_lives() {
     let world = World::new();
-    let session = world.open();
+    let session = world.open_patient();
     let neighbour = world.sleeper(&session, "worker-10");
     let ended = world.ensure(&session, "ended", &world.script("exit 0"));
     let gone = world.sleeper(&session, "gone");

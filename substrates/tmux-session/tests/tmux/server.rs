@@ -135,7 +135,7 @@ fn a_tmux_that_is_missing_old_odd_or_hung_is_unavailable_and_named() {
         let error = refusal(&program(&world, text), world.socket());
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(error.to_string().contains(part), "{error}");
-        assert!(begun.elapsed() < Duration::from_secs(8));
+        assert!(begun.elapsed() < Duration::from_secs(60));
     }
     let error = refusal(Path::new("/no/such/tmux"), world.socket());
     assert_eq!(error.kind(), ErrorKind::Unavailable);
@@ -151,7 +151,7 @@ fn a_tmux_that_hangs_later_is_unknown_and_the_caller_goes_on() {
     let begun = Instant::now();
     crate::support::assert_unknown(&state(&session, &handle), "no answer");
     assert!(session.discover(RUN).is_err());
-    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
 }
 
 #[test]

@@ -66,9 +66,17 @@ impl World {
     }
 
     pub fn open_with(&self, program: &Path) -> TmuxSession {
+        self.open_by(program, Duration::from_millis(300))
+    }
+
+    /// One that gives whoever is asked to end all the time that a busy machine may need for it.
+    pub fn open_patient(&self) -> TmuxSession {
+        self.open_by(Path::new("tmux"), Duration::from_secs(20))
+    }
+
+    fn open_by(&self, program: &Path, grace: Duration) -> TmuxSession {
         let server = Server::Socket(self.socket());
-        let session =
-            TmuxSession::open_program(program, &server, SESSION, RUN, Duration::from_millis(300)).unwrap();
+        let session = TmuxSession::open_program(program, &server, SESSION, RUN, grace).unwrap();
         session.with_config(&self.path("tmux.conf"))
     }
 
@@ -179,7 +187,7 @@ pub fn state(session: &TmuxSession, handle: &Handle) -> State {
 
 /// Polls until `look` finds something; the one place where tests wait.
 pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         if let Some(found) = look() {
             return found;
