@@ -200,6 +200,7 @@ fn the_engine_has_no_clock_files_threads_async_logging_or_chance() {
 /// Who else reads a clock, and why a deadline of the engine's wouldn't do.
 const CLOCKS: &[(&str, &str)] = &[
     ("src/supervisor/clock.rs", "the clock"),
+    ("src/journal/lock.rs", "how long ago another host touched the lock's file"),
     ("src/supervisor/stop.rs", "a blocking wait, on a thread of its own, for a session to end"),
     ("src/shim/clock.rs", "the shim's own: another process, which decides nothing by it"),
     ("src/host/pump.rs", "how long a pipe that others hold open was silent, here or behind ssh"),

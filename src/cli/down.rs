@@ -81,7 +81,7 @@ fn await_release(place: &Place, patience: Duration) -> Result<(), CliError> {
 fn drive_down(place: &Place, run: &str, force: bool, output: Output) -> Result<(), CliError> {
     let signals = drive::signals()?;
     let mut lock = drive::lock(place, Duration::from_secs(5))?;
-    drive::sign(&mut lock, run)?;
+    drive::sign(place, &mut lock, run)?;
     let journal = Journal::open(&place.home)?;
     let state = place.run_of(&journal, run)?;
     let started = &state.engine.state().started;

@@ -9,6 +9,7 @@ use super::exit_code::Exit;
 use super::place::Place;
 use super::placed;
 use super::session::{self, Waits};
+use crate::home::Disk;
 use crate::journal::Journal;
 use crate::journal::lock::{self, Holder, Lock};
 use crate::supervisor::clock::Clock;
@@ -41,8 +42,10 @@ pub fn lock(place: &Place, patience: Duration) -> Result<Lock, CliError> {
     })?;
     let deadline = std::time::Instant::now() + patience.max(SETTLE);
     loop {
-        let taken = Lock::take(&path)
-            .map_err(|error| CliError::new("lock", format!("take the lock `{}`: {error}", path.display())))?;
+        let taken = Lock::take(&path).map_err(|error| {
+            CliError::new("lock", format!("take the lock `{}`: {error}", path.display()))
+                .hint(lock::advice(&error))
+        })?;
         if let Some(lock) = taken {
             return Ok(lock);
         }
@@ -56,27 +59,39 @@ pub fn lock(place: &Place, patience: Duration) -> Result<Lock, CliError> {
 }
 
 fn held(place: &Place, holder: Option<&Holder>) -> CliError {
+    let host = holder.and_then(|holder| holder.host.as_ref());
+    let at = host.map(|host| format!(" on `{host}`")).unwrap_or_default();
     let who = match holder {
         Some(holder) if !holder.run.is_empty() => {
-            format!("process {} has driven the run `{}` since {}", holder.pid, holder.run, holder.since)
+            format!("process {}{at} has driven the run `{}` since {}", holder.pid, holder.run, holder.since)
         }
-        Some(holder) => format!("process {} holds it since {}", holder.pid, holder.since),
+        Some(holder) => format!("process {}{at} holds it since {}", holder.pid, holder.since),
         None => "another process holds it".to_owned(),
+    };
+    let hint = match host {
+        // Its lock doesn't reach here, so only time tells that it has gone.
+        Some(_) => "Run `ilchul down` to end it; if it was killed there, try again in a minute.",
+        None => "Run `ilchul status` to see the run, or `ilchul down` to end it.",
     };
     let details = holder.and_then(|holder| serde_json::to_value(holder).ok()).unwrap_or_default();
     CliError::new("held", format!("take the home `{}`: {who}", place.home.root().display()))
         .exit(Exit::Held)
-        .hint("Run `ilchul status` to see the run, or `ilchul down` to end it.")
+        .hint(hint)
         .details(details)
 }
 
-/// Writes who holds the lock.
+/// Writes who holds the lock, and goes on saying so where other hosts may look.
 ///
 /// # Errors
 /// What the system says.
-pub fn sign(lock: &mut Lock, run: &str) -> Result<(), CliError> {
-    let holder = Holder { pid: std::process::id(), run: run.to_owned(), since: now_text() };
-    lock.sign(&holder).map_err(|error| CliError::new("lock", format!("sign the lock: {error}")))
+pub fn sign(place: &Place, lock: &mut Lock, run: &str) -> Result<(), CliError> {
+    let failed = |error| CliError::new("lock", format!("sign the lock: {error}"));
+    let holder = Holder { pid: std::process::id(), run: run.to_owned(), since: now_text(), host: None };
+    lock.sign(&holder).map_err(failed)?;
+    if place.home.disk().is_ok_and(Disk::may_be_shared) {
+        lock.touch_on(&place.home.lock()).map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// The wall time, RFC 3339, to the second.

@@ -100,7 +100,7 @@ fn refusal(request: &Request, message: &str) -> String {
 
 fn decide_here(place: &Place, run: &str, request: &Request) -> Result<Granted, CliError> {
     let mut lock = drive::lock(place, PATIENCE)?;
-    drive::sign(&mut lock, "")?;
+    drive::sign(place, &mut lock, "")?;
     let journal = Journal::open(&place.home)?;
     let mut engine = place.run_of(&journal, run)?.engine;
     let clock = Clock::kernel().on_line(&engine.state().anchor, engine.state().last_at.moment);

@@ -94,7 +94,7 @@ pub fn run(global: &Global, args: &UpArgs, output: Output) -> Result<Exit, CliEr
     // What returns at once is ended by a signal as any other command.
     let signals = if args.detach { Signals::none() } else { drive::signals()? };
     let mut lock = drive::lock(&place, Duration::ZERO)?;
-    drive::sign(&mut lock, "")?;
+    drive::sign(&place, &mut lock, "")?;
     let mut journal = Journal::open(&place.home)?;
     let last = last_run(&place, &journal, &identity, Proof::Begun(proving))?;
     let exit = match last {
@@ -113,7 +113,7 @@ pub fn run(global: &Global, args: &UpArgs, output: Output) -> Result<Exit, CliEr
                 drop((journal, lock));
                 return detach::run(&place, args, session);
             }
-            drive::sign(&mut lock, &state.started.run)?;
+            drive::sign(&place, &mut lock, &state.started.run)?;
             // The journal has the workflow; a large one isn't held twice while it runs.
             drop(file);
             go_on(&place, (journal, signals), last.engine, args, output)?
@@ -139,7 +139,7 @@ pub fn run(global: &Global, args: &UpArgs, output: Output) -> Result<Exit, CliEr
                 drop((journal, lock));
                 return detach::run(&place, args, started.session);
             }
-            drive::sign(&mut lock, &started.run)?;
+            drive::sign(&place, &mut lock, &started.run)?;
             begin(&place, (journal, signals), started, (bytes, args), output)?
         }
     };

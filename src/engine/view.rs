@@ -18,6 +18,7 @@ use super::review::{self, Gate};
 use super::state::{RunPhase, RunState, TaskState, WorkerState};
 use super::task_table::TaskPhase;
 use super::worker_table::WorkerPhase;
+use crate::protocol::MEMORY;
 use crate::workflow::{Evidence, Item, Task, Trust};
 
 /// One run, as readers see it.
@@ -158,6 +159,14 @@ pub struct WorkerView {
     pub report: Option<(String, String, Option<String>)>,
     /// The end of its whole tree was recorded by whoever saw it.
     pub end_seen: bool,
+}
+
+impl WorkerView {
+    /// Whether it says that its work failed after its memory was used up.
+    #[must_use]
+    pub fn is_starved(&self) -> bool {
+        self.report.as_ref().is_some_and(|(_, summary, _)| summary.ends_with(MEMORY))
+    }
 }
 
 impl RunView {

@@ -25,7 +25,9 @@ pub use check::{CheckOutcome, CheckSpec};
 pub use problem::Problem;
 pub use report::{Claim, EVIDENCE_KINDS, Report, ReportBy, ReportStatus, Usage};
 pub use schema::{report_schema, worker_schema};
-pub use setup::{CHECKOUT_FAILED, CHECKOUT_HOST, CheckoutSpec, SETUP, SETUP_FAILED, SetupSpec, WALL_TIME};
+pub use setup::{
+    CHECKOUT_FAILED, CHECKOUT_HOST, CheckoutSpec, MEMORY, SETUP, SETUP_FAILED, SetupSpec, WALL_TIME,
+};
 pub use submission::{Submission, SubmissionAnswer, submission_number};
 pub use wire::{
     Ack, Answer, Assignment, ChildFacts, ExitRecord, Heartbeat, Launch, Note, Progress, Ready, Stop,

@@ -22,6 +22,9 @@ pub const CHECKOUT_HOST: &str = "launch_checkout by its host: ";
 /// Why a shim ended its work before its host would have ended both.
 pub const WALL_TIME: &str = "wall_time: its wall time is nearly over, so it was told to end";
 
+/// What a shim says of work that failed after the kernel ended a process of its job.
+pub const MEMORY: &str = "its memory was used up: the kernel ended a process of it";
+
 /// How the files come into a tree that was made without them: once, before anything else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckoutSpec {

@@ -103,6 +103,10 @@ impl<'v> Why<'v> {
                 "Its worker is job {job} on {node}; what Slurm wrote: {folder}/slurm.log\n"
             ));
         }
+        if self.worker().is_some_and(WorkerView::is_starved) {
+            text.push_str("The kernel ended a process of it, because its memory was used up. ");
+            text.push_str("Ask for more: `slurm: { mem: SIZE }`.\n");
+        }
         text.push_str(&self.links(screen));
         let (what, at) = self.observed();
         text.push_str(&format!("Known from {what}, {}.\n", ago(screen.now_ms, at)));
@@ -375,6 +379,19 @@ mod tests {
         assert_eq!(json["chain"][1]["task"], "fix");
         assert_eq!(json["observed"], json!({"by": "the heartbeat of `fix.1`", "at": "2023-11-14T22:15:17Z"}));
         assert_eq!(json["next"], json!(["ilchul logs fix -f"]));
+    }
+
+    #[test]
+    fn a_worker_whose_memory_was_used_up_is_told_apart_from_one_that_failed() {
+        let mut view = sample::view();
+        let worker = view.workers.iter_mut().find(|worker| worker.id == "fix.1").unwrap();
+        let said = |summary: String| Some(("done".to_owned(), summary, None));
+        worker.report = said("exited with code 137".to_owned());
+        assert!(!why(&view, true, "fix").0.contains("memory"));
+        let worker = view.workers.iter_mut().find(|worker| worker.id == "fix.1").unwrap();
+        worker.report = said(format!("exited with code 137; {}", crate::protocol::MEMORY));
+        let (text, _) = why(&view, true, "fix");
+        assert!(text.contains("memory was used up. Ask for more: `slurm: { mem: SIZE }`."), "{text}");
     }
 
     #[test]

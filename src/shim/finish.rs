@@ -10,7 +10,7 @@ use super::tree::{End, Tree};
 use super::{ShimError, clock};
 use crate::mail::{self, MailError};
 use crate::protocol::{
-    self, Answer, Assignment, EXIT, ExitRecord, REPORT, REPORT_SCHEMA, Report, ReportStatus, Usage,
+    self, Answer, Assignment, EXIT, ExitRecord, MEMORY, REPORT, REPORT_SCHEMA, Report, ReportStatus, Usage,
     WORKER_SCHEMA, answer_name,
 };
 use nix::sys::signal::Signal;
@@ -29,6 +29,8 @@ pub(super) struct Finished {
     pub(super) acked: bool,
     /// Why it was ended from outside, if it was.
     pub(super) stopped: Option<&'static str>,
+    /// The kernel ended a process of its job, because its memory was used up.
+    pub(super) starved: bool,
     /// Its turn was over before it was ended: what it made of our signal is no exit of the work.
     pub(super) over: bool,
     /// What it used, as far as that was told.
@@ -53,7 +55,7 @@ pub(super) fn ended(
             let _ = write_ack(session, assignment.token);
         }
     } else {
-        write_report(session, &compose(assignment, &end, finished.stopped))?;
+        write_report(session, &compose(assignment, &end, finished))?;
     }
     let (code, signal, error) = match end {
         End::Code(_) | End::Signal(_) if finished.over => (Some(0), None, None),
@@ -118,14 +120,17 @@ fn empty_exit(token: Option<u64>, started_at: String, error: String) -> ExitReco
 }
 
 /// The report of a plain command: `done` says that it ended by itself, the `exit` item decides.
-fn compose(assignment: &Assignment, end: &End, stopped: Option<&str>) -> Report {
+fn compose(assignment: &Assignment, end: &End, finished: &Finished) -> Report {
     // Worded for a status line: what it did, then how.
-    let summary = match end {
+    let mut summary = match end {
         End::Code(code) => format!("exited with code {code}"),
         End::Signal(number) => format!("ended by {}", signal_name(*number)),
         End::Unseen => "ended, nobody saw how".to_owned(),
     };
-    match (end, stopped) {
+    if finished.starved {
+        summary = format!("{summary}; {MEMORY}");
+    }
+    match (end, finished.stopped) {
         // A program that tidies up and exits with 0 when it is stopped hasn't done its work.
         (_, Some(why)) => report(assignment, ReportStatus::Failed, summary, Some(why.to_owned())),
         (End::Code(_), None) => report(assignment, ReportStatus::Done, summary, None),

@@ -17,6 +17,7 @@ mod exec;
 mod finish;
 mod lasting;
 mod launch;
+mod memory;
 mod output;
 mod process;
 mod relay;

@@ -12,10 +12,12 @@ use super::launch::Session;
 use super::relay::{self, Relay};
 use super::spawn::Program;
 use super::terminal::{Pair, Pane};
-use super::tree::Tree;
-use super::{ShimError, clock, finish, process, system, wall};
+use super::tree::{End, Tree};
+use super::{ShimError, clock, finish, memory, process, system, wall};
 use crate::mail;
-use crate::protocol::{ACK, Ack, Assignment, ChildFacts, STOP, Stop, WALL_TIME, WORKER_SCHEMA, parse};
+use crate::protocol::{
+    ACK, Ack, Assignment, ChildFacts, MEMORY, STOP, Stop, WALL_TIME, WORKER_SCHEMA, parse,
+};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
@@ -102,6 +104,8 @@ pub(super) struct Attempt<'a, 'b> {
     watch_at: Instant,
     stopped: Option<&'static str>,
     verdict: Option<Verdict>,
+    /// Processes of its job that the kernel had ended before; `None` where that can't be known.
+    starved: Option<u64>,
 }
 
 /// An order of ilchul's own comes as a file first, and the wall time is announced: it is neither.
@@ -132,6 +136,7 @@ impl<'a, 'b> Attempt<'a, 'b> {
             watch_at: now,
             stopped: None,
             verdict: None,
+            starved: session.wall.is_of_a_job().then(memory::ends).flatten(),
         }
     }
 
@@ -290,11 +295,18 @@ impl<'a, 'b> Attempt<'a, 'b> {
             watch.judge_result();
         }
         self.pass_question_on();
+        let failed = !matches!(self.tree.end(), Some((End::Code(0), _)));
+        // What went on without that process, and well, needs no word.
+        let starved = failed && self.starved.is_some() && memory::ends() > self.starved;
+        if starved {
+            self.relay.say(format!("[ilchul: {MEMORY}]\n").as_bytes());
+        }
         let finished = Finished {
             tree: self.tree,
             started_at: self.child.started_at,
             acked: self.lasting.acked,
             stopped: self.stopped,
+            starved,
             over: false,
             usage: None,
         };

@@ -151,19 +151,21 @@ fn journal(home: &Home) -> Finding {
 fn supervisor(home: &Home) -> Finding {
     match lock::held(&home.lock()) {
         Ok(None) => Finding::ok("supervisor", "none is running"),
-        Ok(Some(Some(holder))) if holder.run.is_empty() => {
-            Finding::ok("supervisor", format!("process {} holds the home since {}", holder.pid, holder.since))
+        Ok(Some(Some(holder))) => {
+            let at = holder.host.map(|host| format!(" on `{host}`")).unwrap_or_default();
+            let what = if holder.run.is_empty() {
+                "holds the home".to_owned()
+            } else {
+                format!("has driven the run `{}`", holder.run)
+            };
+            Finding::ok("supervisor", format!("process {}{at} {what} since {}", holder.pid, holder.since))
         }
-        Ok(Some(Some(holder))) => Finding::ok(
-            "supervisor",
-            format!("process {} has driven the run `{}` since {}", holder.pid, holder.run, holder.since),
-        ),
         Ok(Some(None)) => {
             Finding::warn("supervisor", "a process that hasn't said its name holds the home", "Look again.")
         }
         Err(error) => {
-            let lock = home.lock();
-            Finding::fail("supervisor", format!("`{}` can't be looked at: {error}", lock.display()), "")
+            let found = format!("`{}` can't be looked at: {error}", home.lock().display());
+            Finding::fail("supervisor", found, lock::advice(&error))
         }
     }
 }
@@ -245,7 +247,8 @@ mod tests {
         let home = Home::at(top.path());
         assert_eq!(supervisor(&home), Finding::ok("supervisor", "none is running"));
         let mut lock = lock::Lock::take(&home.lock()).unwrap().unwrap();
-        let holder = lock::Holder { pid: 7, run: "r".into(), since: "2026-01-01T00:00:00Z".into() };
+        let holder =
+            lock::Holder { pid: 7, run: "r".into(), since: "2026-01-01T00:00:00Z".into(), host: None };
         lock.sign(&holder).unwrap();
         let found = supervisor(&home).found;
         assert_eq!(found, "process 7 has driven the run `r` since 2026-01-01T00:00:00Z");

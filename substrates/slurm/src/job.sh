@@ -144,8 +144,10 @@ if [ "$il_mode" = job ]; then
         echo "restarts=${SLURM_RESTART_COUNT:-0}"
     } > "$il_mine" || exit 71
     sync "$il_mine" 2> /dev/null
-    # Over NFS a link may be made although the answer says no.
-    if ! ln "$il_mine" "$il_folder/claim" 2> /dev/null && ! [ "$il_mine" -ef "$il_folder/claim" ]; then
+    # Over NFS a link may be made although the answer says no. Its words tell, and not whether both
+    # names are one file: to sshfs and its like they never are.
+    if ! ln "$il_mine" "$il_folder/claim" 2> /dev/null &&
+        [ "$(cat "$il_mine")" != "$(cat "$il_folder/claim" 2> /dev/null)" ]; then
         echo "another job has begun this attempt, or it was called off: $(tr '\n' ' ' < "$il_folder/claim")"
         rm -f "$il_mine"
         rmdir "$il_run"

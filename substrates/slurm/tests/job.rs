@@ -122,6 +122,22 @@ fn ended(mut job: Child) -> ExitStatus {
 }
 
 #[test]
+fn a_claim_that_was_made_although_the_answer_says_no_is_known_by_its_words() {
+    let node = Node::with("echo worked; exit 7");
+    // As a file system does it to which two names are never one file.
+    node.program("ln", "cp \"$1\" \"$2\"; exit 1");
+    assert_eq!(ended(node.start()).code(), Some(7));
+    assert_eq!(node.end(), "7");
+    // Somebody else's, and a link that failed for good.
+    for script in ["sed s/job=7/job=8/ \"$1\" > \"$2\"; exit 1", "exit 1"] {
+        let node = Node::with("echo worked; exit 7");
+        node.program("ln", script);
+        assert_eq!(ended(node.start()).code(), Some(79), "{script}");
+        assert_eq!(node.end(), "");
+    }
+}
+
+#[test]
 fn a_nodes_tmux_that_is_too_old_costs_the_terminal_and_not_the_job() {
     for (version, told) in [("tmux 3.1c", true), ("tmux 2.7", true), ("", false)] {
         let node = Node::with("echo worked; exit 7");

@@ -215,7 +215,7 @@ impl Story {
     pub(crate) fn held(&self) -> Lock {
         let mut lock = Lock::take(&self.home.lock()).unwrap().expect("free");
         let (run, since) = (self.run.clone(), "2023-11-14T22:13:20Z".to_owned());
-        lock.sign(&Holder { pid: std::process::id(), run, since }).unwrap();
+        lock.sign(&Holder { pid: std::process::id(), run, since, host: None }).unwrap();
         lock
     }
 

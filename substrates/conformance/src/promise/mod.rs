@@ -29,7 +29,7 @@ pub use release::{
 };
 
 use crate::{Harness, Hosts, PATIENCE, wait_until};
-use ilchul_substrate::{Error, Facts, Handle, Mark, State, Substrate};
+use ilchul_substrate::{Error, Handle, Mark, State, Substrate};
 
 type Spec<H> = <<H as Harness>::S as Substrate>::Spec;
 
@@ -75,10 +75,7 @@ fn made<H: Harness>(harness: &H, mark: &Mark) -> Handle {
     } else {
         assert!(is_live(&state), "live once `ensure` returned, not {state:?}");
     }
-    // Past its start as well: what is noted of that goes while promises compare two looks.
-    let starts = |facts: &Facts| facts.notes.iter().any(|(name, _)| *name == "starts");
-    let runs = || matches!(state_of(substrate, &handle), State::Live(facts) if !starts(&facts));
-    wait_until("the queued thing runs", PATIENCE, runs);
+    wait_until("the queued thing runs", PATIENCE, || has_begun(&state_of(substrate, &handle)));
     handle
 }
 
@@ -107,6 +104,11 @@ fn state_of<S: Substrate>(substrate: &S, handle: &Handle) -> State {
 
 fn is_live(state: &State) -> bool {
     matches!(state, State::Live(_))
+}
+
+/// Live, and not just being started somewhere, which a cluster notes until its first word.
+fn has_begun(state: &State) -> bool {
+    matches!(state, State::Live(facts) if facts.notes.iter().all(|(name, _)| *name != "starts"))
 }
 
 /// Attested not to be there any more; `Unknown` isn't.
