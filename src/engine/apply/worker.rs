@@ -41,18 +41,8 @@ pub(super) fn apply_worker(state: &mut RunState, at: Stamp, event: &WorkerEvent)
             worker.stopped = true;
             worker.at_large = false;
         }
-        WorkerStep::Suspended => {
-            worker.suspended = true;
-            worker.reason.clone_from(&event.reason);
-            worker.paused_since.get_or_insert(at.moment);
-        }
-        WorkerStep::Continued => {
-            worker.suspended = false;
-            worker.reason.clear();
-            if !is_blocked {
-                worker.unpause(at.moment);
-            }
-        }
+        WorkerStep::Suspended => suspend(worker, at, &event.reason),
+        WorkerStep::Continued => go_on(worker, at, is_blocked),
         WorkerStep::Captured { snapshot } => worker.captured = Some(snapshot.clone()),
         WorkerStep::SubmissionRefused { n, index, sha256 } => {
             let outcome = Outcome::Refused { index: *index, reason: event.reason.clone() };
@@ -86,6 +76,20 @@ pub(super) fn apply_worker(state: &mut RunState, at: Stamp, event: &WorkerEvent)
         state.tasks[task].head = Some(commit);
     }
     Ok(())
+}
+
+fn suspend(worker: &mut WorkerState, at: Stamp, reason: &str) {
+    worker.suspended = true;
+    reason.clone_into(&mut worker.reason);
+    worker.paused_since.get_or_insert(at.moment);
+}
+
+fn go_on(worker: &mut WorkerState, at: Stamp, is_blocked: bool) {
+    worker.suspended = false;
+    worker.reason.clear();
+    if !is_blocked {
+        worker.unpause(at.moment);
+    }
 }
 
 /// Whether its time stands still because its task waits for a person.

@@ -86,6 +86,10 @@ struct Turn {
 
 /// Runs one turn to its end.
 fn one<'a>(voice: &Voice<'a>, lasting: &mut Lasting<'a>, command: &Command) -> Result<Turn, ShimError> {
+    // Before its process: what that writes at once is this turn's.
+    if let Some(watch) = &mut lasting.watch {
+        watch.begin_turn(command.is_fresh, clock::now());
+    }
     let started_at = clock::label();
     let log = lasting.take_log();
     let (child, relay) = match start::start(voice, command, log) {
@@ -96,9 +100,6 @@ fn one<'a>(voice: &Voice<'a>, lasting: &mut Lasting<'a>, command: &Command) -> R
             return Err(error);
         }
     };
-    if let Some(watch) = &mut lasting.watch {
-        watch.begin_turn(command.is_fresh, clock::now());
-    }
     let mut attempt = Attempt::new(voice.session, voice.assignment, lasting, (child, relay));
     attempt.begin(started_at);
     attempt.live();
