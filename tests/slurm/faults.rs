@@ -55,6 +55,7 @@ fn l7_a_node_that_hangs_costs_an_attempt_and_its_late_writer_changes_nothing() {
 fn r4_a_worker_that_was_cut_off_before_it_was_ready_isnt_safe_to_close_until_its_node_speaks() {
     let site = Site::with("tasks: { a: { run: 'true', slurm: { setup: ['sleep 600'] } } }");
     let up = site.start_up();
+    until("the run", || site.world.run_id().map(drop));
     let (node, job) = site.claim("a.1");
     let stage = site.session_folder("a.1").join("stage");
     until("its set-up line", || {
