@@ -116,7 +116,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("ilchul_git_worktree", &["src/supervisor/", "src/cli/", "substrates/git-worktree/"]),
     ("ilchul_tmux_session", &["src/supervisor/", "src/cli/", "substrates/tmux-session/"]),
     ("ilchul_subprocess", &["src/supervisor/", "src/cli/", "substrates/subprocess/"]),
-    ("ilchul_slurm", &["src/cli/", "substrates/slurm/"]),
+    (
+        "ilchul_slurm",
+        &["src/cli/", "src/supervisor/close.rs", "src/supervisor/probe.rs", "substrates/slurm/"],
+    ),
     ("ilchul_substrate", &["src/supervisor/", "src/cli/", "substrates/"]),
     // No substrate knows ilchul.
     ("ilchul", &["src/main.rs"]),
