@@ -87,6 +87,9 @@ impl Supervisor {
     }
 
     fn probed_worker(&mut self, id: &str, observed: &Observation) {
+        if self.burying.contains(id) {
+            return;
+        }
         match &observed.state {
             // Before its host said anything of it there is nothing to tell, and most never wait.
             State::Queued(reason) if observed.note.is_some() => {
@@ -191,13 +194,14 @@ impl Supervisor {
     }
 
     /// Ends what a dead shim left, then tells of the death: its successor never runs beside it.
-    fn bury(&self, id: &str, detail: String) {
+    fn bury(&mut self, id: &str, detail: String) {
+        self.burying.insert(id.to_owned());
         let (id, sender, burial) = (id.to_owned(), self.sender.clone(), self.burial(id));
         let run = self.world.run.clone();
         tokio::task::spawn_blocking(move || {
             burial();
             let detail = leftover::added(detail, &run, &id);
-            let _ = sender.send(Message::Seen(id, Seen::Gone { detail }));
+            let _ = sender.send(Message::Buried(id, detail));
         });
     }
 

@@ -45,8 +45,8 @@ const BATCH_MAX: usize = 4096;
 pub(super) enum Message {
     /// An effect's outcome.
     Done(Effect, Seen),
-    /// Something seen of a worker outside any effect.
-    Seen(String, Seen),
+    /// What a dead worker left is ended; the detail of its death.
+    Buried(String, String),
     /// A look at all sessions.
     Probed(Vec<(Probed, Observation)>),
     /// What a look for sessions found that a resume couldn't take.
@@ -101,6 +101,9 @@ pub struct Supervisor {
     pub(super) doing: BTreeSet<Effect>,
     pub(super) over: Vec<Handle>,
     pub(super) probing: bool,
+    /// Workers whose death is told once what they left is ended: until then no look counts,
+    /// because it sees that very end.
+    pub(super) burying: BTreeSet<String>,
     pub(super) unattended: bool,
     pub(super) listener: Box<dyn Listener>,
     pub(super) answers: Vec<(i64, Answer)>,
@@ -162,6 +165,7 @@ impl Supervisor {
             doing: BTreeSet::new(),
             over: Vec::new(),
             probing: false,
+            burying: BTreeSet::new(),
             unattended: parts.unattended,
             listener: parts.listener,
             answers: Vec::new(),
@@ -302,7 +306,10 @@ impl Supervisor {
                     self.expect_mail(&worker);
                 }
             }
-            Message::Seen(worker, seen) => self.see(&worker, seen),
+            Message::Buried(worker, detail) => {
+                self.burying.remove(&worker);
+                self.see(&worker, Seen::Gone { detail });
+            }
             Message::Probed(observations) => self.probed(observations),
             Message::Discovered(found) => self.discovered(&found),
             Message::LookedRound(looked) => self.looked_round(*looked),

@@ -256,3 +256,22 @@ fn j8_a_job_that_is_suspended_before_its_first_word_and_in_its_work_loses_no_tim
     stage.call("finish");
     assert_eq!(life.join(), DONE);
 }
+
+#[test]
+fn what_will_never_start_is_told_by_its_reason_though_it_is_seen_to_end_while_it_is_taken_back() {
+    let stage = Stage::new("limits: { ready: 10m }\ntasks: { a: { run: x } }");
+    on_cluster(&stage, State::Stuck("Slurm holds job 7 for ever: PartitionConfig".to_owned()));
+    let gate = stage.sessions().hold(Verb::Release);
+    let life = Life::first(&stage);
+    stage.pass_until("its release", &life, || stage.sessions().count(Verb::Release, &Stage::mark("a.1")) > 0);
+    // As a job that was called off, and whose release isn't back yet.
+    stage.sessions().set_state(&Stage::mark("a.1"), State::Ended(None));
+    stage.pass(&life, secs(60));
+    assert_eq!(stage.told("a"), "claimed");
+    assert_eq!(stage.sessions().count(Verb::Release, &Stage::mark("a.1")), 1);
+    gate.open();
+    stage.pass_until("the end", &life, || life.is_over());
+    assert_eq!(life.join(), FAILED);
+    let told = stage.told("a");
+    assert!(told.contains("it will never start: Slurm holds job 7 for ever: PartitionConfig"), "{told}");
+}
