@@ -5,6 +5,8 @@
 use std::time::Duration;
 
 use super::{Plan, Play, flow, kinds, started, task};
+use crate::engine::budget::Amounts;
+use crate::engine::evidence::ChildExit;
 use crate::engine::input::{Request, Seen};
 use crate::engine::task_table::TaskPhase as T;
 use crate::engine::view::RunView;
@@ -227,6 +229,20 @@ fn r4_what_a_cut_may_keep_from_being_heard_is_kept_and_never_called_safe_to_clos
     };
     assert_eq!(over(SessionKind::Slurm), W::CompletedRetained);
     assert_eq!(over(SessionKind::Subprocess), W::SafeToClose);
+}
+
+#[test]
+fn r4_whoever_decides_what_may_be_closed_is_told_what_outlived_an_end() {
+    for (survivors, survived) in [(vec![4711], true), (Vec::new(), false)] {
+        let mut play = on_slurm();
+        play.start_work("a.1");
+        play.report("a.1", ReportStatus::Done);
+        let (token, usage) = (Some(play.worker("a.1").token), Amounts::default());
+        play.see("a.1", Seen::Ended { token, exit: ChildExit::Code(0), survivors, error: None, usage });
+        let view = RunView::of(play.state());
+        let worker = view.worker("a.1").unwrap();
+        assert_eq!((worker.survived, worker.end_seen), (survived, !survived));
+    }
 }
 
 #[test]
