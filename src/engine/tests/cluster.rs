@@ -184,18 +184,13 @@ fn a_suspension_while_a_person_is_asked_is_counted_once() {
 #[test]
 fn a_limit_that_nobody_names_is_waited_for_and_then_a_failed_task_in_its_hosts_words() {
     let mut play = Play::new(flow(vec![task("a")]));
-    let refused = || Seen::LaunchFailed {
-        step: "limit",
-        detail: "Job violates accounting/QOS policy".to_owned(),
-        host: true,
-    };
     let (mut attempt, mut waited) = (0, 0);
     while play.phase("a") != T::Failed {
         if play.phase("a") == T::Claimed {
             attempt += 1;
             assert!(attempt <= 16, "it is tried for ever");
             let worker = format!("a.{attempt}");
-            play.see(&worker, refused());
+            play.see(&worker, limited());
         }
         play.tick(5_000);
         waited += 5;
@@ -205,14 +200,75 @@ fn a_limit_that_nobody_names_is_waited_for_and_then_a_failed_task_in_its_hosts_w
     assert_eq!(reason, "launch_limit: Job violates accounting/QOS policy (refused 16 times in a row)");
     // Trouble that is plainly the host's is waited for as long as it takes.
     let mut down = Play::new(flow(vec![task("a")]));
-    for attempt in 1..40 {
-        down.see(
-            &format!("a.{attempt}"),
-            Seen::LaunchFailed { step: "session", detail: "down".to_owned(), host: true },
-        );
-        down.tick(400_000);
-    }
+    refuse(&mut down, 40, absent);
     assert_eq!(down.phase("a"), T::Claimed);
+}
+
+fn limited() -> Seen {
+    let detail = "Job violates accounting/QOS policy".to_owned();
+    Seen::LaunchFailed { step: "limit", detail, host: true }
+}
+
+fn absent() -> Seen {
+    Seen::LaunchFailed { step: "session", detail: "down".to_owned(), host: true }
+}
+
+/// So many launches fail one after the other, each when its pause is over.
+fn refuse(play: &mut Play, count: u32, seen: fn() -> Seen) {
+    for _ in 0..count {
+        let worker = format!("a.{}", play.task("a").attempt);
+        play.see(&worker, seen());
+        play.tick(400_000);
+    }
+}
+
+#[test]
+fn only_limits_one_after_the_other_fail_a_task_whatever_else_its_host_failed_it_by() {
+    let mut play = Play::new(flow(vec![task("a")]));
+    // A controller that was away for long, then a limit: its tries begin here.
+    refuse(&mut play, 20, absent);
+    refuse(&mut play, 15, limited);
+    assert_eq!((play.phase("a"), play.task("a").limits_met), (T::Claimed, 15));
+    // Something else came between, and another life of ours.
+    refuse(&mut play, 1, absent);
+    assert_eq!(play.task("a").limits_met, 0);
+    refuse(&mut play, 10, limited);
+    play.crash_and_resume();
+    refuse(&mut play, 5, limited);
+    assert_eq!(play.phase("a"), T::Claimed);
+    refuse(&mut play, 1, limited);
+    assert_eq!(play.phase("a"), T::Failed);
+    assert!(play.task("a").reason.ends_with("(refused 16 times in a row)"), "{}", play.task("a").reason);
+}
+
+#[test]
+fn a_person_who_retries_what_met_a_limit_gets_all_its_tries_again() {
+    let mut play = Play::new(flow(vec![task("a"), task("b")]));
+    refuse(&mut play, 16, limited);
+    assert_eq!(play.phase("a"), T::Failed);
+    play.ask(Request::Retry { task: "a".to_owned() }).expect("granted");
+    play.tick(400_000);
+    refuse(&mut play, 15, limited);
+    assert_eq!(play.phase("a"), T::Claimed, "{}", play.task("a").reason);
+    refuse(&mut play, 1, limited);
+    assert!(play.task("a").reason.ends_with("(refused 16 times in a row)"), "{}", play.task("a").reason);
+}
+
+#[test]
+fn a_launch_that_was_let_in_begins_the_count_of_limits_anew() {
+    let mut play = Play::new(flow(vec![task("a").retries(2)]));
+    refuse(&mut play, 10, limited);
+    let worker = format!("a.{}", play.task("a").attempt);
+    play.start_work(&worker);
+    assert_eq!(play.task("a").limits_met, 0);
+    play.exit(&worker, 1);
+    play.tick(400_000);
+    refuse(&mut play, 10, limited);
+    // Let in, and never ready: no limit kept it out.
+    let worker = format!("a.{}", play.task("a").attempt);
+    play.launch(&worker);
+    play.tick(60_000);
+    assert_eq!(play.task("a").limits_met, 0, "{}", play.task("a").reason);
 }
 
 #[test]
