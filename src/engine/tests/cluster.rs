@@ -136,6 +136,45 @@ fn j8_time_in_which_its_host_had_it_suspended_counts_for_nothing_in_whatever_lif
 }
 
 #[test]
+fn l10_what_beats_again_though_its_host_cant_be_asked_is_watched_again() {
+    let mut play = Play::new(flow(vec![task("a").timeout(100)]));
+    play.start_work("a.1");
+    play.tick_beating(60_000, &["a.1"]);
+    play.see("a.1", suspended());
+    play.tick(500_000);
+    // One may have been on its way for long.
+    play.beat("a.1");
+    assert!(play.worker("a.1").suspended);
+    assert_eq!(play.tick(500_000), []);
+    assert_eq!(kinds(&play.beat("a.1"))[0], "worker.continued");
+    assert!(!play.worker("a.1").suspended);
+    // It hangs, and with what it had used before, its time is up.
+    play.tick(36_000);
+    assert_eq!(play.worker_phase("a.1"), W::Unhealthy);
+    play.tick(8_000);
+    assert!(play.task("a").reason.starts_with("timeout: "), "{}", play.task("a").reason);
+}
+
+#[test]
+fn j8_its_host_is_believed_as_long_as_it_says_that_a_worker_is_suspended() {
+    let mut play = Play::busy(task("a"));
+    play.beat("a.1");
+    play.see("a.1", suspended());
+    for _ in 0..10 {
+        assert_eq!(play.beat("a.1"), []);
+        assert_eq!(play.see("a.1", suspended()), []);
+        play.tick(1_000);
+    }
+    assert!(play.worker("a.1").suspended);
+    // What a new supervisor reads first may have been written before; what rises after it wasn't.
+    play.beat("a.1");
+    play.crash_and_resume();
+    assert_eq!((play.beat("a.1"), play.beat("a.1")), (Vec::new(), Vec::new()));
+    assert_eq!(kinds(&play.beat("a.1"))[0], "worker.continued");
+    assert_eq!(kinds(&play.see("a.1", suspended())), ["worker.suspended"], "said anew, it is news");
+}
+
+#[test]
 fn l17_what_goes_on_has_a_whole_fresh_grace_and_is_judged_again() {
     let mut play = Play::new(flow(vec![task("a").timeout(100_000)]));
     play.launch("a.1");
