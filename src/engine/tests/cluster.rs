@@ -94,6 +94,56 @@ fn a_login_shell_that_hangs_isnt_given_the_time_of_a_checkout_and_a_set_up_line_
     assert_eq!(reason, "launch_ready: no readiness within 960 s (at the set-up line `sleep 9999` on n1)");
 }
 
+/// A controller that answers, and then doesn't, over and over: how long it takes until the worker
+/// is late, of which every second is one that it was seen in.
+fn flaps(play: &mut Play, seen: impl Fn() -> Seen) -> u64 {
+    let mut in_sight = 0;
+    while play.phase("a") == T::Claimed {
+        play.see("a.1", seen());
+        play.tick(10_000);
+        in_sight += 10;
+        assert!(in_sight < 5_000, "it is never late");
+        if play.phase("a") == T::Claimed {
+            play.see("a.1", queued("squeue: no answer within 30 s"));
+            assert_eq!(play.tick(40_000), []);
+        }
+    }
+    in_sight
+}
+
+#[test]
+fn a_controller_that_comes_and_goes_keeps_nothing_that_hangs_from_being_late() {
+    let mut shell = Play::new(flow(vec![task("a")]));
+    shell.launch("a.1");
+    shell.see("a.1", queued("Priority"));
+    shell.tick(1_000_000);
+    assert_eq!(flaps(&mut shell, starting), 120);
+    assert!(shell.task("a").reason.starts_with("launch_ready: its job runs"), "{}", shell.task("a").reason);
+
+    let mut line = on_slurm();
+    line.launch("a.1");
+    line.see("a.1", starting());
+    line.tick(100_000);
+    let at = || Seen::Begun { reason: "at the set-up line `sleep 9999` on n1".to_owned() };
+    assert_eq!(flaps(&mut line, at), 960);
+}
+
+#[test]
+fn l9_the_time_in_which_nobody_could_ask_for_a_worker_makes_it_late_by_nothing() {
+    let mut play = on_slurm();
+    play.launch("a.1");
+    play.see("a.1", starting());
+    play.tick(100_000);
+    play.see("a.1", queued("squeue: no answer within 30 s"));
+    assert_eq!(play.tick(10_000_000), []);
+    play.crash_and_resume();
+    // Unseen it began: it has all its time from where that was seen.
+    play.see("a.1", begun());
+    assert_eq!(play.tick(959_999), []);
+    play.tick(1);
+    assert_eq!(play.phase("a"), T::Failed);
+}
+
 #[test]
 fn where_a_worker_is_by_now_is_no_new_start() {
     let mut play = on_slurm();
