@@ -137,6 +137,7 @@ fn take_step(state: &mut RunState, index: usize, event: &TaskEvent) -> Result<()
         TaskStep::HostFailed { until } => {
             task.defer_until = Some(*until);
             task.host_failures = task.host_failures.saturating_add(1);
+            task.count_limit(&event.reason);
             task.allowed = task.allowed.saturating_add(1);
             *attempts_spent = attempts_spent.saturating_sub(1);
         }
@@ -174,14 +175,14 @@ fn take_step(state: &mut RunState, index: usize, event: &TaskEvent) -> Result<()
             task.root = None;
             task.by_design = false;
         }
-        TaskStep::Acknowledged => task.host_failures = 0,
+        TaskStep::Acknowledged => (task.host_failures, task.limits_met) = (0, 0),
+        TaskStep::LaunchFailed { .. } => task.count_limit(&event.reason),
         TaskStep::NeedsMet => {
             let reviewed = state.reviews.get(&index).copied();
             state.tasks[index].for_attempt = reviewed.map_or(0, |reviewed| state.tasks[reviewed].attempt);
         }
         TaskStep::Withdrawn => task.by_design = true,
         TaskStep::Denied { .. }
-        | TaskStep::LaunchFailed { .. }
         | TaskStep::Blocked
         | TaskStep::Unblocked
         | TaskStep::DecidedSkip

@@ -20,6 +20,9 @@ pub struct Pulse {
     pub regained: Option<Moment>,
     /// The highest sequence number seen.
     pub seq: Option<u64>,
+    /// How often that number rose since the count of its silence was last begun anew: since its
+    /// host last said that it is suspended, for one.
+    pub rises: u32,
     /// The last progress figure.
     pub progress: u64,
     /// When that figure last moved.
@@ -31,11 +34,20 @@ pub struct Pulse {
 impl Pulse {
     fn renew(&mut self, now: Moment) {
         (self.seen, self.since, self.regained, self.progressed) = (now, now, Some(now), now);
+        self.rises = 0;
     }
 
     fn new(now: Moment) -> Self {
-        let (seq, regained) = (None, None);
-        Self { seen: now, since: now, regained, seq, progress: 0, progressed: now, complained: false }
+        Self {
+            seen: now,
+            since: now,
+            regained: None,
+            seq: None,
+            rises: 0,
+            progress: 0,
+            progressed: now,
+            complained: false,
+        }
     }
 }
 
@@ -83,6 +95,8 @@ impl Pulses {
         }
         // The first figure of a life says nothing about progress: what was done may be long ago.
         let first = pulse.seq.replace(beat.seq).is_none();
+        // Nor is it a rise: it may have lain there for long.
+        pulse.rises = pulse.rises.saturating_add(u32::from(!first));
         if beat.alive == Some(false) {
             return false;
         }

@@ -112,6 +112,9 @@ pub struct Anchor {
     pub moment: Moment,
 }
 
+/// The code of a launch that met a limit which its host doesn't name.
+const LIMIT_MET: &str = "launch_limit";
+
 /// The state of one task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskState {
@@ -132,6 +135,9 @@ pub struct TaskState {
     /// How often the host has failed its launches in a row.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub host_failures: u32,
+    /// How many of its launches in a row met a limit of their host that nobody names.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub limits_met: u32,
     /// How many of its attempts in a row were refused by their provider.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub rate_limits: u32,
@@ -353,6 +359,7 @@ impl TaskState {
             attempt: 0,
             found: 0,
             host_failures: 0,
+            limits_met: 0,
             rate_limits: 0,
             recovers: None,
             allowed: task.retries.saturating_add(1),
@@ -391,6 +398,7 @@ impl TaskState {
         self.outputs.clear();
         self.last_evidence = std::mem::take(&mut self.evidence);
         (self.rounds, self.for_attempt, self.granted) = (0, 0, 0);
+        self.limits_met = 0;
         self.by_design = false;
         self.root = None;
     }
@@ -398,10 +406,18 @@ impl TaskState {
     /// A person's `retry`: one attempt more.
     pub(super) fn reopen(&mut self) {
         self.allowed = self.attempt.saturating_add(1);
+        // Whoever asks for it anew may have had the limit raised.
+        self.limits_met = 0;
         if self.restart_at.is_none() {
             // What it starts from may have a newer head by now.
             self.base = None;
         }
+    }
+
+    /// A launch of it failed: only those that met a limit one after the other are counted.
+    pub(super) fn count_limit(&mut self, reason: &str) {
+        let met = reason.strip_prefix(LIMIT_MET).is_some_and(|rest| rest.starts_with(':'));
+        self.limits_met = if met { self.limits_met.saturating_add(1) } else { 0 };
     }
 
     /// Whether a failed attempt may be followed by another.

@@ -159,6 +159,8 @@ pub struct WorkerView {
     pub report: Option<(String, String, Option<String>)>,
     /// The end of its whole tree was recorded by whoever saw it.
     pub end_seen: bool,
+    /// Something outlived the end of its tree, as whoever saw that end recorded.
+    pub survived: bool,
 }
 
 impl WorkerView {
@@ -423,5 +425,6 @@ fn worker_view(id: String, task: String, worker: WorkerState) -> WorkerView {
         snapshot: worker.captured.flatten(),
         report: worker.report.map(|report| (report.status, report.summary, report.reason)),
         end_seen,
+        survived: worker.survived,
     }
 }

@@ -81,6 +81,15 @@ pub struct WorkerState {
     /// Its host runs it, and nothing of it has said so yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub starting: bool,
+    /// It was seen to start before, so that what it owes doesn't begin anew when that is seen again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_started: bool,
+    /// It was seen to have begun before; likewise.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_begun: bool,
+    /// Since when nobody could see whether it goes on: it counts as queued, and owes nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseen_since: Option<Moment>,
     /// It beats without doing anything.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stalled: bool,
@@ -204,6 +213,9 @@ impl WorkerState {
             at_large: false,
             queued: false,
             starting: false,
+            has_started: false,
+            has_begun: false,
+            unseen_since: None,
             stalled: false,
             recovered_from: None,
             acknowledged: false,

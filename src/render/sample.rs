@@ -80,6 +80,7 @@ pub(crate) fn worker(task: &str, attempt: u32, phase: WorkerPhase, reason: &str)
         snapshot: None,
         report: None,
         end_seen: true,
+        survived: false,
     }
 }
 

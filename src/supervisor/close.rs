@@ -73,7 +73,8 @@ impl<'a> Close<'a> {
 
     /// Why nobody can know that nothing of it runs on another host, if that is so. Whether it was
     /// ever ready says nothing: what a cut keeps from being heard goes on all the same. Only its
-    /// own word proves its end, or that it was called off before it began.
+    /// own word proves its end, or that it was called off before it began; and not even that where
+    /// the word of who saw the end names processes that outlived it.
     fn may_run_elsewhere(&self, worker: &WorkerView) -> Option<String> {
         if worker.end_seen {
             return None;
@@ -81,6 +82,11 @@ impl<'a> Close<'a> {
         let session = worker.session.as_ref();
         let field = |name: &str| session.and_then(|place| place.fields.get(name)).map(String::as_str);
         let folder = self.home.run(self.run).join("slurm").join(format!("ilchul.{}.{}", self.run, worker.id));
+        // Here they would be found by their mark; there nobody can look.
+        if worker.survived && (field("boot_id") == Some(ELSEWHERE) || folder.exists()) {
+            let node = ilchul_slurm::node(&folder).unwrap_or_else(|| "its node".to_owned());
+            return Some(format!("processes outlived its end on {node}"));
+        }
         match ilchul_slurm::last_word(&folder, field("nonce")) {
             Ok(LastWord::Given | LastWord::NeverBegan) => None,
             Ok(LastWord::Nowhere) => (field("boot_id") == Some(ELSEWHERE))
@@ -372,6 +378,7 @@ mod tests {
             snapshot: None,
             report: None,
             end_seen: false,
+            survived: false,
         };
         worker(&mut view);
         let close = judge(&Close::new(&home, "r", &repository, "HEAD").look(&view, &[]));
@@ -408,6 +415,29 @@ mod tests {
         let (verdict, why) = of_a_job(|_| {}, |_| {});
         assert_eq!(verdict, CloseVerdict::Unknown);
         assert!(why.ends_with("it had a job, and nothing tells of its end any more"), "{why}");
+    }
+
+    #[test]
+    fn r4_what_outlived_its_end_on_another_host_is_never_safe_to_close_whatever_its_job_wrote() {
+        let survivor = |make: fn(&Path), worker: fn(&mut WorkerView)| {
+            of_a_job(make, |view| {
+                view.survived = true;
+                worker(view);
+            })
+        };
+        let on = |node| {
+            let why = format!("its processes can't be looked at: processes outlived its end on {node}");
+            (CloseVerdict::Unknown, why)
+        };
+        // The job's script came to its end; a process in an unreachable mount's write didn't.
+        assert_eq!(survivor(|folder| ended(folder, "0"), |_| {}), on("n2"));
+        assert_eq!(survivor(|folder| ended(folder, "0"), |worker| worker.session = None), on("n2"));
+        // Neither does a folder that is gone prove anything.
+        assert_eq!(survivor(|folder| std::fs::remove_dir(folder).unwrap(), |_| {}), on("its node"));
+        // On this machine they are looked for, and none of them lives any more.
+        let here: fn(&mut WorkerView) = |worker| worker.session = None;
+        let (verdict, why) = survivor(|folder| std::fs::remove_dir(folder).unwrap(), here);
+        assert_eq!(verdict, CloseVerdict::Safe, "{why}");
     }
 
     #[test]

@@ -109,17 +109,36 @@ fn take_move(worker: &mut WorkerState, at: Stamp, event: &WorkerEvent) -> Result
     worker.phase = to;
     worker.reason.clone_from(&event.reason);
     worker.stalled = step == WorkerMove::Stalled;
-    // As if it had been launched now: what it owes counts from here. Where it is by now is no
-    // new start.
-    if step == WorkerMove::Starting || (step == WorkerMove::Begun && (worker.queued || worker.starting)) {
-        worker.launched_at = Some(at.moment);
-    }
+    count_from_start(worker, at, step);
     worker.queued = step == WorkerMove::Queued;
     worker.starting = step == WorkerMove::Starting;
     if step == WorkerMove::Dispatched {
         worker.dispatched_at = Some(at.moment);
     }
     Ok(())
+}
+
+/// What it owes counts from where it was first seen to start, and to have begun, as if it had been
+/// launched then. No job goes back to the queue: one that counts as queued after that was only out
+/// of sight, and that time is left out. Where it is by now is no new start either.
+fn count_from_start(worker: &mut WorkerState, at: Stamp, step: WorkerMove) {
+    if step == WorkerMove::Queued && (worker.has_started || worker.has_begun) {
+        worker.unseen_since.get_or_insert(at.moment);
+    }
+    let seen = if step == WorkerMove::Starting {
+        &mut worker.has_started
+    } else if step == WorkerMove::Begun {
+        &mut worker.has_begun
+    } else {
+        return;
+    };
+    let is_first = !std::mem::replace(seen, true);
+    let unseen = worker.unseen_since.take();
+    if is_first && (step == WorkerMove::Starting || worker.queued || worker.starting) {
+        worker.launched_at = Some(at.moment);
+    } else if let Some(unseen) = unseen {
+        worker.launched_at = worker.launched_at.map(|from| from.after(at.moment.since(unseen)));
+    }
 }
 
 /// A submission is answered once and for good.

@@ -55,7 +55,7 @@ pub(super) fn failed(
     if !worker.phase.is_live() || worker.is_over() || (worker.token_live && !claimed) {
         return vec![ignored(Some(id), "launch", "late", format!("`{id}` is {}: {detail}", worker.phase))];
     }
-    let tries = view.state.tasks[worker.task].host_failures;
+    let tries = view.state.tasks[worker.task].limits_met;
     let for_good = step == LIMIT && tries >= LIMIT_TRIES;
     let count = if for_good { format!(" (refused {} times in a row)", tries + 1) } else { String::new() };
     let (reason, host) = (format!("launch_{step}: {detail}{count}"), host && !for_good);

@@ -4,7 +4,9 @@
 
 use serde_json::Value;
 
-use super::{View, attempt_failed, claim_event, ignored, launch, moved, question, task_event, worker_event};
+use super::{
+    View, attempt_failed, claim_event, ignored, launch, moved, question, silence, task_event, worker_event,
+};
 use crate::engine::budget::Amounts;
 use crate::engine::event::{
     ClaimStep, Event, EvidenceEvent, PlainMove, ReportEvent, ReportStep, Snapshot, TaskStep, WorkerStep,
@@ -40,7 +42,7 @@ pub(super) fn beat(view: View<'_>, id: &str, worker: &WorkerState, beat: &Beat) 
         let token = beat.token.unwrap_or_default();
         return if first { vec![dead_token(id, "heartbeat", token, worker)] } else { Vec::new() };
     }
-    let mut events = Vec::new();
+    let mut events = silence::beats_again(view, id, worker);
     let now = view.now.stamp.moment;
     // A worker that beats but never takes its assignment stays unhealthy: beats alone prove no work (L18).
     let idle = timer::acknowledgement_due(view.state, view.pulses, id, worker).is_some_and(|due| due <= now);

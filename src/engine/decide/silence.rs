@@ -108,6 +108,17 @@ fn timed_out(view: View<'_>, id: &str, worker: &WorkerState) -> Vec<Event> {
     events
 }
 
+/// How often the beats of what is suspended must rise: over a network file system one may be
+/// read long after it was written.
+const RISES: u32 = 2;
+
+/// It beats though its host has stopped it. A host that can't be asked any more, or is behind,
+/// isn't believed against that: otherwise nothing it owed would ever be due again.
+pub(super) fn beats_again(view: View<'_>, id: &str, worker: &WorkerState) -> Vec<Event> {
+    let rises = view.pulses.get(id).map_or(0, |pulse| pulse.rises);
+    if rises >= RISES { goes_on(id, worker) } else { Vec::new() }
+}
+
 /// Its host has stopped it: from now on none of its time counts, in whatever life of ours.
 pub(super) fn suspended(id: &str, worker: &WorkerState, reason: &str) -> Vec<Event> {
     let news = worker.phase.is_live() && worker.exit.is_none() && !worker.suspended;
