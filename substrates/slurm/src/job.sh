@@ -13,13 +13,29 @@
 # It leaves out every decision: what an end means is for whoever reads it.
 #
 # Its variables begin with `il_`: an exported name that a shell assigns to goes on to the program.
-[ "$1" = job ] && il_mask=$(umask) # The user's own, for the program.
+if [ "$1" = job ]; then
+    il_mask=$(umask) # The user's own, for the program.
+    unset SLURM_SACK_SOCKET # That of the submit's host.
+fi
 umask 077
 il_script=${il_script:-$0}
 il_mode=$1 il_folder=$2
+# What it is asked, from now on, is kept until there is somebody to ask.
+hear() {
+    il_asked=
+    trap 'il_asked=term' TERM
+    trap 'il_asked=wall' USR1
+    trap 'il_asked=kill' USR2
+    trap : HUP INT
+}
+[ "$il_mode" != main ] || hear
 read -r il_nonce < "$il_folder/intent" || exit 72
-# The name under which the claim was written; the same in each shell that becomes the next.
-il_mine=$il_folder/claim.${SLURM_JOB_ID:-}.$$
+
+# The name under which the claim of a job with this RUN is written. A process's number isn't enough:
+# a job that is started again may get the same one, and would write over the claim itself.
+mine() {
+    il_mine=$il_folder/claim.${SLURM_JOB_ID:-}.${il_run##*/}
+}
 
 # Whole or not at all, for readers on other hosts.
 record() { # CODE WORDS
@@ -30,13 +46,16 @@ record() { # CODE WORDS
 
 # By one program where `rm` knows `-d`, which not every node's does.
 tidy() {
-    set -- "$il_run/t.sock" "$il_run/life" "$il_run/pid" "$il_run/pane" "$il_run/wall" "$il_mine"
+    mine
+    set -- "$il_run/t.sock" "$il_run/life" "$il_run/pid" "$il_run/pane" "$il_run/wall" "$il_run/said" "$il_mine"
     rm -fd "$@" "$il_run" 2> /dev/null || { rm -f "$@"; rmdir "$il_run" 2> /dev/null; }
 }
 
 fail() { # CODE WORDS: an end before the program began
     trap - EXIT
     printf '[ilchul: %s]\n' "$2" >> "$il_log"
+    # A terminal may have come after all; nothing may go on once this is written down.
+    if { read -r il_pane < "$il_run/pane"; } 2> /dev/null; then end_tree "$il_pane"; fi
     tidy
     record "$1" "$2"
     exit "$1"
@@ -71,8 +90,13 @@ if [ "$il_mode" = pane ]; then
     il_run=$3 il_mask=$4
     # Caught, not ignored: what is ignored would be ignored by the program too.
     trap : HUP INT QUIT TERM
-    # A job that gave up meanwhile took its folder along: then nothing begins.
-    echo "$$" > "$il_run/pane" || exit 71
+    # Once: a job that gave up took its folder along, and a terminal may be asked for twice.
+    set -C
+    if ! echo "$$" > "$il_run/pane"; then
+        [ ! -d "$il_run" ] || [ -s "$il_run/pane" ] || record 71 'nothing can be written in /tmp on this node'
+        exit 71
+    fi 2> /dev/null
+    set +C
     # Where Slurm knows of no cgroups, a kill of the batch script alone leaves this running.
     (
         trap '' HUP INT QUIT TERM
@@ -84,7 +108,7 @@ if [ "$il_mode" = pane ]; then
     (
         umask "$il_mask"
         read -r il_program _ < /proc/self/stat
-        echo "$il_program" > "$il_run/pid"
+        echo "$il_program" > "$il_run/pid" || exit 71
         . "$il_folder/command"
     )
     il_code=$?
@@ -120,7 +144,7 @@ ilchul_off() { # WORDS [CODE]
 ilchul_told() { # SIGNAL: the job is to end, whatever its line is at
     if [ "$1" = USR1 ]; then
         ilchul_how='its wall time was nearly over'
-    elif read -r ilchul_how _ < "$ilchul_folder/stop" && [ -n "$ilchul_how" ]; then
+    elif [ "$1" = USR2 ] || { read -r ilchul_how _ < "$ilchul_folder/stop" && [ -n "$ilchul_how" ]; }; then
         ilchul_how='it was told to end by ilchul'
     else
         ilchul_how="its job was told to end from outside (SIG$1): by \`scancel\`, by preemption or by an administrator,"
@@ -129,25 +153,36 @@ ilchul_told() { # SIGNAL: the job is to end, whatever its line is at
     ilchul_off "${ilchul_how%,}" 143
 }
 
+ilchul_gone() { # its shell ends by itself
+    # As above.
+    sleep 0.3
+    [ -n "$ilchul_line" ] || ilchul_off "its variables can't be set in this node's shell"
+    ilchul_off "the set-up line \`$ilchul_line\` ended its shell"
+}
+
 if [ "$il_mode" = off ]; then
     il_run=$3 il_log=$4
+    # What a line left in the background; nothing may go on once the end is written down.
+    for il_pid in $(tree "$$"); do
+        [ "$il_pid" = "$$" ] || kill -KILL "$il_pid"
+    done 2> /dev/null
     fail "$6" "$5"
 fi
 if [ "$il_mode" = job ]; then
     # One life for each attempt: whoever comes second ends, whatever Slurm knows of the first.
     il_run=$(mktemp -d /tmp/ilchul.XXXXXX) || exit 71
-    {
-        echo "nonce=$il_nonce"
-        echo "job=$SLURM_JOB_ID"
-        echo "node=${SLURMD_NODENAME:-$(uname -n)}"
-        echo "socket=$il_run/t.sock"
-        echo "restarts=${SLURM_RESTART_COUNT:-0}"
-    } > "$il_mine" || exit 71
+    mine
+    il_words="nonce=$il_nonce
+job=$SLURM_JOB_ID
+node=${SLURMD_NODENAME:-$(uname -n)}
+socket=$il_run/t.sock
+restarts=${SLURM_RESTART_COUNT:-0}"
+    printf '%s\n' "$il_words" > "$il_mine" || { rmdir "$il_run"; exit 71; }
     sync "$il_mine" 2> /dev/null
     # Over NFS a link may be made although the answer says no. Its words tell, and not whether both
-    # names are one file: to sshfs and its like they never are.
+    # names are one file: to sshfs and its like they never are. One that can't be read isn't ours.
     if ! ln "$il_mine" "$il_folder/claim" 2> /dev/null &&
-        [ "$(cat "$il_mine")" != "$(cat "$il_folder/claim" 2> /dev/null)" ]; then
+        [ "$(cat "$il_folder/claim" 2> /dev/null)" != "$il_words" ]; then
         echo "another job has begun this attempt, or it was called off: $(tr '\n' ' ' < "$il_folder/claim")"
         rm -f "$il_mine"
         rmdir "$il_run"
@@ -162,7 +197,7 @@ if [ "$il_mode" = job ]; then
     # What set-up lines say stands where people look for what the worker said.
     [ ! -s "$il_folder/env" ] || exec >> "$il_log" 2>&1
     ilchul_line=
-    trap 'ilchul_off "the set-up line \`$ilchul_line\` ended its shell"' EXIT
+    trap ilchul_gone EXIT
     trap 'ilchul_told TERM' TERM
     trap 'ilchul_told USR1' USR1
     trap 'ilchul_told USR2' USR2
@@ -171,6 +206,7 @@ if [ "$il_mode" = job ]; then
     [ "${il_plain:-0}" = 1 ] ||
         exec /bin/sh "$ilchul_script" main "$ilchul_folder" "$ilchul_run" "$ilchul_mask"
     trap - EXIT
+    hear
 else
     il_run=$3 il_mask=$4
     . "$il_folder/spec"
@@ -180,20 +216,15 @@ cd "$il_cwd" 2> /dev/null || fail 72 "its folder \`$il_cwd\` isn't there on ${SL
 
 # Slurm doesn't count what it suspends; set-up lines that took long may have been.
 read -r il_now _ < /proc/uptime
-if [ -n "$ILCHUL_WALL" ] && [ -n "$ILCHUL_JOB_BEGAN" ] && [ $((${il_now%.*} - ${ILCHUL_JOB_BEGAN%.*})) -ge 60 ]; then
+if [ -n "${ILCHUL_WALL:-}" ] && [ -n "${ILCHUL_JOB_BEGAN:-}" ] && [ $((${il_now%.*} - ${ILCHUL_JOB_BEGAN%.*})) -ge 60 ]; then
     il_used=$(timeout 10 squeue -h -j "$SLURM_JOB_ID" -o %M 2> /dev/null |
         awk '/^[0-9:-]+$/ { n = split($0, t, /[-:]/); print t[n] + 60 * t[n-1] + 3600 * t[n-2] + 86400 * t[n-3] }')
     [ -z "$il_used" ] || ILCHUL_JOB_BEGAN=$((${il_now%.*} - il_used))
 fi
 
-il_asked=
-trap 'il_asked=term' TERM
-trap 'il_asked=wall' USR1
-trap 'il_asked=kill' USR2
-trap : HUP INT
 # Not a daemon: a child of this job, found where Slurm looks for its processes. It needs a moment
 # before it can be talked to, in which there is other work.
-tmux -D -S "$il_run/t.sock" -f /dev/null 2> /dev/null &
+tmux -D -S "$il_run/t.sock" -f /dev/null 2> "$il_run/said" &
 il_root=$!
 mkfifo "$il_run/life" && exec 9<> "$il_run/life" || { kill "$il_root"; fail 71 "no pipe can be made in /tmp"; }
 
@@ -208,6 +239,11 @@ modern() {
     case ${il_version#tmux } in
         [0-2].* | 3.[01] | 3.[01][a-z]*) return 1 ;;
     esac
+}
+no_terminal() {
+    il_said=
+    { read -r il_said < "$il_run/said"; } 2> /dev/null
+    fail 71 "no terminal could be made by tmux${il_said:+: $il_said}"
 }
 # Whoever can't reach this job through Slurm writes into its folder: a controller may have
 # forgotten a job that runs on.
@@ -224,19 +260,23 @@ watch() {
 watch > /dev/null 2>&1 9>&- < /dev/null &
 il_watcher=$!
 il_tries=0
+read -r il_now _ < /proc/uptime
+il_until=$((${il_now%.*} + 60))
 until [ -S "$il_run/t.sock" ] && if [ "$il_capture" = 1 ]; then
     terminal \; pipe-pane -t worker: "cat >> $(quoted "$il_log")"
 else
     terminal
 fi; do
-    il_tries=$((il_tries + 1))
-    [ "$il_tries" -lt 200 ] || { kill "$il_root"; fail 71 'no terminal could be made by tmux'; }
+    # It may be there all the same, without all that was to come with it, or have ended just now.
+    [ ! -e "$il_run/pane" ] || { tmux -N -S "$il_run/t.sock" set-option -s exit-empty on 2> /dev/null; break; }
+    read -r il_now _ < /proc/uptime
+    [ "${il_now%.*}" -lt "$il_until" ] || { kill "$il_root"; no_terminal; }
     # Often at first, because most need a few milliseconds.
+    il_tries=$((il_tries + 1))
     if [ "$il_tries" -lt 5 ]; then sleep 0.02; else sleep 0.05; fi
     kill -0 "$il_root" 2> /dev/null && continue
-    # It may have ended just after it had begun.
     [ ! -e "$il_run/pane" ] || break
-    ! modern || fail 71 'no terminal could be made by tmux'
+    ! modern || no_terminal
     [ -z "$il_version" ] || printf '[ilchul: %s on this node is too old: there is no terminal]\n' "$il_version" >> "$il_log"
     /bin/sh "$il_script" pane "$il_folder" "$il_run" "$il_mask" >> "$il_log" 2>&1 9>&- < /dev/null &
     il_root=$!

@@ -118,6 +118,7 @@ impl Record {
         // There from the start: that a name is missing is what network file systems remember longest.
         record.write("exit", b"")?;
         record.write("stop", b"")?;
+        record.write(STAGE, b"")?;
         record.write("intent", format!("{}\n", record.nonce).as_bytes())?;
         Ok(Some(record))
     }

@@ -62,15 +62,22 @@ impl Node {
 
     /// In another shell: with set-up lines it is bash.
     fn start_in(&self, shell: &str) -> Child {
+        self.command(&[shell]).spawn().unwrap()
+    }
+
+    /// By way of `words`, the last of which is a shell.
+    fn command(&self, words: &[&str]) -> Command {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/job.sh");
         let usual = std::env::var_os("PATH").unwrap();
         let path = std::iter::once(self.path("bin")).chain(std::env::split_paths(&usual));
-        let mut command = Command::new(shell);
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]);
         // As a login shell reads it, which is where set-up lines run.
         command.arg("-c").arg("umask 027; il_script=$1; set -- job \"$2\"; . \"$il_script\"");
         command.arg("sh").arg(script).arg(self.path("s"));
         command.env("PATH", std::env::join_paths(path).unwrap()).env("SLURM_JOB_ID", "7");
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
     }
 
     /// Lines of the user's, before the program.
@@ -89,11 +96,9 @@ impl Node {
     /// Has the node's programs of these names noted, in order, as they start.
     fn note_starts(&self, names: &[&str]) {
         let ledger = self.path("starts");
-        let usual: Vec<_> = std::env::split_paths(&std::env::var_os("PATH").unwrap()).collect();
         for name in names {
-            let there = usual.iter().map(|folder| folder.join(name)).find(|path| path.is_file()).unwrap();
             let note = format!("echo {name} >> '{}'", ledger.display());
-            self.program(name, &format!("{note}; exec {} \"$@\"", there.display()));
+            self.program(name, &format!("{note}; exec {} \"$@\"", usual(name).display()));
         }
     }
 
@@ -103,6 +108,27 @@ impl Node {
 
     fn log(&self) -> String {
         fs::read_to_string(self.path("s/log")).unwrap_or_default()
+    }
+}
+
+/// The node's own program of this name.
+fn usual(name: &str) -> PathBuf {
+    let paths = std::env::var_os("PATH").unwrap();
+    std::env::split_paths(&paths).map(|folder| folder.join(name)).find(|path| path.is_file()).unwrap()
+}
+
+/// A shell in namespaces of its own, with what this user needs for them.
+fn unshared(flags: &[&'static str]) -> Vec<&'static str> {
+    let mapped = if nix::unistd::geteuid().is_root() { None } else { Some("--map-root-user") };
+    ["unshare"].into_iter().chain(mapped).chain(flags.iter().copied()).chain(["sh"]).collect()
+}
+
+#[track_caller]
+fn wait_for_file(path: &Path) {
+    let deadline = Instant::now() + PATIENCE;
+    while !path.exists() {
+        assert!(Instant::now() < deadline, "no `{}`", path.display());
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -135,6 +161,59 @@ fn a_claim_that_was_made_although_the_answer_says_no_is_known_by_its_words() {
         assert_eq!(ended(node.start()).code(), Some(79), "{script}");
         assert_eq!(node.end(), "");
     }
+}
+
+#[test]
+fn l7_a_job_that_is_started_again_ends_though_its_process_has_the_first_ones_number() {
+    let node = Node::with("echo once >> ../ledger; sleep 600");
+    node.program("tmux", "exit 1");
+    let words = unshared(&["--pid", "--fork", "--kill-child", "--mount-proc"]);
+    let mut first = node.command(&words).spawn().unwrap();
+    wait_for_file(&node.path("ledger"));
+    let claim = fs::read_to_string(node.path("s/claim")).unwrap();
+    // As its node goes down: it tidies nothing up.
+    first.kill().unwrap();
+    first.wait().unwrap();
+    assert_eq!(ended(node.command(&words).spawn().unwrap()).code(), Some(79));
+    assert_eq!(fs::read_to_string(node.path("s/claim")).unwrap(), claim);
+    assert_eq!(fs::read_to_string(node.path("ledger")).unwrap(), "once\n");
+}
+
+#[test]
+fn a_claim_that_cant_be_read_is_somebody_elses() {
+    let node = Node::with("echo begun > ../begun");
+    node.program("cat", "exit 1");
+    node.program("ln", "exit 1");
+    assert_eq!(ended(node.start()).code(), Some(79));
+    assert!(!node.path("begun").exists());
+}
+
+#[test]
+fn j8_a_terminal_that_lacks_what_was_to_come_with_it_runs_its_program_once() {
+    let node = Node::with("echo once >> ../ledger; exit 7");
+    // The terminal is made, and what is asked for in the same breath isn't.
+    let tmux = format!(
+        "for word; do shift; [ \"$word\" != worker: ] || word=nobody:; set -- \"$@\" \"$word\"; done\n\
+         exec {} \"$@\"",
+        usual("tmux").display()
+    );
+    node.program("tmux", &tmux);
+    assert_eq!(ended(node.start()).code(), Some(7));
+    assert_eq!(node.end(), "7");
+    assert_eq!(fs::read_to_string(node.path("ledger")).unwrap(), "once\n");
+}
+
+#[test]
+fn a_node_whose_tmp_is_full_is_said_to_be() {
+    let node = Node::with("echo begun > ../begun");
+    node.plain("");
+    node.program("tmux", "exit 1");
+    // Its folder, a pipe and tmux's words are all that there is room for.
+    let make = "mkdir '{0}' && mount -t tmpfs -o nr_inodes=3,size=64k,mode=700 none '{0}' && echo '{0}'";
+    node.program("mktemp", &make.replace("{0}", node.path("run").to_str().unwrap()));
+    assert_eq!(ended(node.command(&unshared(&["--mount"])).spawn().unwrap()).code(), Some(71));
+    assert_eq!(node.end(), "71 nothing can be written in /tmp on this node");
+    assert!(!node.path("begun").exists());
 }
 
 #[test]
@@ -182,6 +261,11 @@ fn a_tmux_that_makes_no_terminal_is_an_end_with_its_reason() {
     assert_eq!(ended(node.start()).code(), Some(71));
     assert_eq!(node.end(), "71 no terminal could be made by tmux");
     assert_eq!(node.log(), "[ilchul: no terminal could be made by tmux]\n");
+    // With its own words, where it has some.
+    let node = Node::with("echo begun");
+    node.program("tmux", "[ \"$1\" = -V ] && echo tmux 3.3a && exit 0\necho 'error creating it' >&2; exit 1");
+    assert_eq!(ended(node.start()).code(), Some(71));
+    assert_eq!(node.end(), "71 no terminal could be made by tmux: error creating it");
 }
 
 #[test]
@@ -231,11 +315,7 @@ fn a_second_job_of_one_attempt_ends_at_once_and_leaves_the_first_one_alone() {
     let node = Node::with("while ! test -e ../go; do sleep 0.05; done; echo once >> ../ledger");
     node.program("tmux", "exit 1");
     let first = node.start();
-    let deadline = Instant::now() + PATIENCE;
-    while !node.path("s/claim").exists() {
-        assert!(Instant::now() < deadline, "no claim");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_for_file(&node.path("s/claim"));
     assert_eq!(ended(node.start()).code(), Some(79));
     assert_eq!(node.end(), "", "the end is for the first one to say");
     fs::write(node.path("go"), "").unwrap();
@@ -341,6 +421,14 @@ fn a_job_that_is_cancelled_at_a_set_up_line_says_so_and_doesnt_blame_the_line() 
             "",
             outside.to_owned() + " `sh -c \"trap \\\"exit 3\\\" TERM; while :; do sleep 1; done\"`",
         ),
+        // One that ends its shell as well.
+        ("sleep 600 || exit 3", "TERM", "", outside.to_owned() + " `sleep 600 || exit 3`"),
+        (
+            "sleep 600",
+            "USR2",
+            "",
+            "143 it was told to end by ilchul during the set-up line `sleep 600`".to_owned(),
+        ),
         (
             "sleep 600",
             "USR1",
@@ -395,6 +483,38 @@ fn where_a_job_is_at_its_set_up_lines_stands_in_its_folder_and_no_longer_than_th
     assert_eq!(ilchul_slurm::stage(&node.path("s")), None);
     fs::write(node.path("go"), "").unwrap();
     assert_eq!(ended(job).code(), Some(0));
+}
+
+#[test]
+fn what_a_set_up_line_left_running_ends_before_the_end_is_written_down() {
+    let node = Node::with("echo begun");
+    let line = format!("sleep 600 & echo $! > {}", node.path("pid").display());
+    node.set_up(&[&line, "false"]);
+    assert_eq!(ended(node.start_in("bash")).code(), Some(73));
+    assert_eq!(node.end(), "73 the set-up line `false` failed");
+    let pid = fs::read_to_string(node.path("pid")).unwrap();
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+}
+
+#[test]
+fn what_is_asked_between_the_set_up_lines_and_the_program_isnt_lost() {
+    let node = Node::with("sleep 600");
+    node.program("tmux", "exit 1");
+    let (looks, go) = (node.path("looks"), node.path("go"));
+    let look = format!("touch {}; while ! test -e {}; do sleep 0.05; done", looks.display(), go.display());
+    node.program("squeue", &look);
+    node.set_up(&["export ILCHUL_WALL=99 ILCHUL_JOB_BEGAN=1"]);
+    let job = node.start_in("bash");
+    wait_for_file(&looks);
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(job.id().try_into().unwrap()),
+        nix::sys::signal::Signal::SIGTERM,
+    )
+    .unwrap();
+    fs::write(&go, "").unwrap();
+    assert_eq!(ended(job).code(), Some(143));
+    assert_eq!(node.end(), "143");
 }
 
 #[test]
