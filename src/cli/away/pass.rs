@@ -62,7 +62,9 @@ fn on_terminal(link: &Link, words: &[OsString]) -> Result<i32, CliError> {
     match done.said.as_deref() {
         Some(enter::RUN) => Ok(done.code),
         // A shell's files may end or take over only where there is a terminal.
-        None => Err(link.failed(&Ssh::unreached(done.code, &done.before))),
+        None => Err(link
+            .failed(&Ssh::unreached(done.code, &done.before))
+            .hint("Look at what its login shell's files do on a terminal.")),
         Some(word) => Err(refused(link, word)),
     }
 }
