@@ -4,12 +4,14 @@
 
 use std::time::Duration;
 
+use ilchul_subprocess::process;
+
 use super::error::CliError;
 use super::exit_code::Exit;
 use super::place::Place;
 use super::placed;
 use super::session::{self, Waits};
-use crate::home::Disk;
+use crate::home::{Disk, Home};
 use crate::journal::Journal;
 use crate::journal::lock::{self, Holder, Lock};
 use crate::supervisor::clock::Clock;
@@ -23,7 +25,8 @@ use crate::workflow::{SessionKind, Workflow};
 /// holder may be halfway through its exec.
 const SETTLE: Duration = Duration::from_millis(300);
 /// How long a holder may take to say who it is. It does that first, so on a machine that is
-/// overloaded this is how long it wasn't its turn.
+/// overloaded this is how long it wasn't its turn. As long may a process that a dead holder had
+/// just begun keep the lock.
 const SIGNS: Duration = Duration::from_secs(5);
 /// How often a held lock is tried again.
 const TRY_EVERY: Duration = Duration::from_millis(20);
@@ -35,9 +38,13 @@ const THREADS: usize = 64;
 /// # Errors
 /// Exit code 5 with who holds it.
 pub fn lock(place: &Place, patience: Duration) -> Result<Lock, CliError> {
-    let path = place.home.lock();
-    crate::home::private_dir(place.home.root()).map_err(|error| {
-        CliError::new("home", format!("make the home `{}`: {error}", place.home.root().display()))
+    take(&place.home, patience)
+}
+
+fn take(home: &Home, patience: Duration) -> Result<Lock, CliError> {
+    let path = home.lock();
+    crate::home::private_dir(home.root()).map_err(|error| {
+        CliError::new("home", format!("make the home `{}`: {error}", home.root().display()))
             .hint("Name another one with `--home` or `ILCHUL_HOME`.")
     })?;
     let deadline = std::time::Instant::now() + patience.max(SETTLE);
@@ -51,30 +58,47 @@ pub fn lock(place: &Place, patience: Duration) -> Result<Lock, CliError> {
         }
         let late = |by: Duration| std::time::Instant::now() >= deadline + by;
         let holder = lock::held(&path).ok().flatten().flatten();
-        if late(Duration::ZERO) && (holder.is_some() || late(SIGNS)) {
-            return Err(held(place, holder.as_ref()));
+        let is_left = lock::signer(&path).ok().flatten().is_some_and(is_ended);
+        if late(Duration::ZERO) && ((holder.is_some() && !is_left) || late(SIGNS)) {
+            return Err(held(home, (holder.as_ref(), is_left)));
         }
         std::thread::sleep(TRY_EVERY);
     }
 }
 
-fn held(place: &Place, holder: Option<&Holder>) -> CliError {
+/// Whether this pid of this host is proven to be nobody's who acts.
+fn is_ended(pid: u32) -> bool {
+    process::identify(pid).is_ok_and(|found| found.is_none_or(|process| process.is_ended()))
+}
+
+/// Who holds it; whoever signed may be dead, and have left it to a process that it began.
+fn held(home: &Home, (holder, is_left): (Option<&Holder>, bool)) -> CliError {
     let host = holder.and_then(|holder| holder.host.as_ref());
     let at = host.map(|host| format!(" on `{host}`")).unwrap_or_default();
     let who = match holder {
+        Some(holder) if is_left => {
+            format!(
+                "its supervisor, process {}, is dead, and a process that it began still has the lock",
+                holder.pid
+            )
+        }
         Some(holder) if !holder.run.is_empty() => {
             format!("process {}{at} has driven the run `{}` since {}", holder.pid, holder.run, holder.since)
         }
         Some(holder) => format!("process {}{at} holds it since {}", holder.pid, holder.since),
         None => "another process holds it".to_owned(),
     };
+    let lock = home.lock();
     let hint = match host {
+        None if is_left => {
+            &format!("Try again in a moment. If it stays so: `fuser {}` names that process.", lock.display())
+        }
         // Its lock doesn't reach here, so only time tells that it has gone.
         Some(_) => "Run `ilchul down` to end it; if it was killed there, try again in a minute.",
         None => "Run `ilchul status` to see the run, or `ilchul down` to end it.",
     };
     let details = holder.and_then(|holder| serde_json::to_value(holder).ok()).unwrap_or_default();
-    CliError::new("held", format!("take the home `{}`: {who}", place.home.root().display()))
+    CliError::new("held", format!("take the home `{}`: {who}", home.root().display()))
         .exit(Exit::Held)
         .hint(hint)
         .details(details)
@@ -182,4 +206,92 @@ pub fn run(
     // A job that hangs (a stuck git) must not keep us: nothing that it does is undone by leaving.
     runtime.shutdown_background();
     ended
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, File};
+    use std::path::Path;
+    use std::process::{Child, Command, Stdio};
+    use std::time::Instant;
+
+    use nix::fcntl::{FcntlArg, fcntl};
+    use nix::libc;
+
+    fn home(top: &Path) -> Home {
+        let home = Home::at(top.join("home"));
+        crate::home::private_dir(home.root()).unwrap();
+        home
+    }
+
+    /// A process that ended: its pid is nobody else's until it is reaped.
+    fn dead() -> Child {
+        let child = Command::new("true").spawn().unwrap();
+        let until = Instant::now() + Duration::from_secs(30);
+        while !is_ended(child.id()) {
+            assert!(Instant::now() < until, "it doesn't end");
+            std::thread::sleep(TRY_EVERY);
+        }
+        child
+    }
+
+    /// A child that has the lock of a holder who signed as `pid`, for so many seconds.
+    fn left(home: &Home, pid: u32, seconds: &str) -> Child {
+        let path = home.lock();
+        let mut lock = Lock::take(&path).unwrap().expect("free");
+        lock.sign(&Holder { pid, run: "r".into(), since: "x".into(), host: None }).unwrap();
+        let signed = fs::read(&path).unwrap();
+        drop(lock);
+        fs::write(&path, signed).unwrap();
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        let whole = libc::flock {
+            l_type: libc::F_WRLCK.try_into().unwrap(),
+            l_whence: libc::SEEK_SET.try_into().unwrap(),
+            l_start: 0,
+            l_len: 0,
+            l_pid: 0,
+        };
+        fcntl(&file, FcntlArg::F_OFD_SETLK(&whole)).unwrap();
+        Command::new("sleep").arg(seconds).stdin(Stdio::from(file)).spawn().unwrap()
+    }
+
+    #[test]
+    fn j9_a_child_of_a_dead_holder_is_waited_for() {
+        let top = tempfile::tempdir().unwrap();
+        let home = home(top.path());
+        let mut holder = dead();
+        let mut child = left(&home, holder.id(), "1.5");
+        let taken = take(&home, Duration::ZERO);
+        assert!(taken.is_ok(), "{taken:?}");
+        child.wait().unwrap();
+        holder.wait().unwrap();
+    }
+
+    #[test]
+    fn j9_a_child_of_a_dead_holder_that_keeps_the_lock_is_told() {
+        let top = tempfile::tempdir().unwrap();
+        let home = home(top.path());
+        let mut holder = dead();
+        let mut child = left(&home, holder.id(), "60");
+        let refused = take(&home, Duration::ZERO).unwrap_err();
+        let why = format!("process {}, is dead, and a process that it began still has the lock", holder.id());
+        assert!(refused.message.contains(&why), "{}", refused.message);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        holder.wait().unwrap();
+        assert!(take(&home, Duration::ZERO).is_ok());
+    }
+
+    #[test]
+    fn j9_a_holder_that_lives_is_named() {
+        let top = tempfile::tempdir().unwrap();
+        let home = home(top.path());
+        let me = std::process::id();
+        let mut child = left(&home, me, "60");
+        let refused = take(&home, Duration::ZERO).unwrap_err();
+        assert!(refused.message.contains(&format!("process {me} has driven the run `r`")), "{refused:?}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 }

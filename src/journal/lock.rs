@@ -186,6 +186,18 @@ pub fn held(path: &Path) -> io::Result<Option<Option<Holder>>> {
     ))
 }
 
+/// The process that signed, where it is one of this host and of this life of it: elsewhere its pid
+/// means nothing.
+///
+/// # Errors
+/// As [`held`].
+pub fn signer(path: &Path) -> io::Result<Option<u32>> {
+    let mut file = open_plain(path, OpenOptions::new().read(true).write(true))?;
+    let signed = signature(&mut file)?;
+    let here = |signed: &Signature| signed.holder.host == Some(host()) && signed.boot == boot();
+    Ok(signed.filter(here).map(|signed| signed.holder.pid))
+}
+
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     open_plain(path, options.read(true).write(true).create(true).truncate(false).mode(0o600))
@@ -249,6 +261,21 @@ mod tests {
         assert_eq!(held(&path).unwrap().unwrap().unwrap().host, None);
         drop(lock);
         assert_eq!(std::fs::read(&path).unwrap(), b"", "whoever lets go leaves no doubt");
+    }
+
+    #[test]
+    fn j9_a_signers_pid_means_something_in_this_life_of_this_host_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let mut lock = Lock::take(&path).unwrap().expect("free");
+        assert_eq!(signer(&path).unwrap(), None);
+        lock.sign(&Holder { pid: 7, run: "r".into(), since: "x".into(), host: None }).unwrap();
+        assert_eq!(signer(&path).unwrap(), Some(7));
+        for (host, boot) in [("login2".to_owned(), boot()), (host(), "other".to_owned())] {
+            let text = format!(r#"{{"pid":7,"run":"r","since":"x","host":"{host}","boot":"{boot}"}}"#);
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(signer(&path).unwrap(), None);
+        }
     }
 
     #[test]

@@ -178,6 +178,25 @@ fn changes_there_and_commits_that_are_not_here_are_refused_and_kept() {
 }
 
 #[test]
+fn l3_a_file_that_is_ignored_there_is_told_and_kept() {
+    let remote = Remote::with(ONE);
+    remote.commit(".gitignore", "data\n");
+    remote.up().exits(0);
+    fs::write(remote.checkout().join("data"), "precious\n").unwrap();
+    fs::remove_file(remote.world.repo().join(".gitignore")).unwrap();
+    remote.commit("data", "new\n");
+    let before = remote.git_there(&["rev-parse", "HEAD"]);
+    refuses(&remote, "would be overwritten by merge: data");
+    let ran = remote.run(&["up", "--session", "subprocess", "--new", "--json"]).exits(1);
+    assert!(format!("{}{}", ran.stdout, ran.stderr).contains("\"host_dirty\""), "{ran:?}");
+    assert_eq!(fs::read_to_string(remote.checkout().join("data")).unwrap(), "precious\n");
+    assert_eq!(remote.git_there(&["rev-parse", "HEAD"]), before);
+    fs::rename(remote.checkout().join("data"), remote.home().join("data")).unwrap();
+    remote.run(&["up", "--session", "subprocess", "--new"]).exits(0);
+    assert_eq!(fs::read_to_string(remote.checkout().join("data")).unwrap(), "new\n");
+}
+
+#[test]
 fn a_commit_that_was_amended_here_goes_there_and_the_old_one_stays() {
     let remote = Remote::with("tasks: { a: { run: 'cat word; test -e $W/go', base: HEAD } }\n");
     remote.commit("word", "first");

@@ -69,6 +69,21 @@ fn tables_have_their_colours_and_the_width_of_the_terminal_here() {
 }
 
 #[test]
+fn a_login_shell_that_ends_only_on_a_terminal_is_told_with_its_words() {
+    let ends = "sh -c '[ ! -t 0 ] || { printf \"\\033[2JWelcome\\nquota exceeded\\n\"; exit $(cat $HOME/code); }; eval \"$SSH_ORIGINAL_COMMAND\"'";
+    let remote = Remote::forced(ONE, Some(ends));
+    remote.up().exits(0);
+    for code in ["0", "3"] {
+        fs::write(remote.home().join("code"), code).unwrap();
+        let shown = remote.shown("$I --host there attach a; echo left $?");
+        let shown = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+        let why = format!("its login shell ended with {code} before it ran anything: quota exceeded");
+        assert!(shown.contains(&why) && shown.contains("left 1"), "{shown:?}");
+        assert!(shown.contains("files do on a terminal.") && !shown.contains("[2J"), "{shown:?}");
+    }
+}
+
+#[test]
 fn s8_what_a_login_shell_prints_is_on_no_terminal_here() {
     let noise = "sh -c 'printf \"\\033]0;x\\007Welcome\\n\"; echo loud >&2; eval \"$SSH_ORIGINAL_COMMAND\"'";
     let remote =

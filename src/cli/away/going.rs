@@ -20,6 +20,12 @@ use crate::workflow::TaskBase;
 const LIMIT: Duration = Duration::from_secs(3600);
 /// What may go there by its name.
 const KINDS: [&str; 3] = ["refs/heads/", "refs/tags/", "refs/remotes/"];
+/// How git begins to say that files in the way would be lost.
+const IN_THE_WAY: [&str; 3] = [
+    "The following untracked working tree files would be ",
+    "Updating the following directories would lose untracked files in ",
+    "Your local changes to the following files would be ",
+];
 /// How many paths in the way are named.
 const NAMED: usize = 5;
 
@@ -110,8 +116,16 @@ impl Going {
                 format!("bring `{folder}` on `{name}` to {}: {}", &self.head[..12], ran.words()),
             )
             .hint("Nothing there is forced: bring its commits here first, or work on another branch or in another folder.")),
-            _ => Err(CliError::new("host_folder", format!("bring `{folder}` on `{name}` to {}: {}", &self.head[..12], complaint(&ran.stderr)))
-                .hint("Look at the space and the rights there, and at what stands in the folder.")),
+            _ => {
+                let complaint = complaint(&ran.stderr);
+                let (code, hint) = if IN_THE_WAY.iter().any(|begin| complaint.starts_with(begin)) {
+                    ("host_dirty", "Nothing there is overwritten, ignored files neither: move them away there, or leave them out of the commit here.")
+                } else {
+                    ("host_folder", "Look at the space and the rights there, and at what stands in the folder.")
+                };
+                let message = format!("bring `{folder}` on `{name}` to {}: {complaint}", &self.head[..12]);
+                Err(CliError::new(code, message).hint(hint))
+            }
         }
     }
 
@@ -266,16 +280,18 @@ other() {
 }
 b="refs/heads/$branch"
 now=$(g symbolic-ref -q HEAD)
-if ! g rev-parse -q --verify 'HEAD^{commit}' > /dev/null; then
-  g symbolic-ref HEAD "$b" && g merge -q --ff-only --no-verify-signatures "$head" || exit 70
-elif [ "$now" = "$b" ]; then
-  old=$(g rev-parse HEAD)
-  forward "$old" "$head" "$b"
-  if g merge-base --is-ancestor "$old" "$head"; then g merge -q --ff-only --no-verify-signatures "$head"
-  else g checkout -q -B "$branch" "$head" --; fi || exit 70
-else
+# What is ignored there may be all that there is of it (git 1.7.9 knows how to keep it). A merge
+# into no commit at all would overwrite it all the same.
+if [ "$now" != "$b" ]; then
   other "$b" "$head"
-  g checkout -q "$branch" -- || exit 70
+  g checkout -q --no-overwrite-ignore "$branch" -- || exit 70
+elif ! old=$(g rev-parse -q --verify 'HEAD^{commit}'); then
+  g checkout -q --no-overwrite-ignore -B "$branch" "$head" -- || exit 70
+else
+  forward "$old" "$head" "$b"
+  if g merge-base --is-ancestor "$old" "$head"
+  then g merge -q --ff-only --no-overwrite-ignore --no-verify-signatures "$head"
+  else g checkout -q --no-overwrite-ignore -B "$branch" "$head" --; fi || exit 70
 fi
 "#;
 
@@ -289,5 +305,68 @@ mod tests {
         let said = complaint(text.as_bytes());
         assert_eq!(said, "The following untracked working tree files would be overwritten by merge: a, b c");
         assert_eq!(complaint(b"mkdir: cannot make it\n"), "mkdir: cannot make it");
+    }
+
+    /// Runs a line of `sh` in `folder`, with git's own settings.
+    fn sh(folder: &Path, line: &str) -> std::process::Output {
+        let mut sh = std::process::Command::new("sh");
+        sh.args(["-c", line]).current_dir(folder);
+        sh.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null").output().unwrap()
+    }
+
+    fn ok(folder: &Path, line: &str) -> String {
+        let out = sh(folder, line);
+        assert!(out.status.success(), "{line}: {}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8_lossy(&out.stdout).trim().to_owned()
+    }
+
+    /// Three commits of a repository whose last one has `data`, and a folder there whose branch
+    /// and commit are made by `before`, where `data` is ignored.
+    fn brought(before: &str, data: &str) -> (std::process::Output, tempfile::TempDir) {
+        let top = tempfile::tempdir().unwrap();
+        let commit = "git add -A && git -c user.name=t -c user.email=t@localhost commit -qm";
+        ok(
+            top.path(),
+            &format!(
+                "git init -q -b main here && cd here && echo one > a && {commit} one && echo two > a && {commit} two && \
+                 git branch amended && git reset -q --hard HEAD~1 && echo new > data && {commit} data && \
+                 git init -q -b main ../there && cd ../there && git fetch -q ../here '+refs/heads/*:refs/seen/*' && \
+                 echo data > .git/info/exclude && {before} && {data}"
+            ),
+        );
+        let head = ok(top.path(), "git -C here rev-parse main");
+        let known = ok(top.path(), "git -C here rev-parse amended");
+        let apply =
+            format!("{SEAL}f=there\nfrom=x\nbranch=main\nhead={head}\nsent=0\nknown='{known}'\n{APPLY}");
+        (sh(top.path(), &apply), top)
+    }
+
+    #[test]
+    fn l3_a_file_that_is_ignored_there_is_not_overwritten_by_a_commit_that_has_it() {
+        let ways = [
+            ("forward", "git reset -q --hard refs/seen/main~1"),
+            ("amended", "git reset -q --hard refs/seen/amended"),
+            ("another branch", "git reset -q --hard refs/seen/main~1 && git branch -m side"),
+            ("another branch of nothing", "git symbolic-ref HEAD refs/heads/master"),
+            ("nothing", "true"),
+        ];
+        for (way, before) in ways {
+            let data = [("echo precious > data", "data"), ("mkdir data && echo precious > data/x", "data/x")];
+            for (data, file) in data {
+                let (out, top) = brought(before, data);
+                let said = complaint(&out.stderr);
+                assert_eq!(out.status.code(), Some(70), "{way}: {said}");
+                assert!(IN_THE_WAY.iter().any(|begin| said.starts_with(begin)), "{way}: {said}");
+                assert!(said.ends_with(" data"), "{way}: {said}");
+                let kept = std::fs::read_to_string(top.path().join("there").join(file)).unwrap();
+                assert_eq!(kept, "precious\n", "{way}");
+            }
+            let (out, top) = brought(before, "true");
+            let said = String::from_utf8_lossy(&out.stderr).into_owned();
+            assert_eq!(out.status.code(), Some(0), "{way}: {said}");
+            assert_eq!(ok(top.path(), "git -C there status --porcelain; cat there/data"), "new", "{way}");
+            let heads = ok(top.path(), "git -C there rev-parse HEAD main; git -C here rev-parse main");
+            assert!(heads.lines().all(|id| heads.starts_with(id)), "{way}: {heads}");
+        }
     }
 }

@@ -60,7 +60,11 @@ fn on_terminal(link: &Link, words: &[OsString]) -> Result<i32, CliError> {
         return Err(link.failed(&HostError::Lost("ssh says why above".to_owned())));
     }
     match done.said.as_deref() {
-        Some(enter::RUN) | None => Ok(done.code),
+        Some(enter::RUN) => Ok(done.code),
+        // A shell's files may end or take over only where there is a terminal.
+        None => Err(link
+            .failed(&Ssh::unreached(done.code, &done.before))
+            .hint("Look at what its login shell's files do on a terminal.")),
         Some(word) => Err(refused(link, word)),
     }
 }

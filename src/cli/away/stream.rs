@@ -7,6 +7,8 @@ use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use anstream::adapter::strip_bytes;
+
 use super::super::read;
 use super::clean::Cleaned;
 use super::enter::RUN;
@@ -21,7 +23,7 @@ pub(super) struct Done {
     pub(super) code: i32,
     /// The word before the program's own output; none where nothing of ours was run.
     pub(super) said: Option<String>,
-    /// What came on stderr before that.
+    /// What came on stderr before that; on a terminal, whose streams are one, without what steers it.
     pub(super) before: Vec<u8>,
     /// And after it: ssh's last words are among them.
     pub(super) tail: Vec<u8>,
@@ -59,8 +61,11 @@ pub(super) fn on_terminal(mut child: Child) -> std::io::Result<Done> {
     let (copied, out) = copy(child.stdout.take(), std::io::stdout());
     let code = child.wait()?.code().unwrap_or(-1);
     out.rest(Instant::now());
-    let said = lock(&copied).past.said().map(|word| word.trim_end().to_owned());
-    Ok(Done { code, said, before: Vec::new(), tail: Vec::new() })
+    let copied = lock(&copied);
+    let said = copied.past.said().map(|word| word.trim_end().to_owned());
+    // What drew there instead of our program says nothing by its colours and places.
+    let before = strip_bytes(copied.past.before()).into_vec();
+    Ok(Done { code, said, before, tail: Vec::new() })
 }
 
 /// Nobody has to read what acts.
@@ -188,6 +193,13 @@ mod tests {
             "sleep 30 & echo 'ilchul.host.1 run'; echo 'ilchul.host.1 run' >&2; echo why >&2; exit 4";
         let done = joined(command(script), (std::io::sink(), std::io::sink()), pause).unwrap();
         assert_eq!((done.code, done.said.as_deref(), &done.tail[..]), (4, Some("run"), &b"why\n"[..]));
+    }
+
+    #[test]
+    fn what_a_terminal_shows_instead_of_our_word_is_kept_without_what_steers_it() {
+        let done = on_terminal(command(r"printf '\033[2J\033[1mquota\033[0m exceeded\r\n'; exit 3")).unwrap();
+        assert_eq!((done.code, done.said.as_deref()), (3, None));
+        assert_eq!(String::from_utf8_lossy(&done.before).trim_end(), "quota exceeded");
     }
 
     #[test]
