@@ -12,8 +12,14 @@ fn a_cluster_is_driven_from_a_laptop_by_its_login_node() {
         "slurm: { poll: 500ms }\ntasks:\n  a: { run: 'echo $SLURM_JOB_ID > job.txt; while [ ! -e $W/go ]; do sleep 0.05; done', evidence: [{ artifact: job.txt }, { exit: 0 }] }\n",
     );
     let up = remote.world.spawn(remote.ilchul(&["up", "--session", "slurm"]));
+    let mut refused = String::new();
     let way = until("the way to its terminal", || {
         let ran = remote.run(&["attach", "a", "--print"]);
+        // Shown where the wait was in vain.
+        if ran.stderr != refused {
+            refused.clone_from(&ran.stderr);
+            println!("{refused}");
+        }
         (ran.code == 0).then_some(ran.stdout)
     });
     assert!(way.starts_with("srun ") && way.contains("--jobid=") && way.contains("--overlap"), "{way}");
